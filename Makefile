@@ -1,0 +1,63 @@
+# `make demo` and `make test` need python3 (3.11 or newer, with venv) and nothing else.
+# ARGS goes to the program that a target runs: make demo ARGS='--loss 0.4', make test ARGS=-x.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+ARGS ?=
+CORES := udpim.wire udpim.hop udpim.im udpim.node
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check style types imports coverage bench clean
+
+help:
+	@echo 'make demo      two clients, one server, a bad network, and the truth'
+	@echo 'make test      all tests, with the branch coverage of the cores (must be 100 %)'
+	@echo 'make check     lint, formatting, types and import contracts'
+	@echo 'make style     apply the fixes and the formatting that ruff can do by itself'
+	@echo 'make types     mypy alone'
+	@echo 'make imports   import contracts alone'
+	@echo 'make coverage  all tests, with the coverage of the whole library, as HTML too'
+	@echo 'make bench     cost per message of codecs, hop and the whole exchange, in memory'
+	@echo 'make clean     remove whatever was made, .venv included'
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "udpim needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; name another one: make PYTHON=python3.x")'
+	@echo 'setting up $(VENV) ...'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(INSTALLED)
+	@$(BIN)/udpim demo $(ARGS)
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest $(CORES:%=--cov=%) --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(ARGS)
+
+check: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+style: $(INSTALLED)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+imports: $(INSTALLED)
+	$(BIN)/lint-imports --no-logo
+
+coverage: $(INSTALLED)
+	$(BIN)/python -m pytest --cov=udpim --cov-branch --cov-report=html --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
+	@echo 'htmlcov/index.html shows it line by line'
+
+bench: $(INSTALLED)
+	@$(BIN)/udpim_bench micro $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find udpim bench tools tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Benchmarks of udpim: transports compared on good and bad networks."""

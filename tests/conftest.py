@@ -1,0 +1,80 @@
+"""What all tests share: repeatable randomness, outside data, what CI demands."""
+
+import os
+import shutil
+import subprocess
+import uuid
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# The default finds the same examples on every machine, so that a red run is red again.
+# UDPIM_HYPOTHESIS=explore looks for new ones; hypothesis then prints how to replay a failure.
+settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    deadline=None,
+    print_blob=True,
+    max_examples=200,
+    suppress_health_check=[HealthCheck.too_slow],  # a verdict about the machine, not about the code
+)
+settings.register_profile(
+    "explore", parent=settings.get_profile("repeatable"), derandomize=False, max_examples=5000
+)
+settings.load_profile(os.environ.get("UDPIM_HYPOTHESIS", "repeatable"))
+
+
+@pytest.fixture
+def seed(request):
+    """The seed of a random test: fixed for each test, printed, replaced by UDPIM_SEED."""
+    value = int(os.environ.get("UDPIM_SEED") or zlib.crc32(request.node.nodeid.encode()))
+    print(f"seed {value}; replay: UDPIM_SEED={value} pytest '{request.node.nodeid}'")
+    return value
+
+
+def _folder_named_by(variable):
+    named = os.environ.get(variable)
+    if not named:
+        pytest.skip(f"{variable} is not set; it names a folder that the repository does not hold")
+    folder = Path(named)
+    assert folder.is_dir(), f"{variable} names {folder}, which is not a folder"
+    return folder
+
+
+@pytest.fixture(scope="session")
+def vectors_dir():
+    """The folder of public crypto vectors."""
+    return _folder_named_by("UDPIM_VECTORS")
+
+
+@pytest.fixture(scope="session")
+def irc_dir():
+    """The folder of real chat logs."""
+    return _folder_named_by("UDPIM_DATA")
+
+
+def why_no_netns():
+    """Say why network namespaces cannot be made here, or return None when they can."""
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    if shutil.which("ip") is None:
+        return "network namespaces need the command `ip` (iproute2)"
+    name = f"udpim-{uuid.uuid4().hex[:8]}"
+    made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        return f"`ip netns add` failed: {made.stderr.strip()}"
+    subprocess.run(["ip", "netns", "delete", name], check=True)
+    return None
+
+
+@pytest.fixture(scope="session")
+def require_root_netns():
+    """Skip where network namespaces cannot be made; in CI (UDPIM_CI) that is a failure."""
+    reason = why_no_netns()
+    if reason is None:
+        return
+    if os.environ.get("UDPIM_CI"):
+        pytest.fail(f"CI must run this test, but {reason}")
+    pytest.skip(reason)

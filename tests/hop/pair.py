@@ -1,0 +1,132 @@
+"""Two connections, a bad network between them, and virtual time: no sockets, no sleeps."""
+
+import heapq
+import random
+from itertools import count
+
+from udpim.crypto.protection import PlaintextProtection, ProtectionPair
+from udpim.hop.codes import ConnectionState, Role
+from udpim.hop.config import HopConfig
+from udpim.hop.connection import Connection
+
+CLIENT = ("198.51.100.7", 40_000)
+SERVER = ("192.0.2.1", 9000)
+CLIENT_CID = b"client-1"
+SERVER_CID = b"server-1"
+RESET_TOKEN = b"reset-token-0016"
+
+
+def connect(role, config=None, *, rng=None, now=0.0, validated=True, peer_config=None):
+    """One end of a connection whose other end is made alike."""
+    config = config or HopConfig()
+    rng = rng or random.Random(1)
+    is_client = role is Role.CLIENT
+    return Connection(
+        role=role,
+        local_cid=CLIENT_CID if is_client else SERVER_CID,
+        remote_cid=SERVER_CID if is_client else CLIENT_CID,
+        protection=ProtectionPair(send=PlaintextProtection(), receive=PlaintextProtection()),
+        parameters=(peer_config or config).parameters(RESET_TOKEN if is_client else None),
+        path=SERVER if is_client else CLIENT,
+        config=config,
+        random_bytes=rng.randbytes,
+        now=now,
+        validated=validated,
+    )
+
+
+class End:
+    """One connection and what its owner sees of it."""
+
+    def __init__(self, connection, address):
+        self.connection = connection
+        self.address = address
+        self.received = []
+        self.acked = []
+        self.sent_datagrams = []
+        self.refuse = lambda packet: False
+
+
+class Pair:
+    """Two ends; ``run`` moves time from event to event."""
+
+    def __init__(self, seed=0, *, loss=0.0, duplicate=0.0, reorder=0.0, delay=0.02, config=None):
+        self.rng = random.Random(seed)
+        self.loss, self.duplicate, self.reorder, self.delay = loss, duplicate, reorder, delay
+        self.now = 100.0
+        rng = random.Random(seed + 1)
+        self.client = End(connect(Role.CLIENT, config, rng=rng, now=self.now), CLIENT)
+        self.server = End(connect(Role.SERVER, config, rng=rng, now=self.now), SERVER)
+        self.ends = (self.client, self.server)
+        self.drop = lambda end, datagram: False
+        self._events = []
+        self._order = count()
+        self.turns = 0
+
+    def send(self, end, body, tag=None):
+        """Queue one frame; it leaves with the next flush."""
+        end.connection.send_frame(body, tag, self.now)
+
+    def flush(self):
+        """Drain both ends' outputs into the network."""
+        for end in self.ends:
+            for datagram, path in end.connection.datagrams_to_send(self.now):
+                end.sent_datagrams.append((self.now, datagram, path))
+                self._transmit(end, datagram, path)
+            end.acked += end.connection.acked_tags()
+
+    def _transmit(self, end, datagram, path):
+        if self.drop(end, datagram) or self.rng.random() < self.loss:
+            return
+        copies = 2 if self.rng.random() < self.duplicate else 1
+        for _ in range(copies):
+            delay = self.delay * (3 if self.rng.random() < self.reorder else 1)
+            event = (self.now + delay, next(self._order), path, datagram, end.address)
+            heapq.heappush(self._events, event)
+
+    def deliver(self, end, datagram, source):
+        """Give one datagram to one end."""
+        packet = end.connection.receive_packet(datagram, source, self.now)
+        if packet is None:
+            return
+        if end.refuse(packet):
+            end.connection.refuse("refused by the test")
+            return
+        end.received += packet.frames
+        end.connection.take(packet, self.now)
+
+    def step(self, limit):
+        """Go on to the next event, at most to ``limit``; False if there is none before it."""
+        self.flush()
+        timeouts = [end.connection.next_timeout() for end in self.ends]
+        times = [t for t in timeouts if t is not None] + [e[0] for e in self._events[:1]]
+        if not times or min(times) > limit:
+            self.now = max(self.now, limit)
+            return False
+        self.turns += 1
+        self.now = max(self.now, *([min(times)] * 2))
+        while self._events and self._events[0][0] <= self.now:
+            _, _, path, datagram, source = heapq.heappop(self._events)
+            for end in self.ends:
+                if end.address == path:
+                    self.deliver(end, datagram, source)
+        for end in self.ends:
+            end.connection.handle_timeout(self.now)
+        self.flush()
+        return True
+
+    def run(self, seconds):
+        """Let virtual time pass."""
+        limit = self.now + seconds
+        while self.step(limit):
+            pass
+
+    def run_until(self, done, seconds=600.0):
+        """Let virtual time pass until ``done()``; fails if that takes too long."""
+        limit = self.now + seconds
+        while not done():
+            assert self.step(limit), f"not done after {seconds} s of virtual time"
+
+    @property
+    def open(self):
+        return all(end.connection.state is ConnectionState.OPEN for end in self.ends)

@@ -1,0 +1,23 @@
+"""Limits and times."""
+
+import pytest
+
+from udpim.errors import ConfigError
+from udpim.hop.config import HopConfig
+
+
+def test_the_peer_learns_what_concerns_it():
+    parameters = HopConfig(idle_timeout_s=20.0, frame_window=512).parameters(b"t" * 16)
+    assert parameters.idle_timeout_s == 20.0
+    assert parameters.frame_window == 512
+    assert parameters.reset_token == b"t" * 16
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"max_datagram_bytes": 1500}, {"keepalive_s": 30.0}, {"keepalive_s": 0.0}],
+    ids=["datagram size", "keepalive too late", "no keepalive"],
+)
+def test_settings_that_cannot_work_are_refused(wrong):
+    with pytest.raises(ConfigError):
+        HopConfig(**wrong)

@@ -1,0 +1,83 @@
+"""The dict model of a store; what its operations mean is in test_base.py."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.store import samples
+from tests.store.samples import BOB, STREAM, in_stream, inbox, message, outbox, queued, receipt
+from udpim.errors import LocalProtocolError
+from udpim.im.records import (
+    DeleteQueue,
+    MarkHandled,
+    PutInStream,
+    PutMeta,
+    PutReceipt,
+    StampOutbox,
+    TrimOutbox,
+)
+from udpim.model import SEQ_MAX
+from udpim.ranges import RangeSet
+from udpim.store.state import ReadBudget, StoreState, present, remove, runs
+
+
+def filled():
+    state = StoreState()
+    state.apply([PutMeta("a", b""), outbox(), inbox(), PutInStream(in_stream())])
+    state.apply([queued(message(1)), PutReceipt(receipt())])
+    return state
+
+
+def both(state):
+    return state.client_snapshot(), state.server_snapshot()
+
+
+def test_a_copy_is_equal_and_independent():
+    state = filled()
+    before = both(state)
+    copy = state.copy()
+    assert before == both(copy)
+    copy.apply([PutMeta("a", b"1"), StampOutbox(1, 1, 1, 9), TrimOutbox(1, 2, 2), outbox(7)])
+    copy.apply([MarkHandled(STREAM, ((1, 1),)), PutInStream(in_stream(cum=99)), inbox(seqs=(9,))])
+    copy.apply([queued(message(2), floor=9), PutReceipt(receipt("tablet"))])
+    assert before == both(state)
+    state.apply([DeleteQueue(BOB, STREAM, ((1, 1),))])
+    assert ((1, 2),) == copy.server_snapshot().queue[0].messages
+
+
+def test_a_copy_goes_on_like_its_original():
+    state = filled()
+    copies = [state.copy(), state]
+    for each in copies:
+        each.apply([outbox(first_seq=4), inbox(samples.OTHER, (1,)), inbox(seqs=(8,))])
+    assert both(copies[0]) == both(copies[1])
+    with pytest.raises(LocalProtocolError, match="there already"):
+        copies[0].apply([outbox(first_seq=6)])
+
+
+def test_a_row_can_be_inserted_below_others():
+    state = StoreState()
+    state.apply([outbox(first_seq=5), outbox(first_seq=2)])
+    assert [2, 3, 4, 5, 6, 7] == [row.seq for row in state.client_snapshot().outbox]
+
+
+@given(st.sets(st.integers(0, 40) | st.integers(SEQ_MAX - 2, SEQ_MAX)), samples.spans)
+def test_the_keys_of_a_range_are_found_and_removed_however_long_it_is(keys, span):
+    first, last = span
+    expected = sorted(key for key in keys if first <= key <= last)
+    rows = dict.fromkeys(keys)
+    assert expected == present(rows, first, last)
+    remove(rows, first, last)
+    assert keys - set(expected) == set(rows)
+
+
+@given(st.sets(st.integers(0, 30)))
+def test_runs_are_what_a_range_set_holds(numbers):
+    expected = RangeSet((number, number) for number in numbers)
+    assert tuple(expected) == runs(sorted(numbers))
+
+
+def test_a_budget_grants_the_first_row_and_then_what_fits():
+    budget = ReadBudget(10)
+    assert [True, True, True, False] == [budget.take(size) for size in (4, 6, 0, 1)]
+    assert [True, False] == [*map(ReadBudget(3).take, (5, 0))]

@@ -1,0 +1,77 @@
+"""Limits and timers of the IM machines and nodes, each with unit, reason and outcome.
+
+The hop's own numbers are in `udpim.hop.config`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+WINDOW = 1024
+"""W: seqs that a sender may be ahead of the lowest open one, and bits of B's bitmaps (R9)."""
+
+E2E_TIMER_S_MIN = 3.0
+"""First end-to-end re-send (PROTOCOL §6)."""
+E2E_TIMER_S_MAX = 60.0
+"""Largest interval between end-to-end re-sends."""
+STATUS_LEASE_S = 6 * 3600.0
+"""How often a sender asks whether what is STORED is still there (R3)."""
+
+RESEND_RATIO = 0.2
+"""I12: payload bytes re-sent end to end, of the new ones, while the hop is alive …"""
+RESEND_MESSAGES_PER_S = 1.0
+"""… plus this many messages per second …"""
+RESEND_MESSAGES_BURST = 60.0
+"""… averaged over a minute."""
+
+VOID_RUNS_MAX = 256
+"""Void runs that B keeps per stream; at the cap further cancels wait for floor (I6)."""
+STREAMS_PER_PEER_MAX = 4096
+"""Incoming streams per sending user; one more is refused and stays at its sender."""
+PULL_BYTES_MAX = 256 * 1024
+"""Payload bytes that a client asks for in one offline:R."""
+QUEUE_MESSAGES_MAX = 100_000
+"""Offline messages per endpoint; one more is refused as FULL, which only slows its sender."""
+RETIRED_INCARNATIONS_MAX = 64
+"""Older incarnations that the server remembers per device; beyond, the oldest is forgotten."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientConfig:
+    """What a client node may be told."""
+
+    user: str
+    device: str
+    token: bytes = b""
+    outbox_messages_max: int = 100_000
+    """Unsettled messages; at the limit ``send`` waits and ``send_nowait`` raises OutboxFull."""
+    inbox_bytes_max: int = 64 * 1024 * 1024
+    """Payload bytes that wait for the application; beyond, packets with messages are not taken
+    and the hop holds the server back."""
+    hop_frames_max: int = 256
+    """Frames that may wait for the hop's window; the rest stays in the outbox."""
+    reconnect_s_min: float = 0.5
+    """First back-off; the wait is drawn between 0 and it (full jitter)."""
+    reconnect_s_max: float = 30.0
+    """Largest back-off."""
+    hello_s_max: float = 5.0
+    """How long one attempt to reach the server may take."""
+    login_s_max: float = 10.0
+    """How long a login may take on a live connection."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """What a server node may be told."""
+
+    sessions_max: int = 10_000
+    """Logged-in endpoints; one more is told BUSY."""
+    queue_messages_max: int = QUEUE_MESSAGES_MAX
+    """Offline messages per endpoint."""
+    devices_per_user_max: int = 16
+    """Devices that a user may register; one more is told BUSY."""
+    login_s_max: float = 10.0
+    """A connection that has not logged in by then is closed."""
+    session_frames_max: int = 16_384
+    """Frames that may wait for one client; a client further behind is disconnected, and its
+    messages go to its queue."""

@@ -1,0 +1,224 @@
+"""The error tree: every exception that udpim raises on purpose.
+
+Errors carry their data as attributes and compose the sentence in ``__str__``;
+timeouts are also :class:`TimeoutError`, wrong arguments also :class:`ValueError`.
+
+::
+
+    Error
+    ├─ ConfigError(ValueError)
+    ├─ ConnectError ── ConnectTimeout(TimeoutError) · HandshakeFailed
+    ├─ LoginError
+    ├─ ConnectionClosed
+    ├─ ProtocolError ── LocalProtocolError · RemoteProtocolError
+    ├─ DeliveryError ── DeliveryTimeout(TimeoutError) · DeliveryVoid · DeliveryRejected
+    ├─ OutboxFull
+    ├─ PayloadTooLarge(ValueError)
+    └─ StoreError ── StoreLocked · StoreFormat · StoreFull
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Error(Exception):
+    """Base of everything that udpim raises on purpose."""
+
+
+class ConfigError(Error, ValueError):
+    """A setting is wrong; raised where it is given, before anything is sent."""
+
+
+class ConnectError(Error):
+    """No connection to the server could be made."""
+
+
+class ConnectTimeout(ConnectError, TimeoutError):
+    """Nobody answered in time.
+
+    Attributes:
+        address: What was dialled, ``host:port``.
+        timeout_s: How long was waited, seconds.
+    """
+
+    def __init__(self, address: str, timeout_s: float) -> None:
+        """Keep what was dialled and how long was waited."""
+        super().__init__(address, timeout_s)
+        self.address = address
+        self.timeout_s = timeout_s
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"no answer from {self.address} within {self.timeout_s:g} s"
+
+
+class HandshakeFailed(ConnectError):
+    """The peer answered, but no connection could be agreed on."""
+
+
+class LoginError(Error):
+    """The server refused the login, or another login of this endpoint took its place.
+
+    Attributes:
+        code: A :class:`udpim.model.LoginCode` number.
+        reason: What the server said.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        """Keep the server's code and words."""
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"login refused: {self.reason}"
+
+
+class ConnectionClosed(Error):
+    """The client was closed, or closed for good by the peer.
+
+    Attributes:
+        code: The close code of PROTOCOL §3.3.
+        reason: Words that came with it.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        """Keep the code and the words."""
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"closed: {self.reason} (code {self.code})"
+
+
+class ProtocolError(Error):
+    """Somebody broke PROTOCOL.md."""
+
+
+class LocalProtocolError(ProtocolError):
+    """A method was called in a state that does not allow it."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """An authenticated peer broke PROTOCOL.md."""
+
+
+class DeliveryError(Error):
+    """A receipt says that the message was not delivered, or not yet.
+
+    Attributes:
+        receipt: The receipt that speaks; it lives on.
+    """
+
+    def __init__(self, receipt: Any) -> None:
+        """Keep the receipt."""
+        super().__init__(receipt)
+        self.receipt = receipt
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"message {self.receipt.msgid}: {self.receipt.state.name.lower()}"
+
+
+class DeliveryTimeout(DeliveryError, TimeoutError):
+    """The deadline is over and the outcome is unknown; it may still be delivered."""
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"message {self.receipt.msgid}: deadline over, outcome unknown"
+
+
+class DeliveryVoid(DeliveryError):
+    """The recipient said that it will never deliver this message."""
+
+
+class DeliveryRejected(DeliveryError):
+    """The server refused the message for good.
+
+    Attributes:
+        code: A :class:`udpim.model.RejectCode`.
+    """
+
+    def __init__(self, receipt: Any, code: int, words: str) -> None:
+        """Keep the receipt and the server's reason."""
+        super().__init__(receipt)
+        self.code = code
+        self.words = words
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"message {self.receipt.msgid}: rejected, {self.words}"
+
+
+class OutboxFull(Error):
+    """Back-pressure from ``send_nowait``: nothing was queued.
+
+    Attributes:
+        limit: How many messages may be unsettled at once.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """Keep the limit."""
+        super().__init__(limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"outbox full: {self.limit} messages are unsettled"
+
+
+class PayloadTooLarge(Error, ValueError):
+    """A payload is over the limit; nothing was sent.
+
+    Attributes:
+        size_bytes: The payload's size.
+        limit_bytes: What is allowed.
+    """
+
+    def __init__(self, size_bytes: int, limit_bytes: int) -> None:
+        """Keep both sizes."""
+        super().__init__(size_bytes, limit_bytes)
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"payload of {self.size_bytes} bytes is over the limit of {self.limit_bytes}"
+
+
+class StoreError(Error):
+    """The store could not do what a promise needs.
+
+    Attributes:
+        path: The store's file.
+    """
+
+    def __init__(self, path: str, words: str) -> None:
+        """Keep the file and what is wrong with it."""
+        super().__init__(path, words)
+        self.path = path
+        self.words = words
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"store {self.path}: {self.words}"
+
+
+class StoreLocked(StoreError):
+    """Another process has the store open."""
+
+
+class StoreFormat(StoreError):
+    """The file is not a udpim store, is of another kind, or is newer than this version."""
+
+
+class StoreFull(StoreError):
+    """The disk has no room left; the transaction did not happen."""
+
+
+class DecodeError(Error):
+    """Bytes that are not what PROTOCOL.md says; never leaves a core."""

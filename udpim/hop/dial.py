@@ -1,0 +1,151 @@
+"""The client's side of establishment: HELLO until WELCOME, with RETRY in between if asked.
+
+A :class:`Dialer` is driven like a connection until ``connection`` or ``failed`` is set; how long
+to keep trying is the caller's decision.
+
+Specification: PROTOCOL §3.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from udpim.crypto.handshake import ClientHandshake, HandshakeResult
+from udpim.errors import DecodeError
+from udpim.hop.codes import Address, Role
+from udpim.hop.config import HopConfig
+from udpim.hop.connection import Connection
+from udpim.wire.packet import (
+    CID_BYTES,
+    VERSION,
+    Hello,
+    LongPacket,
+    Reset,
+    Retry,
+    VersionOffer,
+    Welcome,
+    encode_long,
+    parse_long,
+)
+
+RETRIES_MAX = 3
+"""RETRYs obeyed in one attempt; a server has no honest reason for more."""
+
+
+class Dialer:
+    """One attempt to open a connection to one address."""
+
+    def __init__(
+        self,
+        *,
+        server: Address,
+        config: HopConfig,
+        random_bytes: Callable[[int], bytes],
+        now: float,
+    ) -> None:
+        """Start an attempt; the first HELLO is due at once."""
+        self.server = server
+        self.local_cid = random_bytes(CID_BYTES)
+        """The id that the server's packets to us will carry."""
+        self.connection: Connection | None = None
+        """The open connection, when there is one."""
+        self.failed: str | None = None
+        """Why there will not be one, when that is certain."""
+        self.drops: dict[str, int] = {}
+        """Datagrams dropped, by reason."""
+        self._config = config
+        self._random_bytes = random_bytes
+        self._handshake = ClientHandshake(config.parameters(), random_bytes)
+        self._token = b""
+        self._retries = 0
+        self._hellos = 0
+        self._hello_at = now
+        self._sent_at = now
+        self._interval_s = config.hello_retry_s
+
+    # Inputs.
+
+    def receive_datagram(self, datagram: bytes, path: Address, now: float) -> None:
+        """Take in an answer; afterwards look at ``connection`` and ``failed``."""
+        try:
+            self._receive(datagram, path, now)
+        except DecodeError as error:
+            reason = str(error)
+            self.drops[reason] = self.drops.get(reason, 0) + 1
+
+    def handle_timeout(self, now: float) -> None:
+        """Nothing to do: a HELLO that is due leaves with :meth:`datagrams_to_send`."""
+
+    # Outputs.
+
+    def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
+        """The HELLO, if it is due."""
+        if self._is_over or now < self._hello_at:
+            return []
+        self._hellos += 1
+        self._sent_at = now
+        self._hello_at = now + self._interval_s
+        longer_s = self._interval_s * self._config.hello_retry_ratio
+        self._interval_s = min(longer_s, self._config.hello_retry_s_max)
+        hello = Hello(
+            source_cid=self.local_cid,
+            token=self._token,
+            payload=self._handshake.hello_payload(),
+        )
+        return [(encode_long(hello), self.server)]
+
+    def next_timeout(self) -> float | None:
+        """When the next HELLO is due; None when the attempt is over."""
+        return None if self._is_over else self._hello_at
+
+    # Private.
+
+    @property
+    def _is_over(self) -> bool:
+        return self.connection is not None or self.failed is not None
+
+    def _receive(self, datagram: bytes, path: Address, now: float) -> None:
+        if self._is_over:
+            raise DecodeError("handshake is over")
+        if path != self.server:
+            raise DecodeError("not from the server")
+        packet = parse_long(datagram)
+        if isinstance(packet, Reset) or packet.destination_cid != self.local_cid:
+            raise DecodeError("not for this attempt")
+        self._on_packet(packet, now)
+
+    def _on_packet(self, packet: LongPacket, now: float) -> None:
+        match packet:
+            case Welcome(payload=payload, source_cid=remote_cid):
+                result = self._handshake.receive_welcome(payload)
+                if result is None:
+                    raise DecodeError("WELCOME does not answer our HELLO")
+                self._connect(result, remote_cid, now)
+            case Retry(token=token) if self._retries < RETRIES_MAX:
+                self._retries += 1
+                self._token = token
+                self._hello_at = now
+            case VersionOffer(versions=versions) if VERSION not in versions:
+                spoken = ", ".join(map(str, versions)) or "none"
+                self.failed = f"the server speaks other protocol versions ({spoken})"
+            case _:
+                raise DecodeError("unexpected long packet")
+
+    def _connect(self, result: HandshakeResult, remote_cid: bytes, now: float) -> None:
+        self.connection = Connection(
+            role=Role.CLIENT,
+            local_cid=self.local_cid,
+            remote_cid=remote_cid,
+            protection=result.protection,
+            parameters=result.peer,
+            path=self.server,
+            config=self._config,
+            random_bytes=self._random_bytes,
+            now=now,
+            validated=True,
+        )
+        if self._hellos == 1:
+            # Only then it is certain which HELLO was answered.
+            self.connection.rtt.update(now - self._sent_at, 0.0)
+        # Something must leave soon, for it is what proves our address to the server.
+        self.connection.ping()

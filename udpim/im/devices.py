@@ -1,0 +1,99 @@
+"""The server's register of users and their devices: who is due a message (PROTOCOL §5.5).
+
+A user's devices are the endpoints of every direct conversation with that user. Membership is a
+history: epoch n differs from epoch n - 1 by one device. Ordinals are given in order of appearance
+and never reused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from udpim.config import RETIRED_INCARNATIONS_MAX
+from udpim.im.records import DeviceRecord
+from udpim.model import Endpoint
+from udpim.wire.im_packets import EpochRun, Member
+
+
+class Registry:
+    """Every registered device, by user."""
+
+    def __init__(self, records: Sequence[DeviceRecord]) -> None:
+        """Restore from a snapshot."""
+        self._users: dict[str, dict[str, DeviceRecord]] = {}
+        self.versions: dict[str, int] = {}
+        """Rises whenever something in a user's membership lines changes."""
+        for record in records:
+            self.put(record)
+
+    def devices(self, user: str) -> dict[str, DeviceRecord]:
+        """Return the user's devices by name; empty for an unknown user."""
+        return self._users.get(user, {})
+
+    def epoch(self, user: str) -> int:
+        """Return the user's present membership epoch; 0 for an unknown user."""
+        return len(self.devices(user))
+
+    def get(self, endpoint: Endpoint) -> DeviceRecord | None:
+        """Return the record of one endpoint."""
+        return self.devices(endpoint.user).get(endpoint.device)
+
+    def put(self, record: DeviceRecord) -> None:
+        """Insert or replace a device."""
+        self._users.setdefault(record.user, {})[record.device] = record
+        self.versions[record.user] = self.versions.get(record.user, 0) + 1
+
+    def is_stale(self, endpoint: Endpoint, incarnation: int, login_count: int) -> bool:
+        """Tell whether this login comes from a store that was restored from an old copy (R7)."""
+        record = self.get(endpoint)
+        if record is None:
+            return False
+        if incarnation in record.retired:
+            return True
+        return incarnation == record.incarnation and login_count <= record.login_count
+
+    def logged_in(self, endpoint: Endpoint, incarnation: int, login_count: int) -> DeviceRecord:
+        """Return the endpoint's record as it is after this login. The caller commits it."""
+        old = self.get(endpoint)
+        if old is None:
+            number = self.epoch(endpoint.user)
+            return DeviceRecord(
+                endpoint.user, endpoint.device, number, number + 1, incarnation, (), login_count
+            )
+        if old.incarnation == incarnation:
+            return old._replace(login_count=login_count)
+        retired = (*old.retired, old.incarnation)[-RETIRED_INCARNATIONS_MAX:]
+        return old._replace(incarnation=incarnation, retired=retired, login_count=login_count)
+
+    def members(self, user: str) -> tuple[Member, ...]:
+        """Return the membership history of conversations with ``user``."""
+        return tuple(
+            Member(record.ordinal, record.device, record.incarnation, record.joined, 0)
+            for record in self.devices(user).values()
+        )
+
+
+def base_for(runs: Sequence[EpochRun], floor: int, joined: int) -> int | None:
+    """Return the first seq ≥ floor that is due to an endpoint that joined at epoch ``joined``.
+
+    Returns:
+        None when nothing in the head is due to it.
+    """
+    for run in runs:
+        if run.epoch >= joined:
+            return max(floor, run.first)
+    return None
+
+
+def epochs_known(runs: Sequence[EpochRun], first: int, last: int, epoch: int) -> bool:
+    """Tell whether every seq of first..last carries an epoch between 1 and ``epoch``."""
+    return epoch_at(runs, first) >= 1 and epoch_at(runs, last) <= epoch
+
+
+def epoch_at(runs: Sequence[EpochRun], seq: int) -> int:
+    """Return the epoch that a head's runs give ``seq``; 0 when they do not reach it."""
+    epoch = 0
+    for run in runs:
+        if run.first <= seq:
+            epoch = run.epoch
+    return epoch

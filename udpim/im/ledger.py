@@ -1,0 +1,44 @@
+"""Writes of one turn and the promises that wait for them (PROTOCOL §5.2).
+
+"Ack only after durable" is enforced by shape: whoever wants to promise something hands in the
+operation together with what to do once it is durable.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from udpim.im.records import Op
+
+Continuation = Callable[[bool], None]
+"""Called with True when the write is durable, with False when it did not happen."""
+
+
+class Ledger:
+    """Operations collected since the last `take_ops`, and continuations per transaction."""
+
+    def __init__(self) -> None:
+        """Start with nothing to write."""
+        self._ops: list[Op] = []
+        self._after: list[Continuation] = []
+        self._committing: deque[list[Continuation]] = deque()
+
+    def put(self, op: Op, after: Continuation | None = None) -> None:
+        """Add an operation, and what waits for it."""
+        self._ops.append(op)
+        if after is not None:
+            self._after.append(after)
+
+    def take_ops(self) -> list[Op]:
+        """Return the operations of this turn; the next `on_committed` is for them."""
+        ops, self._ops = self._ops, []
+        if ops:
+            self._committing.append(self._after)
+            self._after = []
+        return ops
+
+    def on_committed(self, *, ok: bool) -> None:
+        """The oldest transaction is durable, or did not happen."""
+        for continuation in self._committing.popleft():
+            continuation(ok)

@@ -1,0 +1,382 @@
+"""One outgoing stream: what its sender knows of every seq, per endpoint and in all (PROTOCOL §5.3).
+
+Everything is kept as ranges, so a receipt is a view and a burst costs one operation. Definitions
+(semantics R1, R9): a seq is *settled* when every endpoint due it reported DELIVERED or VOID or was
+excused; *covered* when every endpoint due it is settled or STORED; ``floor`` is the lowest seq that
+is not settled, ``g`` the lowest that is not covered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from udpim.im.records import OutMember, OutStreamRecord
+from udpim.model import FINAL_STATES, MessageState, RejectCode, StreamId
+from udpim.ranges import Range, RangeSet
+from udpim.wire.im_packets import EpochRun, Member
+from udpim.wire.im_schema import RUNS_MAX
+
+Change = tuple[int, int, MessageState]
+"""First seq, last seq, and the state that they now show."""
+
+WITHDRAWN = 0
+"""Stands in a record's ``rejected`` for seqs that were given up before any copy left."""
+
+
+class MemberView:
+    """One endpoint of the conversation and its verdicts."""
+
+    __slots__ = (
+        "confirmed",
+        "delivered",
+        "device",
+        "excused",
+        "incarnation",
+        "joined",
+        "left",
+        "ordinal",
+        "stored",
+        "void",
+    )
+
+    def __init__(self, record: OutMember) -> None:
+        """Restore from a record."""
+        self.device = record.device
+        self.ordinal = record.ordinal
+        self.incarnation = record.incarnation
+        self.joined = record.joined
+        self.left = record.left
+        self.delivered = RangeSet(record.delivered)
+        self.void = RangeSet(record.void)
+        self.stored = RangeSet(record.stored)
+        self.excused = RangeSet(record.excused)
+        self.confirmed = RangeSet((*record.delivered, *record.void, *record.excused))
+
+    @property
+    def durable(self) -> bool:
+        """Whether the endpoint's inbox survives a crash: only then its "never" is one (§5.8)."""
+        return bool(self.incarnation >> 63)
+
+    def take_void(self, first: int, last: int) -> None:
+        """Record that the endpoint will not deliver these, as far as it can promise that."""
+        claim = self.void if self.durable else self.excused
+        claim.add(first, last)
+        self.confirmed.add(first, last)
+
+    def due(self, epoch: int) -> bool:
+        """Tell whether a message stamped with ``epoch`` is due to this endpoint."""
+        return self.joined <= epoch and (self.left == 0 or epoch < self.left)
+
+    def record(self) -> OutMember:
+        """Return the durable form."""
+        return OutMember(
+            self.device,
+            self.ordinal,
+            self.incarnation,
+            self.joined,
+            self.left,
+            tuple(self.delivered),
+            tuple(self.void),
+            tuple(self.stored),
+            tuple(self.excused),
+        )
+
+
+def intersect(ranges: Iterable[Range], other: RangeSet) -> list[Range]:
+    """Return the parts of ``ranges`` that are in ``other``."""
+    return [part for first, last in ranges for part in other.within(first, last)]
+
+
+def without(ranges: Iterable[Range], other: RangeSet) -> list[Range]:
+    """Return the parts of ``ranges`` that are not in ``other``."""
+    return [part for first, last in ranges for part in other.missing(first, last)]
+
+
+class OutStream:
+    """The state of one stream at its sender. Payloads are in ``rows`` until floor passes them."""
+
+    def __init__(self, id_: StreamId, record: OutStreamRecord) -> None:
+        """Restore from a record (a fresh one for a new stream)."""
+        self.id = id_
+        self.number = record.number
+        self.next_seq = record.next_seq
+        self.floor = record.floor
+        self.durable_floor = record.floor
+        """What we may tell others: a crash cannot take it back."""
+        self.trimmed_floor = record.floor
+        """Rows below it have been handed over for deletion."""
+        self.stamps_wanted = 0
+        self.stamps_durable = 0
+        """Restamps asked for, and those that are durable: in between nothing is transmitted."""
+        self.store_epoch = record.store_epoch
+        self.epoch = record.epoch
+        self.members = [MemberView(member) for member in record.members]
+        self.cancelled = RangeSet(record.cancelled)
+        self.rejected = list(record.rejected)
+        self.rows: dict[int, tuple[int, bytes]] = {}
+        """seq → (stamp, payload)."""
+        self.runs: list[EpochRun] = []
+        self.committed = record.next_seq - 1
+        """Rows up to here are durable and may be transmitted."""
+        self.cursor = record.next_seq
+        """Lowest seq that was not transmitted on this connection."""
+        self.fresh_from = record.next_seq
+        """No copy of this seq or a later one ever left."""
+        self.resent = RangeSet()
+        """Seqs of which more than one copy may have left."""
+        if record.next_seq > record.floor:
+            self.resent.add(record.floor, record.next_seq - 1)
+        self.renewed = False
+        """The last membership brought a new incarnation of an endpoint that we knew (R7)."""
+        self.accepted = RangeSet()
+        self.delivered = RangeSet()
+        self.void = RangeSet()
+        self.expired = RangeSet()
+        self.settled = RangeSet()
+        if record.floor > 1:
+            self.settled.add(1, record.floor - 1)
+        self._close_rejected()
+        self.covered = self.settled.copy()
+        for member in self.members:
+            self.delivered.update(member.delivered)
+        for member in self.members:
+            below = member.void.within(1, self.floor - 1)
+            self.void.update(without(below, self.delivered))
+
+    # --- Rows and epochs ---
+
+    def append(self, stamps: Sequence[int], payloads: Sequence[bytes]) -> int:
+        """Burn seqs for new messages and return the first one."""
+        first = self.next_seq
+        seqs = range(first, first + len(payloads))
+        self.rows.update(zip(seqs, zip(stamps, payloads, strict=True), strict=True))
+        self.next_seq += len(payloads)
+        if not self.runs or self.runs[-1].epoch != self.epoch:
+            self.runs.append(EpochRun(first, self.epoch))
+        return first
+
+    def restore_row(self, seq: int, epoch: int, stamp: int, payload: bytes) -> None:
+        """Bring back one row from the store, ascending."""
+        self.rows[seq] = (stamp, payload)
+        if not self.runs or self.runs[-1].epoch != epoch:
+            self.runs.append(EpochRun(seq, epoch))
+
+    def epoch_of(self, seq: int) -> int:
+        """Return the membership epoch that ``seq`` is stamped with."""
+        epoch = 0
+        for run in self.runs:
+            if run.first > seq:
+                break
+            epoch = run.epoch
+        return epoch
+
+    def head_runs(self) -> tuple[EpochRun, ...]:
+        """Return the epoch runs from the durable floor on, as heads carry them."""
+        while len(self.runs) > 1 and self.runs[1].first <= self.durable_floor:
+            del self.runs[0]
+        return tuple(self.runs[:RUNS_MAX])
+
+    def sendable_until(self, window: int) -> int:
+        """Return the last seq that may be transmitted now (R9; and what a head can stamp)."""
+        last = min(self.committed, self.covered.next_missing(self.floor) + window - 1)
+        if len(self.runs) > RUNS_MAX:
+            self.head_runs()
+            if len(self.runs) > RUNS_MAX:
+                last = min(last, self.runs[RUNS_MAX].first - 1)
+        return last
+
+    def forget_membership(self, store_epoch: int) -> bool:
+        """Start over under another store: epochs, ordinals and STORED are void (R3).
+
+        Returns:
+            Whether anything changed.
+        """
+        if self.store_epoch in (0, store_epoch):
+            return False
+        self.store_epoch = store_epoch
+        self.epoch = 0
+        self.runs = [EpochRun(self.floor, 0)]
+        for member in self.members:
+            member.stored.clear()
+            member.joined, member.left = 1, 1
+        self.covered = self.settled.copy()
+        return True
+
+    def learn_members(
+        self, store_epoch: int, epoch: int, members: Sequence[Member]
+    ) -> list[Change]:
+        """Take over a membership history; rows of unknown epoch are stamped with ``epoch``."""
+        known = {member.device: member for member in self.members}
+        self.members = []
+        self.renewed = False
+        for line in members:
+            view = known.get(line.device)
+            if view is None:
+                view = MemberView(OutMember(line.device, 0, line.incarnation, 0, 0, (), (), (), ()))
+            elif view.incarnation != line.incarnation:
+                self._forget_confirmations(view)
+                self.renewed = True
+            view.ordinal, view.incarnation = line.ordinal, line.incarnation
+            view.joined, view.left = line.joined, line.left
+            self.members.append(view)
+        self.store_epoch, self.epoch = store_epoch, epoch
+        if self.runs and self.runs[0].epoch == 0:
+            same = len(self.runs) > 1 and self.runs[1].epoch <= epoch
+            first = self.runs[0].first
+            stamp = self.runs[1].epoch if same else epoch
+            self.runs[0 : 2 if same else 1] = [EpochRun(first, stamp)]
+        return self.refresh(self.floor, self.next_seq - 1)
+
+    def _forget_confirmations(self, view: MemberView) -> None:
+        """R7: a newer incarnation of an endpoint knows nothing of the open rows."""
+        last = self.next_seq
+        for known in (view.confirmed, view.delivered, view.void, view.stored):
+            known.remove(self.floor, last)
+        self.settled.remove(self.floor, last)
+        self.covered.remove(self.floor, last)
+        self._close_rejected()
+        self.covered.update(self.settled.within(self.floor, last))
+
+    def _close_rejected(self) -> None:
+        closed = [(first, last) for first, last, _ in self.rejected]
+        self.settled.update(without(closed, self.cancelled))
+
+    # --- Verdicts ---
+
+    def member(self, ordinal: int) -> MemberView | None:
+        """Return the endpoint with this ordinal."""
+        for view in self.members:
+            if view.ordinal == ordinal:
+                return view
+        return None
+
+    def close(self, first: int, last: int, code: int, *, at_once: bool) -> list[Change]:
+        """Show first..last as refused for good, or as withdrawn before any copy left.
+
+        Args:
+            first: First seq.
+            last: Last seq.
+            code: A reject code, or `WITHDRAWN`.
+            at_once: No endpoint can have heard of the stream, so nobody needs a void for the gap;
+                otherwise a cancel closes it at the endpoints.
+        """
+        if self.rejected and self.rejected[-1][1:] == (first - 1, code):
+            self.rejected.append((self.rejected.pop()[0], last, code))
+        else:
+            self.rejected.append((first, last, code))
+        if at_once:
+            self.settled.add(first, last)
+            self.covered.add(first, last)
+            self._advance()
+        else:
+            self.cancelled.add(first, last)
+        return [(first, last, _closed_state(code))]
+
+    def segments(self, first: int, last: int) -> Iterator[tuple[int, int, int]]:
+        """Cut first..last where the epoch changes: (first, last, epoch)."""
+        starts = [run for run in self.runs if run.first <= last]
+        for index, run in enumerate(starts):
+            end = starts[index + 1].first - 1 if index + 1 < len(starts) else last
+            if end >= first:
+                yield max(first, run.first), end, run.epoch
+
+    def refresh(self, first: int, last: int) -> list[Change]:
+        """Work out anew, from the endpoints' verdicts, what first..last show.
+
+        Returns:
+            The ranges whose state changed to a final one.
+        """
+        changes: list[Change] = []
+        for low, high, epoch in self.segments(first, last):
+            due = [view for view in self.members if view.due(epoch)]
+            if not due:
+                continue
+            settled: list[Range] = [(low, high)]
+            void: list[Range] = [(low, high)]
+            covered: list[Range] = [(low, high)]
+            for view in due:
+                settled = intersect(settled, view.confirmed)
+                void = intersect(void, view.void)
+                covered = [
+                    part
+                    for a, b in covered
+                    for part in RangeSet(
+                        (*view.confirmed.within(a, b), *view.stored.within(a, b))
+                    )
+                ]
+            changes += self._settle(settled, void)
+            self.covered.update(covered)
+        self._advance()
+        return changes
+
+    def _settle(self, settled: list[Range], void: list[Range]) -> list[Change]:
+        new = without(settled, self.settled)
+        if not new:
+            return []
+        self.settled.update(new)
+        changes: list[Change] = []
+        open_ = without(new, self.delivered)
+        if open_:
+            voided = RangeSet(intersect(open_, RangeSet(void)))
+            self.void.update(voided)
+            shown = RangeSet((first, last) for first, last, _ in self.rejected)
+            changes += [(a, b, MessageState.VOID) for a, b in without(voided, shown)]
+            excused = without(without(open_, voided), self.cancelled)
+            changes += [(a, b, MessageState.EXCUSED) for a, b in excused]
+        return changes
+
+    def _advance(self) -> None:
+        floor = min(self.settled.next_missing(self.floor), self.next_seq)
+        if floor > self.floor:
+            for seq in range(self.floor, floor):
+                self.rows.pop(seq, None)
+            self.floor = floor
+            self.resent.remove(1, floor - 1)
+            self.accepted.remove(1, floor - 1)
+
+    # --- What the application sees ---
+
+    def state(self, seq: int) -> MessageState:
+        """Return the state that ``seq`` shows now (PROTOCOL §5.1)."""
+        if seq in self.delivered:
+            return MessageState.DELIVERED
+        for first, last, code in self.rejected:
+            if first <= seq <= last:
+                return _closed_state(code)
+        if seq in self.void:
+            return MessageState.VOID
+        if seq in self.expired or seq in self.cancelled:
+            return MessageState.UNKNOWN
+        if seq in self.settled:
+            return MessageState.EXCUSED
+        epoch = self.epoch_of(seq)
+        if any(seq in view.stored for view in self.members if view.due(epoch)):
+            return MessageState.STORED
+        return MessageState.ACCEPTED if seq in self.accepted else MessageState.PENDING
+
+    def final(self, seq: int) -> bool:
+        """Tell whether nothing can change what ``seq`` shows."""
+        return self.state(seq) in FINAL_STATES
+
+    def reject_code(self, seq: int) -> RejectCode:
+        """Return why ``seq``, whose state is REJECTED, was refused."""
+        return next(RejectCode(c) for first, last, c in self.rejected if first <= seq <= last)
+
+    def record(self) -> OutStreamRecord:
+        """Return the durable form."""
+        return OutStreamRecord(
+            self.number,
+            self.id.incarnation,
+            self.id.conversation,
+            self.next_seq,
+            self.floor,
+            self.store_epoch,
+            self.epoch,
+            tuple(view.record() for view in self.members),
+            tuple(self.cancelled),
+            tuple(self.rejected),
+        )
+
+
+def _closed_state(code: int) -> MessageState:
+    return MessageState.VOID if code == WITHDRAWN else MessageState.REJECTED

@@ -1,0 +1,108 @@
+"""The server's answer to offline:R: queue items in parts that fit packets (PROTOCOL §5.5, R8).
+
+A pull takes at most W lowest rows per stream, streams in turn, none twice in progress; the rows come
+from the store, and a row stays until B's verdict for it arrives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from udpim.im.offline_queue import OfflineQueue
+from udpim.im.records import QueueItems, QueueRow, ReadQueue
+from udpim.im.session import Named, Session
+from udpim.model import StreamId
+from udpim.ranges import Range
+from udpim.wire.im_codec import SECTION_ENTRY_BYTES, SECTION_HEAD_BYTES, encode_section
+from udpim.wire.im_packets import OfflineA, Section
+from udpim.wire.im_schema import RANGES_MAX, SECTION_BYTES_MAX
+
+SLICE = 64
+"""Rows taken from a stream before it is the next stream's turn."""
+ROUNDS_MAX = 16
+"""Turns in one plan: W rows of each stream."""
+
+_Part = tuple[StreamId, int, int, tuple[Range, ...], Section | None]
+"""Stream, floor, base, void ranges, section."""
+
+
+def plan_pull(queue: OfflineQueue, session: Session, bytes_max: int) -> ReadQueue:
+    """Choose what the next answer may take, streams in turn."""
+    session.reading = True
+    candidates = list(queue.next_rows(session.endpoint))
+    wanted: list[tuple[StreamId, tuple[Range, ...]]] = []
+    rounds = 0
+    while candidates and rounds < ROUNDS_MAX:
+        rounds += 1
+        later = []
+        for stream, rows in candidates:
+            part, left = [], SLICE
+            for first, last in rows:
+                if left:
+                    last = min(last, first + left - 1)
+                    part.append((first, last))
+                    left -= last - first + 1
+            rows.subtract(part)
+            wanted.append((stream, tuple(part)))
+            if len(rows):
+                later.append((stream, rows))
+        candidates = later
+    return ReadQueue(session.endpoint, tuple(wanted), bytes_max)
+
+
+def answer_pull(queue: OfflineQueue, session: Session, items: Sequence[QueueItems]) -> None:
+    """Send what the store brought, as the parts of one batch."""
+    session.reading = False
+    parts: list[_Part] = []
+    for item in items:
+        queued = queue.find(session.endpoint, item.stream)
+        if queued is None:
+            continue
+        for row in item.rows:
+            queued.reading.add(row.seq, row.seq)
+        head = (item.stream, max(item.floor, queued.floor), max(item.base, queued.base))
+        parts += [(*head, void, section) for void, section in _pack(item.rows)]
+    session.batches += 1
+    more = any(True for _ in queue.next_rows(session.endpoint))
+    if not parts:
+        empty = OfflineA(0, None, session.batches, 0, False, 1, 1, (), None)
+        session.send(empty)
+        return
+    for stream, floor, base, void, section in parts:
+        handle, name = session.outbound.of(stream)
+        packet = OfflineA(
+            handle, name, session.batches, len(parts), more, floor, base, void, section
+        )
+        session.send(packet, Named(stream))
+
+
+def _pack(rows: Sequence[QueueRow]) -> list[tuple[tuple[Range, ...], Section | None]]:
+    """Cut rows into void lists and sections of consecutive seqs that fit packets."""
+    packed: list[tuple[tuple[Range, ...], Section | None]] = []
+    voids: list[Range] = []
+    run: list[QueueRow] = []
+    size = SECTION_HEAD_BYTES
+    for row in rows:
+        if row.void:
+            if voids and voids[-1][1] == row.seq - 1:
+                voids[-1] = (voids[-1][0], row.seq)
+            else:
+                voids.append((row.seq, row.seq))
+            continue
+        cost = SECTION_ENTRY_BYTES + len(row.payload)
+        if run and (row.seq != run[-1].seq + 1 or size + cost > SECTION_BYTES_MAX):
+            packed.append(((), _section(run)))
+            run, size = [], SECTION_HEAD_BYTES
+        run.append(row)
+        size += cost
+    if run:
+        packed.append(((), _section(run)))
+    packed += [
+        (tuple(voids[at : at + RANGES_MAX]), None) for at in range(0, len(voids), RANGES_MAX)
+    ]
+    return packed
+
+
+def _section(run: Sequence[QueueRow]) -> Section:
+    stamps = [row.stamp for row in run]
+    return encode_section(run[0].seq, stamps, [row.payload for row in run])

@@ -1,0 +1,122 @@
+"""Putting items into the offline queue, and what may be said afterwards (R8).
+
+STORED is said after the commit and only by a durable store (I7); then any live session of the
+endpoint is nudged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from udpim.im.ledger import Ledger
+from udpim.im.offline_queue import OfflineQueue
+from udpim.im.records import DeleteQueue, PutQueue, QueueRow
+from udpim.model import Endpoint, StreamId
+from udpim.ranges import Range
+from udpim.wire.im_codec import section_messages
+from udpim.wire.im_packets import Section
+
+Stored = Callable[[Endpoint, StreamId, list[Range]], None]
+"""Told after a commit: these messages are in the queue (no ranges: void items only)."""
+
+
+class QueueWriter:
+    """Inserts and deletes queue rows."""
+
+    def __init__(self, queue: OfflineQueue, ledger: Ledger, stored: Stored) -> None:
+        """Write through ``ledger``; tell ``stored`` what became durable."""
+        self._queue = queue
+        self._ledger = ledger
+        self._stored = stored
+
+    def store(
+        self,
+        endpoint: Endpoint,
+        stream: StreamId,
+        head: tuple[int, int],
+        section: Section,
+        ranges: Sequence[Range],
+    ) -> None:
+        """Insert the messages ``ranges`` of a section. ``head`` is (floor, base)."""
+        queued = self._queue.stream(endpoint, stream)
+        queued.raise_head(*head)
+        stamps, payloads = section_messages(section)
+        first = section.first
+        wanted = [part for a, b in ranges for part in queued.missing(a, b)]
+        rows = tuple(
+            QueueRow(seq, False, stamps[seq - first], payloads[seq - first])
+            for a, b in wanted
+            for seq in range(a, b + 1)
+        )
+        if rows:
+            self._put(endpoint, stream, rows, wanted, void=False)
+
+    def store_voids(
+        self,
+        endpoint: Endpoint,
+        stream: StreamId,
+        head: tuple[int, int],
+        ranges: Sequence[Range],
+    ) -> None:
+        """Insert void items, or turn message rows into them (R4)."""
+        queued = self._queue.stream(endpoint, stream)
+        queued.raise_head(*head)
+        wanted = [part for a, b in ranges for part in queued.voids.missing(a, b)]
+        rows = tuple(
+            QueueRow(seq, True, 0, b"") for a, b in wanted for seq in range(a, b + 1)
+        )
+        if rows:
+            self._put(endpoint, stream, rows, wanted, void=True)
+
+    def _put(
+        self,
+        endpoint: Endpoint,
+        stream: StreamId,
+        rows: tuple[QueueRow, ...],
+        ranges: list[Range],
+        *,
+        void: bool,
+    ) -> None:
+        queued = self._queue.stream(endpoint, stream)
+        queued.inserting.update(ranges)
+        op = PutQueue(endpoint, stream, queued.floor, queued.base, rows)
+        self._ledger.put(op, partial(self._inserted, endpoint, stream, ranges, void))
+
+    def _inserted(
+        self, endpoint: Endpoint, stream: StreamId, ranges: list[Range], void: bool, ok: bool
+    ) -> None:
+        queued = self._queue.stream(endpoint, stream)
+        queued.inserting.subtract(ranges)
+        if not ok:
+            return
+        before = queued.messages.count() + queued.voids.count()
+        if void:
+            queued.messages.subtract(ranges)
+            queued.voids.update(ranges)
+            queued.reading.subtract(ranges)
+        else:
+            queued.messages.update(ranges)
+        after = queued.messages.count() + queued.voids.count()
+        self._queue.counted(endpoint, after - before)
+        self._stored(endpoint, stream, [] if void else ranges)
+
+    def delete(self, endpoint: Endpoint, stream: StreamId, ranges: Sequence[Range]) -> None:
+        """Delete the rows that B gave a verdict for."""
+        queued = self._queue.find(endpoint, stream)
+        if queued is None:
+            return
+        present = [
+            part
+            for a, b in ranges
+            for rows in (queued.messages, queued.voids)
+            for part in rows.within(a, b)
+        ]
+        if not present:
+            return
+        before = queued.messages.count() + queued.voids.count()
+        for first, last in present:
+            queued.remove(first, last)
+        after = queued.messages.count() + queued.voids.count()
+        self._queue.counted(endpoint, after - before)
+        self._ledger.put(DeleteQueue(endpoint, stream, tuple(present)))

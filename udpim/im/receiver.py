@@ -1,0 +1,382 @@
+"""The receiver's machine: exact dedup, order, receipts, and the pull of the offline queue (PROTOCOL §5.4).
+
+With a durable store a message is settled by a transaction that holds its inbox row and the stream's
+memory; the receipt leaves after that commit. With a memory store it is *held* until the application
+has finished with it, and only then settled and receipted: a crash before would lose it (semantics §2).
+
+::
+
+    msg:N ─► new? ─► durable: row + memory ─(commit)─► ack:R, released in order ─► handled
+                └──► memory : held ─► released in order ─► handled ─► ack:R
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from udpim import config
+from udpim.im.handles import OutHandles
+from udpim.im.in_stream import InStream
+from udpim.im.records import (
+    ClientSnapshot,
+    InStreamRecord,
+    MarkHandled,
+    Op,
+    PutInbox,
+    PutInStream,
+)
+from udpim.model import StreamId
+from udpim.ranges import Range, RangeSet
+from udpim.wire.im_codec import section_messages
+from udpim.wire.im_packets import (
+    AckR,
+    CancelN,
+    ImPacket,
+    MsgN,
+    OfflineA,
+    OfflineR,
+    Section,
+    StatusN,
+)
+from udpim.wire.im_schema import RANGES_MAX
+
+
+class Released(NamedTuple):
+    """Messages of one stream that the application may see now: (seq, stamp, payload)."""
+
+    stream: StreamId
+    messages: list[tuple[int, int, bytes]]
+
+
+class Inbox:
+    """All incoming streams of one device.
+
+    Drive: ``receive_*``, `handled`; then `take_ops` (commit them, then `on_committed`),
+    `transmit` while the session is up, and `take_released`.
+    """
+
+    def __init__(self, snapshot: ClientSnapshot, *, durable: bool, bytes_max: int) -> None:
+        """Restore every stream; what the application has not handled is released again."""
+        self._durable = durable
+        self._bytes_max = bytes_max
+        self._streams: dict[StreamId, InStream] = {}
+        self._per_user: dict[str, int] = {}
+        self._ops: list[Op] = []
+        self._dirty: dict[InStream, None] = {}
+        self._fresh: list[tuple[InStream, list[Range]]] = []
+        self._committing: deque[list[tuple[InStream, list[Range]]]] = deque()
+        self._handled: dict[InStream, RangeSet] = {}
+        self._reports: dict[InStream, None] = {}
+        self._released: list[Released] = []
+        self._handles = OutHandles()
+        self._waiting_bytes = 0
+        self._pull = Pull()
+        self._taken = 0
+        self._durable_batches = 0
+        self._pull_barrier: int | None = None
+        self.drops: dict[str, int] = {}
+        self.duplicates = 0
+        for record in snapshot.in_streams:
+            self._add(InStream(record))
+        restored: dict[StreamId, list[tuple[int, int, bytes]]] = {}
+        for row in snapshot.inbox:
+            restored.setdefault(row.stream, []).append((row.seq, row.stamp, row.payload))
+        for id_, messages in restored.items():
+            stream = self._streams[id_]
+            self._store_ready(stream, messages)
+            stream.release_next = min(stream.ready)
+            self._release(stream)
+
+    def _add(self, stream: InStream) -> InStream:
+        self._streams[stream.id] = stream
+        user = stream.id.user
+        self._per_user[user] = self._per_user.get(user, 0) + 1
+        return stream
+
+    # --- The session ---
+
+    def session_started(self, handles: OutHandles, *, queue_waiting: bool) -> None:
+        """Offer every stream's receipts once, and pull the queue if it is not empty (R3, R8)."""
+        self._handles = handles
+        self._pull = Pull()
+        self._pull_barrier = None
+        if queue_waiting:
+            self._pull.ask()
+        for stream in self._streams.values():
+            self._offer(stream)
+
+    def _offer(self, stream: InStream) -> None:
+        stream.report.update(stream.settled_from_floor())
+        self._reports[stream] = None
+
+    def on_acked(self, stream: StreamId) -> None:
+        """The server has taken a packet that named ``stream``."""
+        self._handles.confirm(stream)
+
+    # --- Inputs ---
+
+    def has_room(self) -> bool:
+        """Tell whether packets with messages may be taken; if not, the hop holds them back."""
+        return self._waiting_bytes < self._bytes_max
+
+    def receive_msg_n(self, id_: StreamId, packet: MsgN) -> None:
+        """Take a pushed run."""
+        stream = self._stream(id_, packet.floor, packet.base)
+        if stream is not None:
+            self._take(stream, packet.section, pulled=False)
+
+    def receive_offline_a(self, id_: StreamId | None, packet: OfflineA) -> None:
+        """Take one part of a pull's answer; None stands for the answer of an empty queue."""
+        self._pull.received(packet.total, more=packet.more)
+        if id_ is None:
+            return
+        stream = self._stream(id_, packet.floor, packet.base)
+        if stream is None:
+            return
+        for first, last in packet.void:
+            self._void(stream, first, last, pulled=True)
+        if packet.section is not None:
+            self._take(stream, packet.section, pulled=True)
+
+    def receive_cancel_n(self, id_: StreamId, packet: CancelN) -> None:
+        """Void what is not committed; answer the rest as ever (R4)."""
+        stream = self._stream(id_, packet.floor, packet.base)
+        if stream is not None:
+            for first, last in packet.ranges:
+                self._void(stream, first, last, pulled=False)
+
+    def receive_status_n(self, id_: StreamId, packet: StatusN) -> None:
+        """Offer this stream's receipts again."""
+        stream = self._stream(id_, packet.floor, packet.base)
+        if stream is not None:
+            self._offer(stream)
+
+    def receive_nudge(self) -> None:
+        """The offline queue is not empty."""
+        self._pull.ask()
+
+    def _stream(self, id_: StreamId, floor: int, base: int) -> InStream | None:
+        """Find or create a stream and take over what the head says of it."""
+        stream = self._streams.get(id_)
+        if stream is None:
+            if self._per_user.get(id_.user, 0) >= config.STREAMS_PER_PEER_MAX:
+                self._drop("too many streams of one sender")
+                return None
+            record = InStreamRecord(id_, base - 1, 0, 0, floor, ())
+            stream = self._add(InStream(record))
+        if stream.raise_floor(floor):
+            self._dirty[stream] = None
+        if base > stream.cum + 1:
+            voided = stream.raise_base(base)
+            if voided:
+                self._settled(stream, voided)
+        return stream
+
+    def _settled(self, stream: InStream, ranges: list[Range]) -> None:
+        """Seqs were settled in memory: answer after the commit (I7)."""
+        self._dirty[stream] = None
+        self._fresh.append((stream, ranges))
+        if self._durable:
+            stream.busy.update(ranges)
+
+    def _take(self, stream: InStream, section: Section, *, pulled: bool) -> None:
+        first, last = section.first, section.last
+        new = stream.open_in(first, last)
+        fresh = sum(b - a + 1 for a, b in new)
+        if fresh < section.count:
+            self._again(stream, first, last)
+        if pulled:
+            stream.pulled.add(first, last)
+        if not new:
+            return
+        stamps, payloads = section_messages(section)
+        rows = [
+            (seq, stamps[seq - first], payloads[seq - first])
+            for a, b in new
+            for seq in range(a, b + 1)
+        ]
+        self._store_ready(stream, rows)
+        if self._durable:
+            seqs, stamps_, payloads_ = zip(*rows, strict=True)
+            self._ops.append(PutInbox(stream.id, seqs, stamps_, payloads_))
+            for a, b in new:
+                stream.settle_delivered(a, b)
+            self._settled(stream, new)
+        else:
+            for a, b in new:
+                stream.hold(a, b)
+            self._release(stream)
+
+    def _again(self, stream: InStream, first: int, last: int) -> None:
+        """A copy of something settled: the same verdict again (I8), unless a commit is on its way."""
+        self.duplicates += 1
+        if last > stream.cum + config.WINDOW:
+            self._drop("seq above the window")
+        for low, high in stream.busy.missing(max(first, stream.floor), last):
+            stream.report.add(low, high)
+            self._reports[stream] = None
+
+    def _void(self, stream: InStream, first: int, last: int, *, pulled: bool) -> None:
+        open_ = stream.open_in(first, last)
+        if open_ and not stream.room_for_void():
+            self._drop("void runs at their limit")
+            return
+        self._again(stream, first, last)
+        if pulled:
+            stream.pulled.add(first, last)
+        for low, high in open_:
+            stream.settle_void(low, high)
+        if open_:
+            self._settled(stream, open_)
+
+    def _drop(self, reason: str) -> None:
+        self.drops[reason] = self.drops.get(reason, 0) + 1
+
+    # --- The application ---
+
+    def handled(self, id_: StreamId, seq: int, size_bytes: int) -> None:
+        """The application has finished with a message of this size."""
+        self._waiting_bytes -= size_bytes
+        stream = self._streams[id_]
+        done = self._handled.get(stream)
+        if done is None:
+            done = self._handled[stream] = RangeSet()
+        done.add(seq, seq)
+
+    def _settle_handled(self) -> None:
+        for stream, done in self._handled.items():
+            ranges = list(done)
+            if self._durable:
+                self._ops.append(MarkHandled(stream.id, tuple(ranges)))
+            else:
+                for first, last in ranges:
+                    stream.settle_delivered(first, last)
+                self._settled(stream, ranges)
+        self._handled.clear()
+
+    def take_released(self) -> list[Released]:
+        """Return the messages that the application may see now."""
+        released, self._released = self._released, []
+        return released
+
+    def _store_ready(self, stream: InStream, rows: list[tuple[int, int, bytes]]) -> None:
+        for seq, stamp, payload in rows:
+            stream.ready[seq] = (stamp, payload)
+            self._waiting_bytes += len(payload)
+
+    def _release(self, stream: InStream) -> None:
+        messages = stream.release()
+        if messages:
+            self._released.append(Released(stream.id, messages))
+
+    # --- Outputs: durable changes ---
+
+    def take_ops(self) -> list[Op]:
+        """Return the operations of this turn; the next `on_committed` is for them."""
+        self._settle_handled()
+        ops, self._ops = self._ops, []
+        if not ops and not self._dirty:
+            return []
+        ops += [PutInStream(stream.record()) for stream in self._dirty]
+        self._dirty.clear()
+        fresh, self._fresh = self._fresh, []
+        self._committing.append(fresh)
+        self._taken += 1
+        return ops
+
+    def on_committed(self) -> None:
+        """The oldest batch of `take_ops` is durable: answer, release, and pull on."""
+        fresh = self._committing.popleft()
+        self._durable_batches += 1
+        for stream, ranges in fresh:
+            stream.busy.subtract(ranges)
+            stream.report.update(ranges)
+            self._reports[stream] = None
+        for stream in dict.fromkeys(stream for stream, _ in fresh):
+            self._release(stream)
+
+    # --- Outputs: packets ---
+
+    def transmit(self, emit: Callable[[ImPacket, StreamId | None], None]) -> None:
+        """Emit the receipts of this turn, and the next offline:R."""
+        self._pull_on()
+        for stream in self._reports:
+            self._emit_reports(emit, stream)
+        self._reports.clear()
+        if self._pull.take_request():
+            emit(OfflineR(config.PULL_BYTES_MAX), None)
+
+    def _pull_on(self) -> None:
+        """Go on to the next batch once all that the present one brought is durable."""
+        if not self._pull.complete():
+            return
+        if self._pull_barrier is None:
+            self._pull_barrier = self._taken
+        if self._durable_batches >= self._pull_barrier:
+            self._pull_barrier = None
+            self._pull.next_batch()
+
+    def _emit_reports(
+        self, emit: Callable[[ImPacket, StreamId | None], None], stream: InStream
+    ) -> None:
+        ranges = list(stream.report)
+        stream.report.clear()
+        pulled = [part for a, b in ranges for part in stream.pulled.within(a, b)]
+        pushed = [part for a, b in ranges for part in stream.pulled.missing(a, b)]
+        stream.pulled.subtract(pulled)
+        for parts, is_pulled in ((pushed, False), (pulled, True)):
+            delivered, void = stream.verdicts(parts)
+            if not self._durable:
+                void = []  # a memory inbox cannot promise "never" (semantics §2)
+            for at in range(0, max(len(delivered), len(void)), RANGES_MAX // 2):
+                end = at + RANGES_MAX // 2
+                handle, name = self._handles.of(stream.id)
+                some, none = tuple(delivered[at:end]), tuple(void[at:end])
+                emit(AckR(handle, name, is_pulled, some, none), stream.id)
+
+
+class Pull:
+    """The pull of the offline queue: one batch at a time (R8).
+
+    The server numbers its answers; a batch is complete when all its parts are here, and the next
+    one is asked for when what it brought is durable.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing asked for."""
+        self._wanted = False
+        self._active = False
+        self._left: int | None = None
+        self._more = False
+
+    def ask(self) -> None:
+        """The queue is not empty: pull, now or after the present batch."""
+        self._wanted = True
+
+    def take_request(self) -> bool:
+        """Tell whether an offline:R has to leave now."""
+        if not self._wanted or self._active:
+            return False
+        self._wanted, self._active = False, True
+        return True
+
+    def received(self, total: int, *, more: bool) -> None:
+        """One of the ``total`` parts of the present batch arrived."""
+        if self._left is None:
+            self._left = total
+        self._left -= min(1, self._left)
+        self._more = more
+
+    def complete(self) -> bool:
+        """Tell whether every part of the present batch has arrived."""
+        return self._active and self._left == 0
+
+    def next_batch(self) -> None:
+        """What the batch brought is durable."""
+        self._active = False
+        self._left = None
+        if self._more:
+            self._wanted = True
+

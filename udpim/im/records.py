@@ -1,0 +1,337 @@
+"""What the IM machines keep durably, and the operations that change it.
+
+A machine never calls a store: it hands out operations; the effect executor commits them in one
+transaction and tells the machine when that is durable (PROTOCOL §5.2). The stores under
+`udpim.store` apply these operations and load the snapshots.
+
+Ordering contract: transactions are applied in the order in which they were submitted, each whole
+or not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from udpim.model import Endpoint, StreamId
+from udpim.ranges import Range
+
+Ranges = tuple[Range, ...]
+
+# --- Sender's side ---
+
+
+class OutMember(NamedTuple):
+    """One endpoint of a conversation as its sender knows it, with its verdicts."""
+
+    device: str
+    ordinal: int
+    incarnation: int
+    joined: int
+    left: int
+    """First epoch without it; 0 while it belongs to the conversation."""
+    delivered: Ranges
+    void: Ranges
+    stored: Ranges
+    excused: Ranges
+
+
+class OutStreamRecord(NamedTuple):
+    """The small state of one outgoing stream; its payloads are outbox rows."""
+
+    number: int
+    """Local number of the stream in this store, from 1."""
+    incarnation: int
+    conversation: str
+    next_seq: int
+    floor: int
+    store_epoch: int
+    """Store epoch of the server under which ``epoch`` and the ordinals hold."""
+    epoch: int
+    members: tuple[OutMember, ...]
+    cancelled: Ranges
+    rejected: tuple[tuple[int, int, int], ...]
+    """(first seq, last seq, code)."""
+
+
+class OutboxRow(NamedTuple):
+    """One unsettled message as `ClientSnapshot` brings it back."""
+
+    number: int
+    seq: int
+    epoch: int
+    ttl_ms: int
+    """Remaining time until its deadline, milliseconds; 0 means none."""
+    stamp: int
+    payload: bytes
+
+
+class PutOutStream(NamedTuple):
+    """Insert or replace one stream's record."""
+
+    record: OutStreamRecord
+
+
+class PutOutbox(NamedTuple):
+    """Insert the rows ``first_seq`` … of one stream."""
+
+    number: int
+    first_seq: int
+    epoch: int
+    ttl_ms: int
+    stamps: tuple[int, ...]
+    payloads: tuple[bytes, ...]
+
+
+class StampOutbox(NamedTuple):
+    """Set the membership epoch of the rows ``first`` … ``last``."""
+
+    number: int
+    first: int
+    last: int
+    epoch: int
+
+
+class TrimOutbox(NamedTuple):
+    """Delete the rows ``first`` … ``last``: nobody needs another copy."""
+
+    number: int
+    first: int
+    last: int
+
+
+# --- Receiver's side ---
+
+
+class InStreamRecord(NamedTuple):
+    """B's memory of one stream: the receipt itself (PROTOCOL §5.4).
+
+    Bit i of the bitmaps stands for seq cum + 1 + i.
+    """
+
+    stream: StreamId
+    cum: int
+    delivered: int
+    void: int
+    floor: int
+    void_runs: Ranges
+    """Seqs between floor and cum that are void, normally none."""
+
+
+class InboxRow(NamedTuple):
+    """One message that the application has not finished with."""
+
+    stream: StreamId
+    seq: int
+    stamp: int
+    payload: bytes
+
+
+class PutInStream(NamedTuple):
+    """Insert or replace one stream's memory."""
+
+    record: InStreamRecord
+
+
+class PutInbox(NamedTuple):
+    """Insert messages of one stream, not yet handled."""
+
+    stream: StreamId
+    seqs: tuple[int, ...]
+    stamps: tuple[int, ...]
+    payloads: tuple[bytes, ...]
+
+
+class MarkHandled(NamedTuple):
+    """The application has finished with these; the rows may stay as history."""
+
+    stream: StreamId
+    ranges: Ranges
+
+
+# --- Server's side ---
+
+
+class DeviceRecord(NamedTuple):
+    """A registered endpoint (PROTOCOL §5.5)."""
+
+    user: str
+    device: str
+    ordinal: int
+    joined: int
+    """First membership epoch of the user that has this device."""
+    incarnation: int
+    """The newest incarnation that logged in."""
+    retired: tuple[int, ...]
+    """Older incarnations, oldest first."""
+    login_count: int
+
+
+class QueueRow(NamedTuple):
+    """One item of an offline queue: a message, or the instruction to void one."""
+
+    seq: int
+    void: bool
+    stamp: int
+    payload: bytes
+
+
+class QueueIndex(NamedTuple):
+    """Which seqs of one stream wait for one endpoint."""
+
+    endpoint: Endpoint
+    stream: StreamId
+    messages: Ranges
+    voids: Ranges
+
+
+class QueueItems(NamedTuple):
+    """Rows that `ReadQueue` brought, ascending by seq."""
+
+    stream: StreamId
+    floor: int
+    base: int
+    rows: tuple[QueueRow, ...]
+
+
+class ReceiptRecord(NamedTuple):
+    """A receipt that waits for its sender: one row per (stream, endpoint)."""
+
+    stream: StreamId
+    device: str
+    """The recipient's device; its user is the stream's conversation."""
+    incarnation: int
+    delivered: Ranges
+    void: Ranges
+
+
+class PutDevice(NamedTuple):
+    """Insert or replace a device."""
+
+    record: DeviceRecord
+
+
+class PutQueue(NamedTuple):
+    """Insert items, unique per (endpoint, stream, seq).
+
+    An existing row keeps its content, except that a void item replaces a message. The floor and
+    base of the (endpoint, stream) pair only rise.
+    """
+
+    endpoint: Endpoint
+    stream: StreamId
+    floor: int
+    base: int
+    rows: tuple[QueueRow, ...]
+
+
+class DeleteQueue(NamedTuple):
+    """Delete items: B has given its verdict."""
+
+    endpoint: Endpoint
+    stream: StreamId
+    ranges: Ranges
+
+
+class PutReceipt(NamedTuple):
+    """Insert or replace a receipt row."""
+
+    record: ReceiptRecord
+
+
+class DropReceipt(NamedTuple):
+    """Delete a receipt row, if it is there."""
+
+    stream: StreamId
+    device: str
+
+
+# --- Both ---
+
+
+class PutMeta(NamedTuple):
+    """Set one named value: incarnation, store epoch, secrets."""
+
+    key: str
+    value: bytes
+
+
+Op = (
+    PutMeta
+    | PutOutStream
+    | PutOutbox
+    | StampOutbox
+    | TrimOutbox
+    | PutInStream
+    | PutInbox
+    | MarkHandled
+    | PutDevice
+    | PutQueue
+    | DeleteQueue
+    | PutReceipt
+    | DropReceipt
+)
+
+
+class ReadQueue(NamedTuple):
+    """Ask for queue items: at most ``bytes_max`` of payload, but at least one row if any exists.
+
+    Rows come in the order of ``wanted``, ascending within a stream.
+    """
+
+    endpoint: Endpoint
+    wanted: tuple[tuple[StreamId, Ranges], ...]
+    bytes_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSnapshot:
+    """Everything that a client node needs to go on."""
+
+    meta: dict[str, bytes] = field(default_factory=dict)
+    out_streams: tuple[OutStreamRecord, ...] = ()
+    outbox: tuple[OutboxRow, ...] = ()
+    """Ascending by (number, seq)."""
+    in_streams: tuple[InStreamRecord, ...] = ()
+    inbox: tuple[InboxRow, ...] = ()
+    """Not handled yet, in order of arrival."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSnapshot:
+    """Everything that a server node needs to go on; no payloads."""
+
+    meta: dict[str, bytes] = field(default_factory=dict)
+    devices: tuple[DeviceRecord, ...] = ()
+    queue: tuple[QueueIndex, ...] = ()
+    receipts: tuple[ReceiptRecord, ...] = ()
+
+
+def as_jsonable(record: OutStreamRecord) -> list[Any]:
+    """Turn a stream record into nested lists of ints and strings, for a text column."""
+    return list(record)
+
+
+def out_stream_from(values: list[Any]) -> OutStreamRecord:
+    """Build a stream record from what `as_jsonable` made, after a trip through JSON."""
+
+    def pairs(items: list[list[int]]) -> Ranges:
+        return tuple((first, last) for first, last in items)
+
+    number, incarnation, conversation, next_seq, floor, store_epoch, epoch = values[:7]
+    members = tuple(
+        OutMember(*m[:5], pairs(m[5]), pairs(m[6]), pairs(m[7]), pairs(m[8]))
+        for m in values[7]
+    )
+    return OutStreamRecord(
+        number,
+        incarnation,
+        conversation,
+        next_seq,
+        floor,
+        store_epoch,
+        epoch,
+        members,
+        pairs(values[8]),
+        tuple((first, last, code) for first, last, code in values[9]),
+    )

@@ -1,0 +1,411 @@
+"""The server's machine: route, store for who is away, relay receipts (PROTOCOL §5.5).
+
+Per message the server keeps its unreceipted pushes in memory and its offline queue on disk, and
+nothing else. It speaks in its own name only of what it did itself (ACCEPTED, STORED, REJECTED);
+DELIVERED and VOID are B's, passed on (R13).
+
+::
+
+    msg:R ──► receipt row?  ── ack:N from it
+          ├─► queue not empty ── append a row ─(commit)─► ack:N(STORED), nudge
+          ├─► endpoint online ── msg:N ──► ack:R ──► ack:N ─(A's hop ack)─► ack:A
+          └─► endpoint away   ── row ─(commit)─► ack:N(STORED)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import zip_longest
+
+from udpim.config import ServerConfig
+from udpim.im.devices import Registry, base_for, epochs_known
+from udpim.im.ledger import Continuation, Ledger
+from udpim.im.offline_queue import OfflineQueue
+from udpim.im.queue_writer import QueueWriter
+from udpim.im.receipt_rows import ReceiptRows
+from udpim.im.records import DeviceRecord, PutDevice, ServerSnapshot
+from udpim.im.session import Named, Push, Relay, Session
+from udpim.model import Endpoint, RejectCode, StreamId
+from udpim.ranges import Range, chunked
+from udpim.wire.im_codec import cut_section
+from udpim.wire.im_packets import (
+    AckA,
+    AckN,
+    AckR,
+    CancelN,
+    CancelR,
+    Members,
+    MsgA,
+    MsgN,
+    MsgR,
+    Nudge,
+    Refuse,
+    Section,
+    StatusA,
+    StatusN,
+    StatusR,
+)
+from udpim.wire.im_schema import RANGES_MAX, SECTION_BYTES_MAX
+
+RANGES_A_PACKET = RANGES_MAX - 8
+"""Ranges put into one packet, all lists together; leaves room for its fixed fields."""
+
+_Head = MsgR | CancelR | StatusR
+
+
+class Router:
+    """Everything of the server that is about messages; connections are the node's."""
+
+    def __init__(
+        self,
+        config_: ServerConfig,
+        snapshot: ServerSnapshot,
+        *,
+        store_epoch: int,
+        durable: bool,
+        known_user: Callable[[str], bool],
+    ) -> None:
+        """Restore the registry, the queue's index and the receipt rows.
+
+        Args:
+            config_: Limits.
+            snapshot: What the store holds.
+            store_epoch: Identity of the store, sent with every STORED.
+            durable: Whether the store survives a crash; otherwise STORED is never said.
+            known_user: Whether a user without any device may still log in one day.
+        """
+        self._config = config_
+        self.store_epoch = store_epoch
+        self._durable = durable
+        self._known_user = known_user
+        self.ledger = Ledger()
+        self.registry = Registry(snapshot.devices)
+        self.queue = OfflineQueue(snapshot.queue)
+        self.receipts = ReceiptRows(snapshot.receipts, self.ledger)
+        self._writer = QueueWriter(self.queue, self.ledger, self._stored)
+        self.sessions: dict[Endpoint, Session] = {}
+        self.stored_for_absent: list[tuple[Endpoint, StreamId, int, int]] = []
+        """What the on_offline hook is told; drained by the node."""
+        self.drops: dict[str, int] = {}
+
+    # --- Sessions ---
+
+    def register(self, record: DeviceRecord, after: Continuation) -> None:
+        """Make a login durable; a new incarnation knows none of the receipts that wait."""
+        endpoint = Endpoint(record.user, record.device)
+        old = self.registry.get(endpoint)
+        if old is not None and old.incarnation != record.incarnation:
+            self.receipts.forget(endpoint)
+        self.registry.put(record)
+        self.ledger.put(PutDevice(record), after)
+
+    def session_opened(self, session: Session) -> None:
+        """A login succeeded; the node has ended any other session of this endpoint before."""
+        self.sessions[session.endpoint] = session
+
+    def session_closed(self, session: Session, unacked: Sequence[object]) -> None:
+        """Hand what is unreceipted to the queue, and receipts that A may lack to rows (R10, R3)."""
+        endpoint = session.endpoint
+        del self.sessions[endpoint]
+        self.queue.session_ended(endpoint)
+        for stream, push in session.pushes.items():
+            head = (push.floor, push.base)
+            for section, parts in push.open_sections():
+                self._writer.store(endpoint, stream, head, section, parts)
+            self._writer.store_voids(endpoint, stream, head, list(push.cancels))
+        for tag in (*unacked, *(tag for _, tag in session.frames)):
+            if isinstance(tag, Relay):
+                self._keep_receipt(tag)
+
+    def on_acked(self, session: Session, tag: object) -> None:
+        """A client's hop has acked one of our packets."""
+        if isinstance(tag, Named | Relay):
+            session.outbound.confirm(tag.stream)
+        if isinstance(tag, Relay):
+            self._acknowledge(tag)
+
+    # --- From senders ---
+
+    def receive_msg_r(self, session: Session, stream: StreamId, packet: MsgR) -> None:
+        """Route a run, and say that we do: msg:A."""
+        section = packet.section
+        first, last = section.first, section.last
+        if len(section.raw) > SECTION_BYTES_MAX:
+            session.send(Refuse(packet.handle, RejectCode.TOO_LARGE, ((first, last),)))
+            return
+        if not self._addressed(session, stream, packet, ((first, last),)):
+            return
+        slowest_s = 0.0
+        taken = True
+        for record, base in self._due(stream, packet):
+            if packet.settled >> record.ordinal & 1 or base > last:
+                continue
+            endpoint = Endpoint(stream.conversation, record.device)
+            online = self.sessions.get(endpoint)
+            if online is not None:
+                slowest_s = max(slowest_s, online.rtt_s())
+            part = cut_section(section, base, last)
+            if not self._deliver(session, endpoint, stream, (packet.floor, base), part):
+                taken = False
+                session.send(Refuse(packet.handle, RejectCode.FULL, ((part.first, last),)))
+        if taken:
+            session.send(MsgA(packet.handle, int(slowest_s * 1e6), ((first, last),)))
+
+    def receive_cancel_r(self, session: Session, stream: StreamId, packet: CancelR) -> None:
+        """Pass a cancel on, or leave it as void items: only B says VOID (R4)."""
+        if not self._addressed(session, stream, packet, packet.ranges):
+            return
+        for record, base in self._due(stream, packet):
+            endpoint = Endpoint(stream.conversation, record.device)
+            ranges = self._unanswered(session, endpoint, stream, packet.ranges)
+            ranges = [(max(a, base), b) for a, b in ranges if b >= base]
+            if ranges:
+                self._cancel(endpoint, stream, (packet.floor, base), ranges)
+
+    def receive_status_r(self, session: Session, stream: StreamId, packet: StatusR) -> None:
+        """Say what we know: from receipt row and queue, else ask B (R3)."""
+        if not self._addressed(session, stream, packet, packet.ranges):
+            return
+        for record, base in self._due(stream, packet):
+            endpoint = Endpoint(stream.conversation, record.device)
+            left = self._unanswered(session, endpoint, stream, packet.ranges)
+            queued = self.queue.find(endpoint, stream)
+            stored: list[Range] = []
+            if queued is not None:
+                stored = [part for a, b in left for part in queued.messages.within(a, b)]
+            self._say_status(session, stream, record.ordinal, packet.ranges, stored)
+            online = self.sessions.get(endpoint)
+            if online is not None:
+                handle, name = online.outbound.of(stream)
+                online.send(StatusN(handle, name, packet.floor, base), Named(stream))
+
+    def _say_status(
+        self,
+        session: Session,
+        stream: StreamId,
+        ordinal: int,
+        asked: Sequence[Range],
+        stored: list[Range],
+    ) -> None:
+        """Say which of the asked seqs are stored, in packets that each cover a part of them."""
+        first, end = asked[0][0], asked[-1][1]
+        while True:
+            part, stored = stored[:RANGES_A_PACKET], stored[RANGES_A_PACKET:]
+            last = part[-1][1] if stored else end
+            covered = tuple((max(a, first), min(b, last)) for a, b in asked if b >= first and a <= last)
+            handle, name = session.outbound.of(stream)
+            answer = StatusA(handle, name, ordinal, self.store_epoch, covered, tuple(part))
+            session.send(answer, Named(stream))
+            first = last + 1
+            if not stored:
+                return
+
+    def _addressed(
+        self, session: Session, stream: StreamId, packet: _Head, ranges: Sequence[Range]
+    ) -> bool:
+        """Check recipient and epochs; answer a refusal or the membership when they do not hold."""
+        user = stream.conversation
+        epoch = self.registry.epoch(user)
+        if epoch == 0:
+            code = RejectCode.UNKNOWN_RECIPIENT
+            if self._known_user(user):
+                code = RejectCode.NO_DEVICE
+            session.send(Refuse(packet.handle, code, tuple(ranges)))
+            return False
+        known = epochs_known(packet.runs, ranges[0][0], ranges[-1][1], epoch)
+        self._tell_members(session, stream, again=not known)
+        if known:
+            for device in self.registry.devices(user):
+                self.receipts.floor_passed(stream, device, packet.floor)
+        return known
+
+    def _tell_members(self, session: Session, stream: StreamId, *, again: bool = False) -> None:
+        """Let a sender know the membership once per change, and whenever its stamp is unknown."""
+        user = stream.conversation
+        version = self.registry.versions[user]
+        if session.told.get(stream) == version and not again:
+            return
+        session.told[stream] = version
+        handle, name = session.outbound.of(stream)
+        members = self.registry.members(user)
+        epoch = self.registry.epoch(user)
+        session.send(Members(handle, name, self.store_epoch, epoch, members), Named(stream))
+
+    def _due(self, stream: StreamId, packet: _Head) -> Iterator[tuple[DeviceRecord, int]]:
+        """Yield the endpoints that anything from floor on is due to, with their base (R2)."""
+        for record in list(self.registry.devices(stream.conversation).values()):
+            base = base_for(packet.runs, packet.floor, record.joined)
+            if base is not None:
+                yield record, base
+
+    def _unanswered(
+        self, session: Session, endpoint: Endpoint, stream: StreamId, ranges: Sequence[Range]
+    ) -> list[Range]:
+        """Answer what a receipt row knows; return the rest."""
+        row = self.receipts.find(stream, endpoint.device)
+        if row is None:
+            return list(ranges)
+        delivered = [part for a, b in ranges for part in row.delivered.within(a, b)]
+        void = [part for a, b in ranges for part in row.void.within(a, b)]
+        if delivered or void:
+            self._relay(
+                session,
+                Relay(stream, endpoint, row.incarnation, tuple(delivered), tuple(void)),
+                kept=True,
+            )
+        return [part for a, b in ranges for part in row.missing(a, b)]
+
+    def _deliver(
+        self,
+        session: Session,
+        endpoint: Endpoint,
+        stream: StreamId,
+        head: tuple[int, int],
+        section: Section,
+    ) -> bool:
+        """Bring one endpoint a run: by push while nothing of the stream is queued, else by queue.
+
+        Returns:
+            False when its queue is full.
+        """
+        ranges = self._unanswered(session, endpoint, stream, [(section.first, section.last)])
+        queued = self.queue.find(endpoint, stream)
+        online = self.sessions.get(endpoint)
+        if queued is not None:
+            stored = [part for a, b in ranges for part in queued.messages.within(a, b)]
+            if stored:
+                self._say_stored(session, endpoint, stream, stored)
+        if queued is not None or online is None:
+            if self.queue.count(endpoint) >= self._config.queue_messages_max:
+                return False
+            self._writer.store(endpoint, stream, head, section, ranges)
+            return True
+        push = online.push(stream)
+        for first, last in ranges:
+            for low, high in push.unreceipted.missing(first, last):
+                self._push(online, push, stream, head, cut_section(section, low, high))
+        return True
+
+    def _push(
+        self,
+        online: Session,
+        push: Push,
+        stream: StreamId,
+        head: tuple[int, int],
+        section: Section,
+    ) -> None:
+        push.floor, push.base = head
+        push.unreceipted.add(section.first, section.last)
+        push.sections.append(section)
+        handle, name = online.outbound.of(stream)
+        tag = None if name is None else Named(stream)
+        online.send(MsgN(handle, name, head[0], head[1], section), tag)
+
+    def _cancel(
+        self, endpoint: Endpoint, stream: StreamId, head: tuple[int, int], ranges: list[Range]
+    ) -> None:
+        online = self.sessions.get(endpoint)
+        if self.queue.find(endpoint, stream) is not None or online is None:
+            self._writer.store_voids(endpoint, stream, head, ranges)
+        if online is None:
+            return
+        push = online.push(stream)
+        fresh = [part for a, b in ranges for part in push.cancels.missing(a, b)]
+        if fresh:
+            push.floor, push.base = head
+            push.cancels.update(fresh)
+        for part in chunked(fresh, RANGES_A_PACKET):
+            handle, name = online.outbound.of(stream)
+            online.send(CancelN(handle, name, *head, part), Named(stream))
+
+    # --- From recipients ---
+
+    def receive_ack_r(self, session: Session, stream: StreamId, packet: AckR) -> None:
+        """Record B's verdicts, and relay them to A or keep them for A (R3)."""
+        endpoint = session.endpoint
+        if stream.conversation != endpoint.user:
+            self._drop("receipt for somebody else's stream")
+            return
+        verdicts = packet.delivered + packet.void
+        push = session.pushes.get(stream)
+        if push is not None:
+            for first, last in verdicts:
+                push.receipted(first, last)
+        self._writer.delete(endpoint, stream, verdicts)
+        relay = Relay(stream, endpoint, session.incarnation, packet.delivered, packet.void)
+        sender = self.sessions.get(Endpoint(stream.user, stream.device))
+        if sender is None:
+            self._keep_receipt(relay)
+        else:
+            self._relay(sender, relay)
+
+    def _relay(self, sender: Session, relay: Relay, *, kept: bool = False) -> None:
+        """ack:N. Of what comes out of a receipt row B has its ack:A already."""
+        record = self.registry.get(relay.recipient)
+        assert record is not None, "only registered endpoints have sessions or receipt rows"
+        self._tell_members(sender, relay.stream)
+        head = (record.ordinal, relay.incarnation, self.store_epoch)
+        parts = zip_longest(
+            chunked(relay.delivered, RANGES_A_PACKET // 2),
+            chunked(relay.void, RANGES_A_PACKET // 2),
+            fillvalue=(),
+        )
+        for delivered, void in parts:
+            handle, name = sender.outbound.of(relay.stream)
+            packet = AckN(handle, name, *head, delivered, void, (), ())
+            tag = relay._replace(delivered=delivered, void=void)
+            sender.send(packet, Named(relay.stream) if kept else tag)
+
+    def _keep_receipt(self, relay: Relay) -> None:
+        """A is away: the row is the receipt's home until A's floor passes it."""
+        self.receipts.keep(
+            relay.stream,
+            relay.recipient.device,
+            relay.incarnation,
+            relay.delivered,
+            relay.void,
+            after=partial(self._receipt_kept, relay),
+        )
+
+    def _receipt_kept(self, relay: Relay, ok: bool) -> None:
+        if ok and self._durable:
+            self._acknowledge(relay)
+
+    def _acknowledge(self, relay: Relay) -> None:
+        """ack:A: the receipt cannot get lost any more."""
+        session = self.sessions.get(relay.recipient)
+        if session is None:
+            return
+        handle = session.inbound.number(relay.stream)
+        ranges = relay.delivered + relay.void
+        if handle is not None:
+            session.send(AckA(handle, tuple(sorted(ranges))))
+
+    # --- After a commit of queue rows ---
+
+    def _stored(self, endpoint: Endpoint, stream: StreamId, ranges: list[Range]) -> None:
+        online = self.sessions.get(endpoint)
+        if online is not None:
+            online.send(Nudge())
+        elif ranges:
+            first, last = ranges[0][0], ranges[-1][1]
+            self.stored_for_absent.append((endpoint, stream, first, last))
+        sender = self.sessions.get(Endpoint(stream.user, stream.device))
+        if sender is not None and ranges:
+            self._say_stored(sender, endpoint, stream, ranges)
+
+    def _say_stored(
+        self, sender: Session, endpoint: Endpoint, stream: StreamId, ranges: Sequence[Range]
+    ) -> None:
+        if not self._durable:
+            return
+        record = self.registry.get(endpoint)
+        assert record is not None, "rows are only made for registered endpoints"
+        for stored in chunked(ranges, RANGES_A_PACKET):
+            handle, name = sender.outbound.of(stream)
+            packet = AckN(handle, name, record.ordinal, 0, self.store_epoch, (), (), stored, ())
+            sender.send(packet, Named(stream))
+
+    def _drop(self, reason: str) -> None:
+        self.drops[reason] = self.drops.get(reason, 0) + 1

@@ -1,0 +1,113 @@
+"""The server's side of one login: what was pushed and not receipted, in memory only (PROTOCOL §5.5).
+
+At the end of a session what is unreceipted goes to the offline queue (R10); a server that dies loses
+it, and the senders' retransmissions bring it back.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from udpim.im.handles import InHandles, OutHandles
+from udpim.model import Endpoint, StreamId
+from udpim.ranges import Range, RangeSet
+from udpim.wire.im_packets import ImPacket, Section
+
+
+class Named(NamedTuple):
+    """Tag of a packet that may have carried a stream's name."""
+
+    stream: StreamId
+
+
+class Relay(NamedTuple):
+    """Tag of an ack:N with verdicts: once A's session has acked it, B gets its ack:A (R3)."""
+
+    stream: StreamId
+    recipient: Endpoint
+    incarnation: int
+    delivered: tuple[Range, ...]
+    void: tuple[Range, ...]
+
+
+Tag = Named | Relay | None
+
+
+class Push:
+    """What one session was sent of one stream and has not receipted."""
+
+    __slots__ = ("base", "cancels", "floor", "sections", "unreceipted")
+
+    def __init__(self) -> None:
+        """Start with nothing pushed."""
+        self.unreceipted = RangeSet()
+        self.sections: deque[Section] = deque()
+        self.cancels = RangeSet()
+        """Cancels that were passed on and not answered."""
+        self.floor = 1
+        self.base = 1
+
+    def receipted(self, first: int, last: int) -> None:
+        """B gave its verdict: these need no hand-over to the queue any more."""
+        self.unreceipted.remove(first, last)
+        self.cancels.remove(first, last)
+        sections = self.sections
+        while sections and not self.unreceipted.within(sections[0].first, sections[0].last):
+            sections.popleft()
+
+    def open_sections(self) -> list[tuple[Section, list[Range]]]:
+        """Return the sections that hold unreceipted seqs, with those seqs."""
+        return [
+            (section, parts)
+            for section in self.sections
+            if (parts := self.unreceipted.within(section.first, section.last))
+        ]
+
+
+class Session:
+    """One logged-in endpoint at the server."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        incarnation: int,
+        rtt_s: Callable[[], float],
+        outgoing: dict[Session, None],
+    ) -> None:
+        """Start a session.
+
+        Args:
+            endpoint: Who logged in.
+            incarnation: With which incarnation.
+            rtt_s: Tells the round trip of the session's connection, seconds.
+            outgoing: Where a session that has frames to send enters itself.
+        """
+        self._outgoing = outgoing
+        self.endpoint = endpoint
+        self.incarnation = incarnation
+        self.rtt_s = rtt_s
+        self.inbound = InHandles()
+        self.outbound = OutHandles()
+        self.pushes: dict[StreamId, Push] = {}
+        self.told: dict[StreamId, int] = {}
+        """Version of the membership that this sender was told, per stream."""
+        self.batches = 0
+        """Answers to offline:R so far."""
+        self.reading = False
+        """A queue read for this session is on its way."""
+        self.frames: list[tuple[ImPacket, Tag]] = []
+        """Drained by the node into the connection."""
+
+    def push(self, stream: StreamId) -> Push:
+        """Return what was pushed of a stream."""
+        push = self.pushes.get(stream)
+        if push is None:
+            push = self.pushes[stream] = Push()
+        return push
+
+    def send(self, packet: ImPacket, tag: Tag = None) -> None:
+        """Queue one IM packet for this client."""
+        self.frames.append((packet, tag))
+        self._outgoing[self] = None

@@ -1,0 +1,101 @@
+"""The words that every floor shares: addresses, endpoints, streams, states and codes.
+
+Values only, no behaviour that belongs to a floor. Semantics: PROTOCOL §1.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+Address = tuple[str, int]
+"""Host and port of a UDP socket."""
+
+
+class Endpoint(NamedTuple):
+    """One device login of a user."""
+
+    user: str
+    device: str
+
+    def __str__(self) -> str:
+        """Return ``user/device``."""
+        return f"{self.user}/{self.device}"
+
+
+class StreamId(NamedTuple):
+    """The messages of one sender incarnation in one conversation.
+
+    Attributes:
+        user: The sender's user name.
+        device: The sender's device.
+        incarnation: 64 random bits drawn when the sender's store was created.
+        conversation: For a direct conversation the recipient's user name.
+    """
+
+    user: str
+    device: str
+    incarnation: int
+    conversation: str
+
+
+class MsgId(NamedTuple):
+    """A message's identity for ever: the key of every deduplication."""
+
+    stream: StreamId
+    seq: int
+
+    def __str__(self) -> str:
+        """Return a short form for people and logs."""
+        s = self.stream
+        return f"{s.user}/{s.device}→{s.conversation}#{self.seq}"
+
+
+class MessageState(IntEnum):
+    """What a sender can know of a message (PROTOCOL §5.1)."""
+
+    PENDING = 0
+    ACCEPTED = 1
+    STORED = 2
+    DELIVERED = 3
+    VOID = 5
+    REJECTED = 6
+    EXCUSED = 7
+    UNKNOWN = 8
+
+
+FINAL_STATES = frozenset(
+    {
+        MessageState.DELIVERED,
+        MessageState.VOID,
+        MessageState.REJECTED,
+        MessageState.EXCUSED,
+    }
+)
+
+
+class RejectCode(IntEnum):
+    """Why the server refuses a copy (PROTOCOL §5.6). Codes below 16 are transient."""
+
+    NO_DEVICE = 1
+    FULL = 2
+    UNKNOWN_RECIPIENT = 16
+    FORBIDDEN = 17
+    TOO_LARGE = 18
+
+    @property
+    def transient(self) -> bool:
+        """Whether the sender only slows down and tries again."""
+        return self < 16
+
+
+class LoginCode(IntEnum):
+    """Why the server refuses a login (PROTOCOL §4.2)."""
+
+    BAD_CREDENTIALS = 1
+    STALE_STORE = 2
+    BUSY = 3
+
+
+SEQ_MAX = 2**64 - 1
+"""Largest sequence number of a stream."""

@@ -1,0 +1,1 @@
+"""Where the floors meet: a client node and a server node, sans-IO."""

@@ -1,0 +1,472 @@
+"""A client node: one device, its outbox and inbox, and the connection to its server.
+
+Contract: one or more inputs or commands, then drain `next_effect` (through the effect executor),
+`datagrams_to_send` and `next_event`, then arm one timer at `next_timeout`. The runtime and the
+virtual network drive it alike.
+
+Message flow: `send_messages` → outbox row → Commit → (done) → msg:R → connection → datagram; and
+datagram → connection → IM packets → outbox (receipts) and inbox (messages) → Commit → (done) → ack:R.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from udpim.config import ClientConfig
+from udpim.errors import ConfigError, DecodeError, StoreError
+from udpim.hop.codes import CloseCode, ConnectionState
+from udpim.hop.config import HopConfig
+from udpim.hop.connection import Connection
+from udpim.hop.dial import Dialer
+from udpim.im.handles import InHandles, OutHandles
+from udpim.im.out_stream import OutStream
+from udpim.im.receiver import Inbox
+from udpim.im.records import ClientSnapshot, Op, PutMeta, QueueItems
+from udpim.im.sender import Flight, Outbox
+from udpim.model import Address, LoginCode, StreamId
+from udpim.node.effects import Commit, Effect
+from udpim.node.events import (
+    Event,
+    LinkChanged,
+    MessagesReleased,
+    OutboxCommitted,
+    ReceiptsChanged,
+    StoreFailed,
+)
+from udpim.node.state import TRANSITIONS, LinkInput, LinkState
+from udpim.wire import im_codec
+from udpim.wire import im_packets as p
+from udpim.wire.packet import Reset, is_long, parse_long
+
+_Waiter = Callable[[], None]
+_LIVE = (LinkState.LOGGING_IN, LinkState.ONLINE)
+
+
+class ClientNode:
+    """One device of one user."""
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        snapshot: ClientSnapshot,
+        *,
+        durable: bool,
+        random_bytes: Callable[[int], bytes],
+        now: float,
+        hop_config: HopConfig | None = None,
+    ) -> None:
+        """Restore a device from its store, or begin a new one.
+
+        Raises:
+            ConfigError: If the store belongs to another endpoint.
+        """
+        self.config = config
+        self._hop_config = hop_config or HopConfig()
+        self._durable = durable
+        self._random_bytes = random_bytes
+        self._ops: list[Op] = []
+        self._events: deque[Event] = deque()
+        self._waiting: dict[int, list[_Waiter]] = {}
+        self._waiters: list[_Waiter] = []
+        self._token = 0
+        self._open_meta(snapshot.meta)
+        self.outbox = Outbox(config, self._incarnation, snapshot, now)
+        self.inbox = Inbox(snapshot, durable=durable, bytes_max=config.inbox_bytes_max)
+        self.state = LinkState.IDLE
+        self.store_epoch = 0
+        self._address: Address | None = None
+        self._dialer: Dialer | None = None
+        self._connection: Connection | None = None
+        self._inbound = InHandles()
+        self._outbound = OutHandles()
+        self._deadline: float | None = None
+        """End of the present attempt, login or back-off."""
+        self._failures = 0
+        self.drops: dict[str, int] = {}
+        self.receipts_acknowledged = 0
+
+    def _open_meta(self, meta: dict[str, bytes]) -> None:
+        endpoint = f"{self.config.user}\n{self.config.device}".encode()
+        owner = meta.get("endpoint", endpoint)
+        if owner != endpoint:
+            user, _, device = owner.decode().partition("\n")
+            raise ConfigError(
+                f"the store belongs to {user}/{device}, "
+                f"not to {self.config.user}/{self.config.device}"
+            )
+        self._login_count = int.from_bytes(meta.get("login_count", b""), "big")
+        if "incarnation" in meta:
+            self._incarnation = int.from_bytes(meta["incarnation"], "big")
+        else:
+            self._ops.append(PutMeta("endpoint", endpoint))
+            self._draw_incarnation()
+
+    def _draw_incarnation(self) -> None:
+        """63 random bits; the highest bit says whether the inbox is durable (PROTOCOL §5.8)."""
+        drawn = int.from_bytes(self._random_bytes(8), "big") >> 1
+        self._incarnation = drawn | (self._durable << 63)
+        self._ops.append(PutMeta("incarnation", self._incarnation.to_bytes(8, "big")))
+
+    # --- Commands ---
+
+    def connect(self, address: Address, now: float) -> None:
+        """Dial the server, and again after every loss, until `close`."""
+        self._address = address
+        self._dial(now)
+
+    def send_messages(
+        self,
+        recipient: str,
+        payloads: Sequence[bytes],
+        *,
+        now: float,
+        wall_ms: int,
+        ttl_s: float | None = None,
+    ) -> tuple[OutStream, int]:
+        """Put messages into the outbox; see `udpim.im.sender.Outbox.send`."""
+        return self.outbox.send(recipient, payloads, now=now, wall_ms=wall_ms, ttl_s=ttl_s)
+
+    def handled(self, stream: StreamId, seq: int, size_bytes: int) -> None:
+        """The application has finished with a message."""
+        self.inbox.handled(stream, seq, size_bytes)
+
+    def close(self, now: float) -> None:
+        """Say goodbye and stop. What is not settled stays in the outbox."""
+        self._stop(CloseCode.NO_ERROR, "closed", now)
+
+    def _stop(self, code: int, reason: str, now: float, *, refused: bool = False) -> None:
+        if self._connection is not None:
+            self._connection.close(code, reason, now)
+            self.outbox.session_ended()
+        self._dialer = None
+        self._deadline = None
+        self._move(LinkInput.STOP, code, reason, refused=refused)
+
+    # --- Inputs ---
+
+    def receive_datagrams(self, datagrams: Sequence[tuple[bytes, Address]], now: float) -> None:
+        """Take one burst: all datagrams of one wake-up."""
+        for data, path in datagrams:
+            if self._dialer is not None:
+                self._dialer.receive_datagram(data, path, now)
+                self._look_at_dialer(now)
+            elif self._connection is not None and data and self.state in _LIVE:
+                self._receive(self._connection, data, path, now)
+            else:
+                self._drop("no connection")
+        self._after_input(now)
+
+    def _receive(self, connection: Connection, data: bytes, path: Address, now: float) -> None:
+        if is_long(data):
+            self._receive_long(connection, data, now)
+            return
+        incoming = connection.receive_packet(data, path, now)
+        if incoming is None:
+            return
+        try:
+            packets = [im_codec.decode(body) for body in incoming.frames]
+        except DecodeError:
+            connection.refuse("malformed IM packet")
+            return
+        handlers = []
+        for packet in packets:
+            if packet is None:
+                self._drop("IM packet of an unknown kind")
+                continue
+            handler = self._handler(packet)
+            if handler is None:
+                connection.refuse("IM packet not acceptable now")
+                return
+            handlers.append(handler)
+        connection.take(incoming, now)
+        for handler in handlers:
+            handler(now)
+
+    def _receive_long(self, connection: Connection, data: bytes, now: float) -> None:
+        try:
+            packet = parse_long(data)
+        except DecodeError:
+            packet = None
+        if isinstance(packet, Reset) and packet.cid == connection.remote_cid:
+            connection.receive_reset(packet.token, now)
+        else:
+            self._drop("unexpected handshake packet")
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due; early or twice is harmless."""
+        if self._dialer is not None:
+            self._dialer.handle_timeout(now)
+        if self._connection is not None:
+            self._connection.handle_timeout(now)
+        self.outbox.handle_timeout(now)
+        if self._deadline is not None and self._deadline <= now:
+            self._deadline = None
+            if self.state is LinkState.WAITING:
+                self._dial(now)
+            else:
+                self._lost(CloseCode.DEAD, f"no answer while {self.state.value}", now)
+        self._after_input(now)
+
+    def on_commit_done(self, token: int, error: StoreError | None, now: float) -> None:
+        """A transaction is durable, or failed: then nothing can be promised any more."""
+        waiters = self._waiting.pop(token)
+        if error is None:
+            for waiter in waiters:
+                waiter()
+        elif self.state is not LinkState.CLOSED:
+            self._events.append(StoreFailed(error=error))
+            self._stop(CloseCode.STORE_FAILED, str(error), now)
+
+    def on_queue_read(self, token: int, items: tuple[QueueItems, ...], now: float) -> None:
+        """A client never asks for this; here for the executor's interface."""
+        raise AssertionError("a client reads no queue")
+
+    def _after_input(self, now: float) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        for tag in connection.acked_tags():
+            if isinstance(tag, Flight):
+                self.outbox.on_acked(tag, now)
+            else:
+                assert isinstance(tag, StreamId)
+                self.inbox.on_acked(tag)
+        if self.outbox.rolled_back:
+            self._draw_incarnation()
+            self.outbox.new_incarnation(self._incarnation)
+            self._lost(CloseCode.NO_ERROR, "the store was restored from an old copy", now)
+        elif connection.state is ConnectionState.CLOSED and self.state is not LinkState.CLOSED:
+            info = connection.closed
+            assert info is not None, "a closed connection knows why"
+            if info.by_peer and info.code == CloseCode.REPLACED:
+                self._stop(info.code, info.reason, now)
+            else:
+                self._lost(info.code, info.reason, now)
+
+    # --- The link ---
+
+    def _move(self, input_: LinkInput, code: int, reason: str, *, refused: bool = False) -> None:
+        self.state = TRANSITIONS[self.state, input_]
+        self._events.append(
+            LinkChanged(state=self.state, code=code, reason=reason, login_refused=refused)
+        )
+
+    def _dial(self, now: float) -> None:
+        assert self._address is not None, "connect names the address"
+        self._connection = None
+        self._dialer = Dialer(
+            server=self._address,
+            config=self._hop_config,
+            random_bytes=self._random_bytes,
+            now=now,
+        )
+        self._deadline = now + self.config.hello_s_max
+        self._move(LinkInput.DIAL, 0, "")
+
+    def _look_at_dialer(self, now: float) -> None:
+        assert self._dialer is not None
+        if self._dialer.failed is not None:
+            self._lost(CloseCode.PROTOCOL_ERROR, self._dialer.failed, now)
+        elif self._dialer.connection is not None:
+            self._connection = self._dialer.connection
+            self._dialer = None
+            self._inbound, self._outbound = InHandles(), OutHandles()
+            self._deadline = now + self.config.login_s_max
+            self._move(LinkInput.CONNECTED, 0, "")
+            self._login(self._connection, now)
+
+    def _login(self, connection: Connection, now: float) -> None:
+        """Count the login durably, then say who we are."""
+        self._login_count += 1
+        count, incarnation = self._login_count, self._incarnation
+        self._ops.append(PutMeta("login_count", count.to_bytes(8, "big")))
+        login = p.Login(
+            self.config.user, self.config.device, self.config.token, incarnation, count
+        )
+
+        def say() -> None:
+            if connection.state is ConnectionState.OPEN:
+                connection.send_frame(im_codec.encode(login), None, now)
+
+        self._waiters.append(say)
+
+    def _lost(self, code: int, reason: str, now: float) -> None:
+        """The attempt or the connection is over: back off with full jitter, then dial again."""
+        if self._connection is not None:
+            self._connection.close(CloseCode.NO_ERROR, reason, now)
+        self.outbox.session_ended()
+        self._dialer = None
+        ceiling = min(
+            self.config.reconnect_s_max, self.config.reconnect_s_min * 2.0**self._failures
+        )
+        self._failures = min(self._failures + 1, 16)
+        share = int.from_bytes(self._random_bytes(4), "big") / 2**32
+        self._deadline = now + ceiling * share
+        self._move(LinkInput.LOST, code, reason)
+
+    # --- IM packets ---
+
+    def _handler(self, packet: p.ImPacket) -> Callable[[float], None] | None:
+        """Return what to do with a packet once its frame is taken; None to leave it untaken."""
+        if self.state is LinkState.ONLINE:
+            method = _ONLINE.get(type(packet))
+        else:
+            method = _LOGGING_IN.get(type(packet))
+        if method is None:
+            return None
+        handler: Callable[[float], None] | None = method(self, packet)
+        return handler
+
+    def _on_login_ok(self, packet: p.LoginOk) -> Callable[[float], None]:
+        def welcome(now: float) -> None:
+            self.store_epoch = packet.store_epoch
+            self._deadline = None
+            self._failures = 0
+            self._move(LinkInput.WELCOME, 0, "")
+            self.outbox.session_started(self._outbound, packet.store_epoch, now)
+            self.inbox.session_started(self._outbound, queue_waiting=packet.queue_waiting)
+
+        return welcome
+
+    def _on_login_refused(self, packet: p.LoginRefused) -> Callable[[float], None]:
+        def refused(now: float) -> None:
+            connection = self._connection
+            assert connection is not None
+            if packet.code == LoginCode.STALE_STORE:
+                self._draw_incarnation()
+                self.outbox.new_incarnation(self._incarnation)
+                self._login(connection, now)
+            elif packet.code == LoginCode.BUSY:
+                self._lost(CloseCode.LOGIN_REFUSED, packet.reason, now)
+            else:
+                self._stop(packet.code, packet.reason, now, refused=True)
+
+        return refused
+
+    def _on_handle(self, packet: Any) -> Callable[[float], None]:
+        """Answers that name the stream by the number that we gave it."""
+        if isinstance(packet, p.MsgA):
+            return lambda now: self.outbox.receive_msg_a(packet)
+        if isinstance(packet, p.Refuse):
+            return lambda now: self.outbox.receive_refuse(packet)
+        return self._on_ack_a
+
+    def _on_ack_a(self, now: float) -> None:
+        self.receipts_acknowledged += 1
+
+    def _on_own_stream(self, packet: Any) -> Callable[[float], None] | None:
+        """Packets about what we sent."""
+        id_ = self._inbound.resolve(packet.handle, packet.name)
+        if id_ is None:
+            return None
+        stream = self.outbox.stream(id_)
+        if stream is None:
+            return lambda now: self._drop("receipt for an unknown stream")
+        method = _OUTBOX_METHODS[type(packet)]
+        return lambda now: method(self.outbox, stream, packet)
+
+    def _on_incoming_stream(self, packet: Any) -> Callable[[float], None] | None:
+        """Packets about what others sent us."""
+        if packet.handle == 0:
+            return lambda now: self.inbox.receive_offline_a(None, packet)
+        id_ = self._inbound.resolve(packet.handle, packet.name)
+        if id_ is None or not self.inbox.has_room():
+            return None
+        method = _INBOX_METHODS[type(packet)]
+        return lambda now: method(self.inbox, id_, packet)
+
+    def _on_nudge(self, packet: p.Nudge) -> Callable[[float], None]:
+        return lambda now: self.inbox.receive_nudge()
+
+    def _drop(self, reason: str) -> None:
+        self.drops[reason] = self.drops.get(reason, 0) + 1
+
+    # --- Outputs ---
+
+    def next_effect(self) -> Effect | None:
+        """Return the next effect: one commit for everything since the last one."""
+        ops, self._ops = self._ops, []
+        waiters, self._waiters = self._waiters, []
+        from_outbox = self.outbox.take_ops()
+        if from_outbox:
+            waiters.append(self._outbox_committed)
+        from_inbox = self.inbox.take_ops()
+        if from_inbox:
+            waiters.append(self.inbox.on_committed)
+        ops += from_outbox
+        ops += from_inbox
+        if not ops:
+            return None
+        self._token += 1
+        self._waiting[self._token] = waiters
+        return Commit(token=self._token, ops=tuple(ops))
+
+    def _outbox_committed(self) -> None:
+        self._events.append(OutboxCommitted(streams=self.outbox.on_committed()))
+
+    def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
+        """Return everything that may leave now."""
+        if self._dialer is not None:
+            return self._dialer.datagrams_to_send(now)
+        connection = self._connection
+        if connection is None:
+            return []
+        if self.state is LinkState.ONLINE:
+            encode = im_codec.encode
+
+            def emit(packet: p.ImPacket, tag: Flight | StreamId | None) -> None:
+                connection.send_frame(encode(packet), tag, now)
+
+            self.inbox.transmit(emit)
+            self.outbox.transmit(emit, self.config.hop_frames_max - connection.queued_frames)
+        return connection.datagrams_to_send(now)
+
+    def next_event(self) -> Event | None:
+        """Return the next event, None when drained."""
+        changes = self.outbox.take_changes()
+        if changes:
+            self._events.append(ReceiptsChanged(changes=changes))
+        released = self.inbox.take_released()
+        if released:
+            self._events.append(MessagesReleased(runs=released))
+        return self._events.popleft() if self._events else None
+
+    def next_timeout(self) -> float | None:
+        """Return when `handle_timeout` has something to do."""
+        times = [self._deadline, self.outbox.next_timeout()]
+        if self._dialer is not None:
+            times.append(self._dialer.next_timeout())
+        if self._connection is not None:
+            times.append(self._connection.next_timeout())
+        return min((t for t in times if t is not None), default=None)
+
+    @property
+    def connection(self) -> Connection | None:
+        """The present connection, for its statistics."""
+        return self._connection
+
+
+_OUTBOX_METHODS: dict[type, Callable[[Outbox, OutStream, Any], None]] = {
+    p.AckN: Outbox.receive_ack_n,
+    p.StatusA: Outbox.receive_status_a,
+    p.Members: Outbox.receive_members,
+}
+_INBOX_METHODS: dict[type, Callable[[Inbox, StreamId, Any], None]] = {
+    p.MsgN: Inbox.receive_msg_n,
+    p.OfflineA: Inbox.receive_offline_a,
+    p.CancelN: Inbox.receive_cancel_n,
+    p.StatusN: Inbox.receive_status_n,
+}
+_Method = Callable[[ClientNode, Any], Callable[[float], None] | None]
+_ONLINE: dict[type, _Method] = {
+    **dict.fromkeys(_OUTBOX_METHODS, ClientNode._on_own_stream),
+    **dict.fromkeys(_INBOX_METHODS, ClientNode._on_incoming_stream),
+    **dict.fromkeys((p.MsgA, p.Refuse, p.AckA), ClientNode._on_handle),
+    p.Nudge: ClientNode._on_nudge,
+}
+_LOGGING_IN: dict[type, _Method] = {
+    p.LoginOk: ClientNode._on_login_ok,
+    p.LoginRefused: ClientNode._on_login_refused,
+}

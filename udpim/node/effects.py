@@ -1,0 +1,50 @@
+"""What a node asks of its surroundings; the executor and the facade carry it out.
+
+A node goes on without waiting. Whatever promises something waits inside the node for the token
+of the write that it depends on (PROTOCOL §5.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from udpim.im.records import Op, ReadQueue
+from udpim.model import Endpoint, StreamId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """Make these operations durable in one transaction, then call ``on_commit_done``."""
+
+    token: int
+    ops: tuple[Op, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadQueueItems:
+    """Read offline queue rows, then call ``on_queue_read``."""
+
+    token: int
+    request: ReadQueue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authenticate:
+    """Ask the authenticate hook, then call ``on_authenticated``."""
+
+    token: int
+    endpoint: Endpoint
+    secret: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotifyOffline:
+    """Messages were stored for an endpoint without a session: the place for a push service."""
+
+    endpoint: Endpoint
+    stream: StreamId
+    first: int
+    last: int
+
+
+Effect = Commit | ReadQueueItems | Authenticate | NotifyOffline

@@ -1,0 +1,69 @@
+"""What a node tells the facade; lists, never one event per message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from udpim.errors import StoreError
+from udpim.im.out_stream import OutStream
+from udpim.im.receiver import Released
+from udpim.im.sender import StreamChanged
+from udpim.model import Endpoint
+from udpim.node.state import LinkState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkChanged:
+    """The client's link has moved."""
+
+    state: LinkState
+    code: int
+    """Close code of PROTOCOL §3.3, or the login's refusal."""
+    reason: str
+    login_refused: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptsChanged:
+    """Messages show new states, in order."""
+
+    changes: list[StreamChanged]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxCommitted:
+    """Per stream the last seq that is now durable."""
+
+    streams: list[tuple[OutStream, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagesReleased:
+    """Messages that the application may see now."""
+
+    runs: list[Released]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreFailed:
+    """The store refused a transaction; what waits for it is not promised."""
+
+    error: StoreError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionChanged:
+    """An endpoint logged in or its session ended, at the server."""
+
+    endpoint: Endpoint
+    online: bool
+
+
+Event = (
+    LinkChanged
+    | ReceiptsChanged
+    | OutboxCommitted
+    | MessagesReleased
+    | StoreFailed
+    | SessionChanged
+)

@@ -1,0 +1,422 @@
+"""The server node: connections, logins, and the router between them.
+
+Contract as for the client node: inputs, then drain `next_effect` (through the effect executor),
+`datagrams_to_send` and `next_event`, then arm one timer at `next_timeout`.
+
+Message flow: datagram → connection → IM packets → router → sessions' frames → connections →
+datagrams; what the router promises waits for the ledger's commits.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+from udpim.config import WINDOW, ServerConfig
+from udpim.crypto.tokens import AddressTokens, ConnectionIdIssuer
+from udpim.errors import DecodeError, StoreError
+from udpim.hop.codes import CloseCode, ConnectionState
+from udpim.hop.config import HopConfig
+from udpim.hop.connection import Connection
+from udpim.hop.listen import Listener
+from udpim.im.puller import answer_pull, plan_pull
+from udpim.im.records import PutMeta, QueueItems, ServerSnapshot
+from udpim.im.router import Router
+from udpim.im.session import Session
+from udpim.model import Address, Endpoint, LoginCode, StreamId
+from udpim.node.effects import Authenticate, Commit, Effect, NotifyOffline, ReadQueueItems
+from udpim.node.events import Event, SessionChanged, StoreFailed
+from udpim.wire import im_codec
+from udpim.wire import im_packets as p
+from udpim.wire.im_schema import PAYLOAD_BYTES_MAX
+from udpim.wire.packet import destination_cid, is_long
+
+REFUSED = object()
+"""Tag of a login refusal: once it is acked the connection is closed."""
+
+
+class Link:
+    """One connection at the server and, after the login, its session."""
+
+    __slots__ = ("connection", "login", "login_by", "session", "timer_at")
+
+    def __init__(self, connection: Connection, login_by: float) -> None:
+        """A connection that has to log in by ``login_by``."""
+        self.connection = connection
+        self.session: Session | None = None
+        self.login: p.Login | None = None
+        """A login that is being checked."""
+        self.login_by: float | None = login_by
+        self.timer_at: float | None = None
+        """The deadline that stands in the node's heap."""
+
+
+class ServerNode:
+    """One server process."""
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        snapshot: ServerSnapshot,
+        *,
+        durable: bool,
+        random_bytes: Callable[[int], bytes],
+        known_user: Callable[[str], bool],
+        server_id: int = 0,
+        hop_config: HopConfig | None = None,
+    ) -> None:
+        """Restore a server from its store, or begin a new one.
+
+        Args:
+            config: Limits.
+            snapshot: What the store holds.
+            durable: Whether the store survives a crash.
+            random_bytes: Source of secrets and connection ids.
+            known_user: Whether a user may log in one day; decides what an unknown recipient is.
+            server_id: Names the process in its connection ids, 0 to 255.
+            hop_config: Settings of the connections.
+        """
+        self.config = config
+        self._hop_config = hop_config or HopConfig()
+        meta = dict(snapshot.meta)
+        fresh = [
+            PutMeta(key, random_bytes(size))
+            for key, size in (("store_epoch", 8), ("secret", 32))
+            if key not in meta
+        ]
+        meta.update({op.key: op.value for op in fresh})
+        self._random_bytes = random_bytes
+        self.router = Router(
+            config,
+            snapshot,
+            store_epoch=int.from_bytes(meta["store_epoch"], "big"),
+            durable=durable,
+            known_user=known_user,
+        )
+        for op in fresh:
+            self.router.ledger.put(op)
+        self._durable = durable
+        secret = meta["secret"]
+        self._listener = Listener(
+            config=self._hop_config,
+            issuer=ConnectionIdIssuer(secret, server_id),
+            tokens=AddressTokens(secret),
+            random_bytes=random_bytes,
+        )
+        self._links: dict[bytes, Link] = {}
+        self._by_endpoint: dict[Endpoint, Link] = {}
+        self._logging_in: dict[int, Link] = {}
+        self._reading: dict[int, Session] = {}
+        self._touched: dict[Link, None] = {}
+        self._outgoing: dict[Session, None] = {}
+        self._now = 0.0
+        self._timers: list[tuple[float, int, Link]] = []
+        self._effects: deque[Effect] = deque()
+        self._events: deque[Event] = deque()
+        self._counter = 0
+        self.drops: dict[str, int] = {}
+
+    # --- Inputs ---
+
+    def receive_datagrams(self, datagrams: Sequence[tuple[bytes, Address]], now: float) -> None:
+        """Take one burst: all datagrams of one wake-up."""
+        for data, path in datagrams:
+            link = None
+            if data and not is_long(data):
+                cid = destination_cid(data)
+                link = self._links.get(cid) if cid is not None else None
+            if link is not None:
+                self._receive(link, data, path, now)
+                continue
+            connection = self._listener.receive_datagram(data, path, now, self._links)
+            if connection is not None:
+                link = Link(connection, now + self.config.login_s_max)
+                self._links[connection.local_cid] = link
+                self._touched[link] = None
+        self._after_input(now)
+
+    def _receive(self, link: Link, data: bytes, path: Address, now: float) -> None:
+        connection = link.connection
+        incoming = connection.receive_packet(data, path, now)
+        if incoming is None:
+            return
+        self._touched[link] = None
+        try:
+            packets = [im_codec.decode(body) for body in incoming.frames]
+        except DecodeError:
+            connection.refuse("malformed IM packet")
+            return
+        handlers = []
+        for packet in packets:
+            if packet is None:
+                self._drop("IM packet of an unknown kind")
+                continue
+            handler = self._handler(link, packet)
+            if handler is None:
+                connection.refuse("IM packet not acceptable now")
+                return
+            handlers.append(handler)
+        connection.take(incoming, now)
+        for handler in handlers:
+            handler(now)
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due; early or twice is harmless."""
+        while self._timers and self._timers[0][0] <= now:
+            when, _, link = heappop(self._timers)
+            if when != link.timer_at:
+                continue
+            link.timer_at = None
+            self._touched[link] = None
+            link.connection.handle_timeout(now)
+            if link.login_by is not None and link.login_by <= now:
+                link.login_by = None
+                link.connection.close(CloseCode.LOGIN_REFUSED, "no login in time", now)
+        self._after_input(now)
+
+    def on_commit_done(self, token: int, error: StoreError | None, now: float) -> None:
+        """A transaction is durable, or did not happen."""
+        self._now = now
+        self.router.ledger.on_committed(ok=error is None)
+        if error is not None:
+            self._events.append(StoreFailed(error=error))
+
+    def on_queue_read(self, token: int, items: tuple[QueueItems, ...], now: float) -> None:
+        """Rows for an offline:A are here."""
+        session = self._reading.pop(token)
+        if self.router.sessions.get(session.endpoint) is session:
+            answer_pull(self.router.queue, session, items)
+
+    def on_authenticated(self, token: int, refusal: str | None, now: float) -> None:
+        """The authenticate hook has answered: None for yes, else the reason."""
+        link = self._logging_in.pop(token)
+        login = link.login
+        link.login = None
+        if login is None or link.connection.state is not ConnectionState.OPEN:
+            return
+        self._touched[link] = None
+        endpoint = Endpoint(login.user, login.device)
+        registry = self.router.registry
+        if refusal is not None:
+            self._refuse(link, LoginCode.BAD_CREDENTIALS, refusal, now)
+        elif registry.is_stale(endpoint, login.incarnation, login.login_count):
+            words = "the store was restored from an old copy"
+            self._refuse(link, LoginCode.STALE_STORE, words, now)
+        elif self._crowded(endpoint):
+            self._refuse(link, LoginCode.BUSY, "too many sessions or devices", now)
+        else:
+            record = registry.logged_in(endpoint, login.incarnation, login.login_count)
+            self.router.register(record, lambda ok: self._registered(link, endpoint, login, ok))
+
+    def _crowded(self, endpoint: Endpoint) -> bool:
+        registry = self.router.registry
+        if len(self._by_endpoint) >= self.config.sessions_max:
+            return True
+        known = registry.get(endpoint) is not None
+        return not known and registry.epoch(endpoint.user) >= self.config.devices_per_user_max
+
+    def shutdown(self, now: float) -> None:
+        """Say goodbye to everybody; unreceipted pushes go to the queue."""
+        for link in self._links.values():
+            link.connection.close(CloseCode.SHUTDOWN, "the server is going down", now)
+            self._touched[link] = None
+        self._after_input(now)
+
+    # --- Logins ---
+
+    def _refuse(self, link: Link, code: LoginCode, reason: str, now: float) -> None:
+        tag = None if code is LoginCode.STALE_STORE else REFUSED
+        packet = p.LoginRefused(code, reason)
+        link.connection.send_frame(im_codec.encode(packet), tag, now)
+
+    def _registered(self, link: Link, endpoint: Endpoint, login: p.Login, ok: bool) -> None:
+        """The login is durable: open the session in place of any other of this endpoint."""
+        self._touched[link] = None
+        connection = link.connection
+        if connection.state is not ConnectionState.OPEN:
+            return
+        now = self._now
+        if not ok:
+            self._refuse(link, LoginCode.BUSY, "the store refused the login", now)
+            return
+        other = self._by_endpoint.get(endpoint)
+        if other is not None:
+            self._end_session(other)
+            other.connection.close(CloseCode.REPLACED, "another login of this device", now)
+        session = Session(
+            endpoint, login.incarnation, lambda: connection.rtt.smoothed_rtt, self._outgoing
+        )
+        link.session = session
+        link.login_by = None
+        self._by_endpoint[endpoint] = link
+        self.router.session_opened(session)
+        self._events.append(SessionChanged(endpoint=endpoint, online=True))
+        welcome = p.LoginOk(
+            self.router.store_epoch,
+            self._durable,
+            self.router.queue.count(endpoint) > 0,
+            PAYLOAD_BYTES_MAX,
+            WINDOW,
+        )
+        connection.send_frame(im_codec.encode(welcome), None, now)
+
+    def _end_session(self, link: Link) -> None:
+        session = link.session
+        assert session is not None
+        link.session = None
+        del self._by_endpoint[session.endpoint]
+        self._touched[link] = None
+        self.router.session_closed(session, link.connection.unacked_tags())
+        self._events.append(SessionChanged(endpoint=session.endpoint, online=False))
+
+    def _after_input(self, now: float) -> None:
+        """Look at what happened to the connections of this turn."""
+        for link in list(self._touched):
+            connection = link.connection
+            for tag in connection.acked_tags():
+                if tag is REFUSED:
+                    connection.close(CloseCode.LOGIN_REFUSED, "login refused", now)
+                elif link.session is not None:
+                    self.router.on_acked(link.session, tag)
+            if connection.state is not ConnectionState.OPEN and link.session is not None:
+                self._end_session(link)
+            if connection.state is ConnectionState.CLOSED:
+                self._links.pop(connection.local_cid, None)
+
+    # --- IM packets ---
+
+    def _handler(self, link: Link, packet: p.ImPacket) -> Callable[[float], None] | None:
+        """Return what to do with a packet once its frame is taken; None to leave it untaken."""
+        session = link.session
+        if session is None:
+            if isinstance(packet, p.Login) and link.login is None:
+                return lambda now: self._on_login(link, packet)
+            return None
+        if isinstance(packet, p.OfflineR):
+            return lambda now: self._on_pull(session, packet.bytes_max)
+        if isinstance(packet, p.AckR):
+            stream = session.inbound.resolve(packet.handle, packet.name)
+            if stream is None:
+                return None
+            return lambda now: self.router.receive_ack_r(session, stream, packet)
+        if isinstance(packet, p.MsgR | p.CancelR | p.StatusR):
+            return self._on_sender(session, packet)
+        return None
+
+    def _on_sender(
+        self, session: Session, packet: p.MsgR | p.CancelR | p.StatusR
+    ) -> Callable[[float], None] | None:
+        """The sender is the session's identity, whatever the name says (R13)."""
+        user, device = session.endpoint
+        name = packet.name
+        if name is not None:
+            name = name._replace(user=user, device=device)
+        stream = session.inbound.resolve(packet.handle, name)
+        if stream is None or (stream.user, stream.device) != session.endpoint:
+            return None
+        method = _ROUTER_METHODS[type(packet)]
+        return lambda now: method(self.router, session, stream, packet)
+
+    def _on_login(self, link: Link, login: p.Login) -> None:
+        link.login = login
+        self._counter += 1
+        self._logging_in[self._counter] = link
+        self._effects.append(
+            Authenticate(
+                token=self._counter,
+                endpoint=Endpoint(login.user, login.device),
+                secret=login.token,
+            )
+        )
+
+    def _on_pull(self, session: Session, bytes_max: int) -> None:
+        if session.reading:
+            self._drop("offline:R during another one")
+            return
+        self._counter += 1
+        self._reading[self._counter] = session
+        request = plan_pull(self.router.queue, session, bytes_max)
+        self._effects.append(ReadQueueItems(token=self._counter, request=request))
+
+    def _drop(self, reason: str) -> None:
+        self.drops[reason] = self.drops.get(reason, 0) + 1
+
+    # --- Outputs ---
+
+    def next_effect(self) -> Effect | None:
+        """Return the next effect: one commit for everything since the last one comes first."""
+        ops = self.router.ledger.take_ops()
+        if ops:
+            self._counter += 1
+            return Commit(token=self._counter, ops=tuple(ops))
+        for endpoint, stream, first, last in self.router.stored_for_absent:
+            self._effects.append(
+                NotifyOffline(endpoint=endpoint, stream=stream, first=first, last=last)
+            )
+        self.router.stored_for_absent.clear()
+        return self._effects.popleft() if self._effects else None
+
+    def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
+        """Return everything that may leave now."""
+        self._drain_sessions(now)
+        out = self._listener.datagrams_to_send(now)
+        for link in self._touched:
+            out += link.connection.datagrams_to_send(now)
+            self._arm(link)
+        self._touched.clear()
+        return out
+
+    def _drain_sessions(self, now: float) -> None:
+        """Move the sessions' IM packets into their connections."""
+        encode = im_codec.encode
+        for session in list(self._outgoing):
+            link = self._by_endpoint.get(session.endpoint)
+            if link is None or link.session is not session:
+                continue
+            self._touched[link] = None
+            connection = link.connection
+            for packet, tag in session.frames:
+                connection.send_frame(encode(packet), tag, now)
+            session.frames.clear()
+            if connection.queued_frames > self.config.session_frames_max:
+                connection.close(CloseCode.SHUTDOWN, "too far behind", now)
+                self._end_session(link)
+        self._outgoing.clear()
+
+    def _arm(self, link: Link) -> None:
+        times = (link.connection.next_timeout(), link.login_by)
+        when = min((t for t in times if t is not None), default=None)
+        if when != link.timer_at:
+            link.timer_at = when
+            if when is not None:
+                self._counter += 1
+                heappush(self._timers, (when, self._counter, link))
+
+    def next_event(self) -> Event | None:
+        """Return the next event, None when drained."""
+        return self._events.popleft() if self._events else None
+
+    def next_timeout(self) -> float | None:
+        """Return when `handle_timeout` has something to do."""
+        timers = self._timers
+        while timers and timers[0][0] != timers[0][2].timer_at:
+            heappop(timers)
+        return timers[0][0] if timers else None
+
+    @property
+    def links(self) -> int:
+        """Connections, logged in or not."""
+        return len(self._links)
+
+    def connections(self) -> list[Connection]:
+        """Return the present connections, for their statistics."""
+        return [link.connection for link in self._links.values()]
+
+
+_ROUTER_METHODS: dict[type, Callable[[Router, Session, StreamId, Any], None]] = {
+    p.MsgR: Router.receive_msg_r,
+    p.CancelR: Router.receive_cancel_r,
+    p.StatusR: Router.receive_status_r,
+}

@@ -1,0 +1,1 @@
+"""Where promises become durable: SQLite and memory behind one interface."""

@@ -1,0 +1,200 @@
+"""A server's operations as SQL: devices, the offline queue, receipts that wait.
+
+Below `udpim.store.sqlite`, on its writer thread. PROTOCOL §5.2.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from udpim.im.records import (
+    DeleteQueue,
+    DeviceRecord,
+    DropReceipt,
+    PutDevice,
+    PutQueue,
+    PutReceipt,
+    QueueIndex,
+    QueueItems,
+    QueueRow,
+    ReadQueue,
+    ReceiptRecord,
+    ServerSnapshot,
+)
+from udpim.model import Endpoint, StreamId
+from udpim.store.sqlite_rows import (
+    OFFSET,
+    STREAM,
+    Params,
+    Rows,
+    ranges_of,
+    stream_key,
+    stream_of,
+)
+from udpim.store.state import ReadBudget, runs
+
+_QUEUE_KEY = "to_user, to_device, user, device, incarnation, conversation"
+_QUEUE = f"to_user = ? AND to_device = ? AND {STREAM}"
+# PROTOCOL §5.5: an existing row keeps its content, except that a void item replaces a message.
+_VOID_WINS = (
+    "ON CONFLICT (queue, seq) DO UPDATE"
+    " SET void = 1, stamp = excluded.stamp, payload = excluded.payload"
+    " WHERE excluded.void AND NOT queue_row.void"
+)
+
+
+def _queue_key(endpoint: Endpoint, stream: StreamId) -> Params:
+    return *endpoint, *stream_key(stream)
+
+
+class ServerRows(Rows):
+    """`Rows` of a server's store."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Keep the connection."""
+        super().__init__(connection)
+        self._steps |= {
+            PutDevice: self._put_device,
+            PutQueue: self._put_queue,
+            DeleteQueue: self._delete_queue,
+            PutReceipt: self._put_receipt,
+            DropReceipt: self._drop_receipt,
+        }
+
+    # --- Changing ---
+
+    def _put_device(self, op: PutDevice) -> None:
+        record = op.record
+        params = (record.user, record.device, json.dumps(record[2:]))
+        self._last.setdefault("device", {})[params[:2]] = params
+
+    def _put_queue(self, op: PutQueue) -> None:
+        key = _queue_key(op.endpoint, op.stream)
+        marks = (op.floor - OFFSET, op.base - OFFSET)
+        if not op.rows:
+            self._execute(
+                f"UPDATE queue SET floor = max(floor, ?), base = max(base, ?) WHERE {_QUEUE}",
+                marks + key,
+            )
+            return
+        ((number,),) = self._execute(
+            f"INSERT INTO queue ({_QUEUE_KEY}, floor, base) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            f" ON CONFLICT ({_QUEUE_KEY}) DO UPDATE"
+            " SET floor = max(floor, excluded.floor), base = max(base, excluded.base)"
+            " RETURNING id",
+            key + marks,
+        ).fetchall()
+        self._insert(
+            "queue_row",
+            (
+                (number, seq - OFFSET, int(void), stamp - OFFSET, payload)
+                for seq, void, stamp, payload in op.rows
+            ),
+            conflict=_VOID_WINS,
+        )
+
+    def _delete_queue(self, op: DeleteQueue) -> None:
+        key = _queue_key(op.endpoint, op.stream)
+        for (number,) in self._execute(f"SELECT id FROM queue WHERE {_QUEUE}", key).fetchall():
+            for first, last in op.ranges:
+                self._execute(
+                    "DELETE FROM queue_row WHERE queue = ? AND seq BETWEEN ? AND ?",
+                    (number, first - OFFSET, last - OFFSET),
+                )
+            self._execute(
+                "DELETE FROM queue WHERE id = ?1"
+                " AND NOT EXISTS (SELECT 1 FROM queue_row WHERE queue = ?1)",
+                (number,),
+            )
+
+    def _put_receipt(self, op: PutReceipt) -> None:
+        record = op.record
+        text = json.dumps((record.incarnation, record.delivered, record.void))
+        self._execute(
+            "INSERT OR REPLACE INTO receipt VALUES (?, ?, ?, ?, ?, ?)",
+            (*stream_key(record.stream), record.device, text),
+        )
+
+    def _drop_receipt(self, op: DropReceipt) -> None:
+        self._execute(
+            f"DELETE FROM receipt WHERE {STREAM} AND to_device = ?",
+            (*stream_key(op.stream), op.device),
+        )
+
+    # --- Reading ---
+
+    def read_queue(self, request: ReadQueue) -> tuple[QueueItems, ...]:
+        """See `Rows.read_queue`."""
+        budget = ReadBudget(request.bytes_max)
+        items: list[QueueItems] = []
+        for stream, ranges in request.wanted:
+            key = _queue_key(request.endpoint, stream)
+            queue = self._execute(f"SELECT id, floor, base FROM queue WHERE {_QUEUE}", key)
+            for number, floor, base in queue.fetchall():
+                rows, whole = self._wanted_rows(number, ranges, budget)
+                if rows:
+                    items.append(QueueItems(stream, floor + OFFSET, base + OFFSET, tuple(rows)))
+                if not whole:
+                    return tuple(items)
+        return tuple(items)
+
+    def _wanted_rows(
+        self, number: int, ranges: tuple[tuple[int, int], ...], budget: ReadBudget
+    ) -> tuple[list[QueueRow], bool]:
+        """Read one queue's rows; the flag says that the budget was enough."""
+        rows: list[QueueRow] = []
+        for first, last in ranges:
+            for seq, void, stamp, payload in self._execute(
+                "SELECT seq, void, stamp, payload FROM queue_row"
+                " WHERE queue = ? AND seq BETWEEN ? AND ? ORDER BY seq",
+                (number, first - OFFSET, last - OFFSET),
+            ):
+                if not budget.take(len(payload)):
+                    return rows, False
+                rows.append(QueueRow(seq + OFFSET, bool(void), stamp + OFFSET, payload))
+        return rows, True
+
+    def load_server(self) -> ServerSnapshot:
+        """See `Rows.load_server`."""
+        return ServerSnapshot(
+            meta=self._load_meta(),
+            devices=tuple(
+                self._device(user, device, json.loads(text))
+                for user, device, text in self._execute(
+                    "SELECT user, device, record FROM device ORDER BY user, device"
+                )
+            ),
+            queue=tuple(
+                self._index(number, Endpoint(to_user, to_device), stream_of(*stream))
+                for number, to_user, to_device, *stream in self._execute(
+                    f"SELECT id, {_QUEUE_KEY} FROM queue ORDER BY {_QUEUE_KEY}"
+                ).fetchall()
+            ),
+            receipts=tuple(
+                self._receipt(stream_of(*stream), device, json.loads(text))
+                for *stream, device, text in self._execute(
+                    "SELECT * FROM receipt"
+                    " ORDER BY user, device, incarnation, conversation, to_device"
+                )
+            ),
+        )
+
+    @staticmethod
+    def _device(user: str, device: str, values: list[Any]) -> DeviceRecord:
+        ordinal, joined, incarnation, retired, login_count = values
+        return DeviceRecord(user, device, ordinal, joined, incarnation, tuple(retired), login_count)
+
+    def _index(self, number: int, endpoint: Endpoint, stream: StreamId) -> QueueIndex:
+        seqs: tuple[list[int], list[int]] = ([], [])
+        for seq, void in self._execute(
+            "SELECT seq, void FROM queue_row WHERE queue = ? ORDER BY seq", (number,)
+        ):
+            seqs[void].append(seq + OFFSET)
+        return QueueIndex(endpoint, stream, runs(seqs[0]), runs(seqs[1]))
+
+    @staticmethod
+    def _receipt(stream: StreamId, device: str, values: list[Any]) -> ReceiptRecord:
+        incarnation, delivered, void = values
+        return ReceiptRecord(stream, device, incarnation, ranges_of(delivered), ranges_of(void))

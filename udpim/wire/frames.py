@@ -1,0 +1,188 @@
+"""Hop frames: what stands inside a short packet, as tuples of ints and bytes.
+
+Between the packet header and the protection tag. Hot module: no objects but tuples, the first
+item of each being the frame's type.
+
+==============  ==========================================================================
+PING            ``(PING,)``
+ACK             ``(ACK, largest u32, delay in 8 µs units, bitmap, bitmap_bytes)``
+CLOSE           ``(CLOSE, code, reason)``
+MESSAGE         ``(MESSAGE, hop_seq u32, body)``
+PATH_CHALLENGE  ``(PATH_CHALLENGE, 8 bytes)``
+PATH_RESPONSE   ``(PATH_RESPONSE, 8 bytes)``
+extension       ``(0x40 to 0x7F, body)``, to be ignored by whoever does not know it
+==============  ==========================================================================
+
+PADDING leaves nothing. Bit k of an ACK's bitmap stands for packet number ``largest - 1 - k``;
+bytes of it that are 0xFF do not travel: a mask says which ones do (PROTOCOL §3.3).
+
+Specification: PROTOCOL §3.3; :mod:`udpim.wire.hop_schema` declares the same layouts.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from udpim.errors import DecodeError
+
+PADDING = 0x00
+PING = 0x01
+ACK = 0x02
+CLOSE = 0x03
+MESSAGE = 0x04
+PATH_CHALLENGE = 0x05
+PATH_RESPONSE = 0x06
+EXTENSION_MIN = 0x40
+EXTENSION_MAX = 0x7F
+
+MESSAGE_HEADER_BYTES = 7
+BITMAP_BYTES_MAX = 32
+ACK_BYTES_MAX = 8 + 4 + BITMAP_BYTES_MAX
+ACK_DELAY_UNIT_S = 8e-6
+ACK_DELAY_MAX = 0xFFFF
+CHALLENGE_BYTES = 8
+REASON_BYTES_MAX = 255
+
+Frame = tuple[Any, ...]
+"""One frame as the table above says."""
+
+_MESSAGE = struct.Struct(">BIH")
+_ACK = struct.Struct(">BIHB")
+_CLOSE = struct.Struct(">BHB")
+_EXTENSION = struct.Struct(">BH")
+
+
+# Building.
+
+
+def encode_message(hop_seq: int, body: bytes) -> bytes:
+    """A reliable frame; only the low 32 bits of its number travel."""
+    return _MESSAGE.pack(MESSAGE, hop_seq & 0xFFFF_FFFF, len(body)) + body
+
+
+def encode_ack(largest: int, delay: int, bitmap: int, bitmap_bytes: int) -> bytes:
+    """An ACK frame.
+
+    Args:
+        largest: Largest packet number received; its low 32 bits travel.
+        delay: Time since it arrived in units of 8 µs, at most 0xFFFF.
+        bitmap: Bit k set = ``largest - 1 - k`` was received.
+        bitmap_bytes: How far back this ACK speaks, in bytes of bitmap, 0 to 32.
+    """
+    raw = bitmap.to_bytes(bitmap_bytes, "little")
+    mask = 0
+    for index, byte in enumerate(raw):
+        if byte != 0xFF:
+            mask |= 1 << index
+    return (
+        _ACK.pack(ACK, largest & 0xFFFF_FFFF, delay, bitmap_bytes)
+        + mask.to_bytes((bitmap_bytes + 7) >> 3, "little")
+        + raw.replace(b"\xff", b"")
+    )
+
+
+def encode_close(code: int, reason: str) -> bytes:
+    """A CLOSE frame; the reason is cut to 255 bytes of UTF-8."""
+    raw = reason.encode()[:REASON_BYTES_MAX].decode(errors="ignore").encode()
+    return _CLOSE.pack(CLOSE, code, len(raw)) + raw
+
+
+def encode_path(kind: int, data: bytes) -> bytes:
+    """A PATH_CHALLENGE or PATH_RESPONSE frame of 8 bytes of data."""
+    return bytes((kind,)) + data
+
+
+def encode_extension(kind: int, body: bytes) -> bytes:
+    """A frame that whoever does not know it skips; ``kind`` is 0x40 to 0x7F."""
+    return _EXTENSION.pack(kind, len(body)) + body
+
+
+# Reading.
+
+
+def parse_frames(payload: bytes) -> list[Frame]:
+    """Read all frames of a packet; all of it is well-formed or nothing is returned.
+
+    Raises:
+        DecodeError: On truncation, an unknown frame type, or an encoding that is not canonical.
+    """
+    frames: list[Frame] = []
+    position = 0
+    end = len(payload)
+    while position < end:
+        kind = payload[position]
+        if kind == MESSAGE:
+            start = position + MESSAGE_HEADER_BYTES
+            if start > end:
+                raise DecodeError("MESSAGE is truncated")
+            _, hop_seq, length = _MESSAGE.unpack_from(payload, position)
+            position = start + length
+            if position > end:
+                raise DecodeError("MESSAGE is truncated")
+            frames.append((MESSAGE, hop_seq, payload[start:position]))
+        elif kind == PADDING:
+            # One step over all of it: a full datagram of padding must not cost a loop.
+            position = end - len(payload[position:].lstrip(b"\0"))
+        elif kind == PING:
+            frames.append((PING,))
+            position += 1
+        else:
+            frame, position = _parse_rare(kind, payload, position)
+            frames.append(frame)
+    return frames
+
+
+def _parse_rare(kind: int, payload: bytes, position: int) -> tuple[Frame, int]:
+    """Read one frame that is not MESSAGE, PADDING or PING: (frame, position after it)."""
+    try:
+        if kind == ACK:
+            return _parse_ack(payload, position)
+        if kind == CLOSE:
+            return _parse_close(payload, position)
+        if EXTENSION_MIN <= kind <= EXTENSION_MAX:
+            _, length = _EXTENSION.unpack_from(payload, position)
+            body, after = _slice(payload, position + _EXTENSION.size, length)
+            return (kind, body), after
+    except struct.error:
+        raise DecodeError("frame is truncated") from None
+    if kind in (PATH_CHALLENGE, PATH_RESPONSE):
+        data, after = _slice(payload, position + 1, CHALLENGE_BYTES)
+        return (kind, data), after
+    raise DecodeError("unknown frame type")
+
+
+def _parse_ack(payload: bytes, position: int) -> tuple[Frame, int]:
+    _, largest, delay, count = _ACK.unpack_from(payload, position)
+    if count > BITMAP_BYTES_MAX:
+        raise DecodeError("ACK reaches too far")
+    raw_mask, position = _slice(payload, position + _ACK.size, (count + 7) >> 3)
+    mask = int.from_bytes(raw_mask, "little")
+    if mask >> count:
+        raise DecodeError("ACK is not canonical")
+    present, after = _slice(payload, position, mask.bit_count())
+    if b"\xff" in present:
+        raise DecodeError("ACK is not canonical")
+    raw = bytearray(b"\xff" * count)
+    for byte in present:
+        lowest = mask & -mask
+        raw[lowest.bit_length() - 1] = byte
+        mask ^= lowest
+    return (ACK, largest, delay, int.from_bytes(raw, "little"), count), after
+
+
+def _parse_close(payload: bytes, position: int) -> tuple[Frame, int]:
+    _, code, length = _CLOSE.unpack_from(payload, position)
+    raw, after = _slice(payload, position + _CLOSE.size, length)
+    try:
+        return (CLOSE, code, raw.decode()), after
+    except UnicodeDecodeError:
+        raise DecodeError("CLOSE has a reason that is not UTF-8") from None
+
+
+def _slice(payload: bytes, start: int, length: int) -> tuple[bytes, int]:
+    """Exactly ``length`` bytes from ``start``: (bytes, position after them)."""
+    after = start + length
+    if after > len(payload):
+        raise DecodeError("frame is truncated")
+    return payload[start:after], after

@@ -1,0 +1,236 @@
+"""The normative declarations of the IM packets (PROTOCOL §4), written with construct.
+
+`SCHEMAS` maps each kind to the declaration of its whole IM packet. The rare packets are parsed
+and built with these at run time; the hot ones have a ``struct`` twin in `im_codec`.
+``parse`` refuses what construct would let pass: bytes left over, and values that only look like
+the canonical encoding.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import construct as c
+
+from udpim.errors import DecodeError
+from udpim.wire.im_packets import Kind
+
+FLAG_NAMED = 0x01
+"""The stream's name follows the handle."""
+FLAG_MORE = 0x04
+"""The queue holds more than this batch."""
+FLAG_DURABLE = 0x08
+"""The server's store survives a crash."""
+FLAG_WAITING = 0x10
+"""The offline queue is not empty."""
+
+RANGES_MAX = 48
+"""Ranges in one list: 768 bytes, so that a list and a name always fit one packet."""
+RUNS_MAX = 3
+"""Epoch runs in one head; a sender holds back what would need a fourth until floor has moved."""
+ORDINAL_BYTES_MAX = 32
+"""256 endpoints in a conversation's bitmap."""
+NAME_BYTES_MAX = 32
+"""A user's or device's name, UTF-8: three of them and a full section fit one packet."""
+SECTION_BYTES_MAX = 1027
+"""A section that fits every packet that may carry it, with the longest names."""
+PAYLOAD_BYTES_MAX = 1000
+"""One message: fits a section, until messages are split over packets."""
+
+
+def _check(test: Callable[[Any], bool], words: str) -> c.Construct[Any, Any]:
+    return c.Check(test) * words
+
+
+def _flags(allowed: int) -> c.Construct[Any, Any]:
+    return c.ExprValidator(c.Int8ub, lambda value, _: not value & ~allowed)
+
+
+def _name_text(least: int) -> c.Construct[Any, Any]:
+    return c.ExprValidator(
+        c.PascalString(c.Int8ub, "utf8"),
+        lambda value, _: least <= len(value.encode()) <= NAME_BYTES_MAX and "\x00" not in value,
+    )
+
+
+def _ranges(least: int) -> c.Construct[Any, Any]:
+    """Ascending, disjoint, non-adjacent ranges of seqs ≥ 1."""
+
+    def canonical(value: Any, _: Any) -> bool:
+        previous = -1
+        for item in value:
+            if item.first <= previous + 1 or item.first < 1 or item.last < item.first:
+                return False
+            previous = item.last
+        return least <= len(value) <= RANGES_MAX
+
+    pair = c.Struct("first" / c.Int64ub, "last" / c.Int64ub)
+    return c.ExprValidator(c.PrefixedArray(c.Int8ub, pair), canonical)
+
+
+def _runs() -> c.Construct[Any, Any]:
+    """Epoch runs: first seqs and epochs both rise (epochs never fall within a stream)."""
+
+    def canonical(value: Any, _: Any) -> bool:
+        pairs = list(itertools.pairwise(value))
+        rising = all(a.first < b.first and a.epoch < b.epoch for a, b in pairs)
+        return rising and 1 <= len(value) <= RUNS_MAX and value[0].first >= 1
+
+    pair = c.Struct("first" / c.Int64ub, "epoch" / c.Int32ub)
+    return c.ExprValidator(c.PrefixedArray(c.Int8ub, pair), canonical)
+
+
+SEQ = c.ExprValidator(c.Int64ub, lambda value, _: value >= 1)
+
+STREAM_NAME = c.Struct(
+    "incarnation" / c.Int64ub,
+    "conversation" / _name_text(1),
+    "user" / _name_text(0),
+    "device" / _name_text(0),
+)
+
+SECTION = c.Struct(
+    "first" / SEQ,
+    "count" / c.ExprValidator(c.Int16ub, lambda value, _: value >= 1),
+    _check(lambda this: this.first + this.count - 1 < 2**64, "seqs end at 2^64 - 1"),
+    "lengths" / c.Array(c.this.count, c.Int32ub),
+    "stamps" / c.Array(c.this.count, c.Int64ub),
+    "payloads" / c.Array(c.this.count, c.Bytes(lambda this: this.lengths[this._index])),
+)
+
+_STREAM_HEAD: list[Any] = [
+    "handle" / c.Int32ub,
+    "name" / c.If(c.this.flags & FLAG_NAMED, STREAM_NAME),
+]
+
+
+def _stream_packet(kind: Kind, *fields: Any, flags: int = FLAG_NAMED) -> c.Construct[Any, Any]:
+    return c.Struct(
+        "kind" / c.Const(int(kind), c.Int8ub),
+        "flags" / _flags(flags),
+        *_STREAM_HEAD,
+        *fields,
+        c.Terminated,
+    )
+
+
+def _plain_packet(kind: Kind, *fields: Any, flags: int = 0) -> c.Construct[Any, Any]:
+    return c.Struct(
+        "kind" / c.Const(int(kind), c.Int8ub), "flags" / _flags(flags), *fields, c.Terminated
+    )
+
+
+_SETTLED = c.ExprValidator(
+    c.Prefixed(c.Int8ub, c.GreedyBytes),
+    lambda value, _: len(value) <= ORDINAL_BYTES_MAX and (not value or value[-1] != 0),
+)
+"""Little endian bitmap over ordinals, without trailing zero bytes."""
+
+_MEMBER = c.Struct(
+    "ordinal" / c.Int16ub,
+    "device" / _name_text(1),
+    "incarnation" / c.Int64ub,
+    "joined" / c.Int32ub,
+    "left" / c.Int32ub,
+)
+
+SCHEMAS: dict[Kind, c.Construct[Any, Any]] = {
+    Kind.MSG_R: _stream_packet(
+        Kind.MSG_R, "floor" / SEQ, "runs" / _runs(), "settled" / _SETTLED, "section" / SECTION
+    ),
+    Kind.MSG_A: _stream_packet(Kind.MSG_A, "rtt_us" / c.Int32ub, "ranges" / _ranges(1), flags=0),
+    Kind.MSG_N: _stream_packet(Kind.MSG_N, "floor" / SEQ, "base" / SEQ, "section" / SECTION),
+    Kind.ACK_R: _stream_packet(Kind.ACK_R, "delivered" / _ranges(0), "void" / _ranges(0)),
+    Kind.ACK_A: _stream_packet(Kind.ACK_A, "ranges" / _ranges(1), flags=0),
+    Kind.ACK_N: _stream_packet(
+        Kind.ACK_N,
+        "ordinal" / c.Int16ub,
+        "incarnation" / c.Int64ub,
+        "store_epoch" / c.Int64ub,
+        "delivered" / _ranges(0),
+        "void" / _ranges(0),
+        "stored" / _ranges(0),
+        "excused" / _ranges(0),
+    ),
+    Kind.REFUSE: _stream_packet(Kind.REFUSE, "code" / c.Int16ub, "ranges" / _ranges(1), flags=0),
+    Kind.MEMBERS: _stream_packet(
+        Kind.MEMBERS,
+        "store_epoch" / c.Int64ub,
+        "epoch" / c.Int32ub,
+        "members" / c.PrefixedArray(c.Int16ub, _MEMBER),
+    ),
+    Kind.CANCEL_R: _stream_packet(
+        Kind.CANCEL_R, "floor" / SEQ, "runs" / _runs(), "ranges" / _ranges(1)
+    ),
+    Kind.CANCEL_N: _stream_packet(
+        Kind.CANCEL_N, "floor" / SEQ, "base" / SEQ, "ranges" / _ranges(1)
+    ),
+    Kind.STATUS_R: _stream_packet(
+        Kind.STATUS_R, "floor" / SEQ, "runs" / _runs(), "ranges" / _ranges(1)
+    ),
+    Kind.STATUS_N: _stream_packet(Kind.STATUS_N, "floor" / SEQ, "base" / SEQ),
+    Kind.STATUS_A: _stream_packet(
+        Kind.STATUS_A,
+        "ordinal" / c.Int16ub,
+        "store_epoch" / c.Int64ub,
+        "asked" / _ranges(1),
+        "stored" / _ranges(0),
+    ),
+    Kind.OFFLINE_R: _plain_packet(Kind.OFFLINE_R, "bytes_max" / c.Int32ub),
+    Kind.OFFLINE_A: _stream_packet(
+        Kind.OFFLINE_A,
+        "batch" / c.Int32ub,
+        "total" / c.Int16ub,
+        "floor" / SEQ,
+        "base" / SEQ,
+        "void" / _ranges(0),
+        "has_section" / c.ExprValidator(c.Int8ub, lambda value, _: value <= 1),
+        "section" / c.If(c.this.has_section, SECTION),
+        flags=FLAG_NAMED | FLAG_MORE,
+    ),
+    Kind.OFFLINEACK_R: _stream_packet(
+        Kind.OFFLINEACK_R, "delivered" / _ranges(0), "void" / _ranges(0)
+    ),
+    Kind.NUDGE: _plain_packet(Kind.NUDGE),
+    Kind.LOGIN: _plain_packet(
+        Kind.LOGIN,
+        "user" / _name_text(1),
+        "device" / _name_text(1),
+        "token" / c.Prefixed(c.Int16ub, c.GreedyBytes),
+        "incarnation" / c.Int64ub,
+        "login_count" / c.Int64ub,
+    ),
+    Kind.LOGIN_OK: _plain_packet(
+        Kind.LOGIN_OK,
+        "store_epoch" / c.Int64ub,
+        "payload_bytes_max" / c.Int32ub,
+        "window" / c.Int16ub,
+        flags=FLAG_DURABLE | FLAG_WAITING,
+    ),
+    Kind.LOGIN_REFUSED: _plain_packet(
+        Kind.LOGIN_REFUSED, "code" / c.Int16ub, "reason" / c.PascalString(c.Int8ub, "utf8")
+    ),
+}
+
+
+def parse(body: bytes) -> c.Container[Any]:
+    """Parse one whole IM packet through its declaration.
+
+    Raises:
+        DecodeError: If the kind is unknown or the bytes do not follow the declaration to the end.
+    """
+    try:
+        kind = Kind(body[0])
+    except (IndexError, ValueError) as error:
+        raise DecodeError("unknown IM packet kind") from error
+    try:
+        return SCHEMAS[kind].parse(body)
+    except (c.ConstructError, UnicodeDecodeError) as error:
+        raise DecodeError(f"malformed {kind.label}") from error
+
+
+def build(kind: Kind, fields: dict[str, Any]) -> bytes:
+    """Build one IM packet from plain values through its declaration."""
+    return SCHEMAS[kind].build({"kind": int(kind), **fields})

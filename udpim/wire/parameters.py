@@ -1,0 +1,95 @@
+"""Handshake parameters: what two neighbours tell each other about themselves.
+
+A list of (id u8, length u8, value). Unknown ids are skipped, so that later versions can add
+some; a repeated id, a wrong length or a missing one is refused.
+
+Specification: PROTOCOL §3.2; declared in :mod:`udpim.wire.hop_schema`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from udpim.errors import DecodeError
+
+NONCE_BYTES = 16
+
+IDLE_TIMEOUT_MS = 1
+MAX_DATAGRAM_BYTES = 2
+FRAME_WINDOW = 3
+MAX_ACK_DELAY_US = 4
+RESET_TOKEN = 5
+NONCE = 6
+
+PARAMETER_BYTES = {
+    IDLE_TIMEOUT_MS: 4,
+    MAX_DATAGRAM_BYTES: 2,
+    FRAME_WINDOW: 2,
+    MAX_ACK_DELAY_US: 4,
+    RESET_TOKEN: 16,
+    NONCE: NONCE_BYTES,
+}
+"""Length of each known parameter's value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerParameters:
+    """One side's parameters, as the other side learns them."""
+
+    idle_timeout_s: float = 30.0
+    """Silence after which this side forgets the connection, seconds."""
+    max_datagram_bytes: int = 1200
+    """Largest UDP payload this side wants to receive."""
+    frame_window: int = 1024
+    """How far beyond the lowest missing reliable frame this side accepts frames."""
+    max_ack_delay_s: float = 0.005
+    """Longest time this side holds back an ack, seconds."""
+    reset_token: bytes | None = None
+    """What a RESET of this side will carry; servers only."""
+    nonce: bytes = bytes(NONCE_BYTES)
+    """Chosen by the client and echoed by the server."""
+
+
+def encode_parameters(parameters: PeerParameters) -> bytes:
+    """Build the handshake payload of the plaintext handshake."""
+    values = {
+        IDLE_TIMEOUT_MS: round(parameters.idle_timeout_s * 1e3).to_bytes(4, "big"),
+        MAX_DATAGRAM_BYTES: parameters.max_datagram_bytes.to_bytes(2, "big"),
+        FRAME_WINDOW: parameters.frame_window.to_bytes(2, "big"),
+        MAX_ACK_DELAY_US: round(parameters.max_ack_delay_s * 1e6).to_bytes(4, "big"),
+        NONCE: parameters.nonce,
+    }
+    if parameters.reset_token is not None:
+        values[RESET_TOKEN] = parameters.reset_token
+    return b"".join(bytes((key, len(value))) + value for key, value in sorted(values.items()))
+
+
+def parse_parameters(payload: bytes) -> PeerParameters:
+    """Read the handshake payload of the plaintext handshake.
+
+    Raises:
+        DecodeError: If it is truncated, or a parameter is repeated, missing or of a wrong length.
+    """
+    found: dict[int, bytes] = {}
+    position = 0
+    while position < len(payload):
+        key, value = payload[position], payload[position + 2 :]
+        length = payload[position + 1] if position + 1 < len(payload) else 0xFFFF
+        if length > len(value):
+            raise DecodeError("parameters are truncated")
+        if key in found:
+            raise DecodeError("a parameter is repeated")
+        if length != PARAMETER_BYTES.get(key, length):
+            raise DecodeError("a parameter has a wrong length")
+        found[key] = value[:length]
+        position += 2 + length
+    if not PARAMETER_BYTES.keys() - {RESET_TOKEN} <= found.keys():
+        raise DecodeError("a parameter is missing")
+    return PeerParameters(
+        idle_timeout_s=int.from_bytes(found[IDLE_TIMEOUT_MS], "big") / 1e3,
+        max_datagram_bytes=int.from_bytes(found[MAX_DATAGRAM_BYTES], "big"),
+        frame_window=int.from_bytes(found[FRAME_WINDOW], "big"),
+        max_ack_delay_s=int.from_bytes(found[MAX_ACK_DELAY_US], "big") / 1e6,
+        reset_token=found.get(RESET_TOKEN),
+        nonce=found[NONCE],
+    )
