@@ -5,7 +5,7 @@ timeouts are also :class:`TimeoutError`, wrong arguments also :class:`ValueError
 
 ::
 
-    Error
+    udpim.Error
     ├─ ConfigError(ValueError)
     ├─ ConnectError ── ConnectTimeout(TimeoutError) · HandshakeFailed
     ├─ LoginError
@@ -19,7 +19,20 @@ timeouts are also :class:`TimeoutError`, wrong arguments also :class:`ValueError
 
 from __future__ import annotations
 
-from typing import Any
+from enum import Enum
+from typing import Protocol
+
+
+class ReceiptLike(Protocol):
+    """What a delivery error shows of a receipt."""
+
+    @property
+    def msgid(self) -> object:
+        """The message's identity."""
+
+    @property
+    def state(self) -> Enum:
+        """What it shows now."""
 
 
 class Error(Exception):
@@ -114,7 +127,7 @@ class DeliveryError(Error):
         receipt: The receipt that speaks; it lives on.
     """
 
-    def __init__(self, receipt: Any) -> None:
+    def __init__(self, receipt: ReceiptLike) -> None:
         """Keep the receipt."""
         super().__init__(receipt)
         self.receipt = receipt
@@ -143,7 +156,7 @@ class DeliveryRejected(DeliveryError):
         code: A :class:`udpim.model.RejectCode`.
     """
 
-    def __init__(self, receipt: Any, code: int, words: str) -> None:
+    def __init__(self, receipt: ReceiptLike, code: int, words: str) -> None:
         """Keep the receipt and the server's reason."""
         super().__init__(receipt)
         self.code = code

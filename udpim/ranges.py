@@ -146,3 +146,13 @@ class RangeSet:
         """Return e.g. ``RangeSet(1-5, 8)``."""
         parts = (f"{a}-{b}" if b > a else f"{a}" for a, b in self)
         return f"RangeSet({', '.join(parts)})"
+
+
+def intersect(ranges: Iterable[Range], other: RangeSet) -> list[Range]:
+    """Return the parts of ``ranges`` that are in ``other``."""
+    return [part for first, last in ranges for part in other.within(first, last)]
+
+
+def without(ranges: Iterable[Range], other: RangeSet) -> list[Range]:
+    """Return the parts of ``ranges`` that are not in ``other``."""
+    return [part for first, last in ranges for part in other.missing(first, last)]

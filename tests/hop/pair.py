@@ -58,6 +58,7 @@ class Pair:
         self.client = End(connect(Role.CLIENT, config, rng=rng, now=self.now), CLIENT)
         self.server = End(connect(Role.SERVER, config, rng=rng, now=self.now), SERVER)
         self.ends = (self.client, self.server)
+        self.client.connection.ping()  # as after a handshake
         self.drop = lambda end, datagram: False
         self._events = []
         self._order = count()

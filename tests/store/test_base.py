@@ -284,6 +284,7 @@ def test_the_same_item_twice_is_one_item(server):
 def test_a_void_item_replaces_a_message_and_stays(server):
     server.commit(queued(message(1), message(2), void(2)))
     server.commit(queued(void(1)), queued(message(1, b"late")))
+    server.commit(queued(void(1)._replace(stamp=4)))
     assert (QueueItems(STREAM, 1, 1, (void(1), void(2))),) == server.driver.items(wanted())
 
 

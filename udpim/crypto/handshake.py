@@ -4,7 +4,7 @@
 that they are plaintext parameter lists. A Noise handshake replaces the inside, not the callers.
 The client's nonce is echoed by the server, so that nobody off the path can write a WELCOME.
 
-Specification: PROTOCOL §3.2.
+Specification: PROTOCOL §2.3 and §2.4.
 """
 
 from __future__ import annotations

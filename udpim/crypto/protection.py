@@ -3,7 +3,7 @@
 Between a connection (:mod:`udpim.hop.connection`) and the bytes of its datagrams. The plaintext
 implementation puts a CRC-32 in the tag's place: it finds corruption, not attackers.
 
-Specification: PROTOCOL §3.1.
+Specification: PROTOCOL §2.2.
 """
 
 from __future__ import annotations

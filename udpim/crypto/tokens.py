@@ -4,7 +4,7 @@ Connection ids name the server process and carry check bytes, so that only ids t
 (or an earlier life of it: the secret is persistent) has issued earn a stateless RESET. Address
 tokens prove that a client receives at its address. All are keyed BLAKE2s.
 
-Specification: PROTOCOL §3.1 and §3.2.
+Specification: PROTOCOL §2.3 and §2.5.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The connection reports every packet it took; datagrams_to_send asks for ACK frames. A packet of
 acks alone never causes one. Hot module.
 
-Specification: PROTOCOL §3.5; RFC 9000 §13.2 has the reasons.
+Specification: PROTOCOL §3.2; RFC 9000 §13.2 has the reasons.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How connections end: states, close codes, and what is known about an end.
 
-Used by the connection and by whoever owns one. Specification: PROTOCOL §3.4.
+Used by the connection and by whoever owns one. Specification: PROTOCOL §3.3.
 """
 
 from __future__ import annotations

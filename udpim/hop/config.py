@@ -1,7 +1,7 @@
 """Limits and times of the hop layer, each with its unit and its reason.
 
 Numbers that belong to one algorithm alone (loss thresholds, congestion windows) stand in its
-module. Specification: PROTOCOL §3.5.
+module. Specification: PROTOCOL §6.
 """
 
 from __future__ import annotations

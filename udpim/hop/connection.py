@@ -8,7 +8,7 @@ Contract: one input or command, then drain all outputs, then the next. A packet 
 ``receive_packet`` returned is either taken or refused before the next one is received. Peer
 bytes never raise; what is dropped is counted by reason in ``drops``.
 
-Specification: PROTOCOL §3; semantics R10.
+Specification: PROTOCOL §2.2 and §3; semantics R10.
 """
 
 from __future__ import annotations
@@ -134,7 +134,9 @@ class Connection:
         )
         self._ping_due = False
         self._grease_in = self._grease_gap()
-        self._timers.set(Timer.IDLE, now + (self._idle_s if validated else config.handshake_s))
+        # A server waits less for a first packet: whoever has a token could open many connections.
+        first_s = self._idle_s if role is Role.CLIENT else config.handshake_s
+        self._timers.set(Timer.IDLE, now + first_s)
         self._heard(now)
 
     # Inputs.

@@ -2,7 +2,7 @@
 
 Every number below the floor was accepted; bit i stands for ``floor + i``. Exact for ever, since
 the sender never goes further beyond its lowest unacked frame than the window that we advertised.
-Hot module: ints only. Specification: PROTOCOL §3.3 (MESSAGE).
+Hot module: ints only. Specification: PROTOCOL §3.4.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A :class:`Dialer` is driven like a connection until ``connection`` or ``failed`` is set; how long
 to keep trying is the caller's decision.
 
-Specification: PROTOCOL §3.2.
+Specification: PROTOCOL §2.3.
 """
 
 from __future__ import annotations

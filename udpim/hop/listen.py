@@ -4,7 +4,7 @@ An endpoint hands every datagram whose connection id it does not know to the
 :class:`Listener`. State is kept only for HELLOs that were answered with WELCOME, bounded; until
 an address is proven, all answers to it together are no larger than what came from it.
 
-Specification: PROTOCOL §3.2.
+Specification: PROTOCOL §2.3, §2.5 and §2.6.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ A packet is lost when a packet sent ``packet_threshold`` later was acked, or whe
 was acked and it is older than ``time_ratio`` round trips. An ACK that does not reach back to a
 packet says nothing about it: such a packet is lost by time only.
 
-Source: RFC 9002 §6.1; RFC 5827 for the threshold when little is in flight.
+Source: PROTOCOL §3.6; RFC 9002 §6.1; RFC 5827 for the threshold when little is in flight.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ rebinding, another network). We keep sending to the old address until the new on
 a challenge; only the newest packet of the connection can raise the question, so a replayed one
 cannot.
 
-Specification: PROTOCOL §3.4; RFC 9000 §8.2 and §9.3.
+Specification: PROTOCOL §3.5; RFC 9000 §8.2 and §9.3.
 """
 
 from __future__ import annotations

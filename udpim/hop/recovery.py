@@ -4,9 +4,9 @@ Composes the loss detector, the send queue, the RTT estimate and the congestion 
 owns the probe timeouts. Between :mod:`udpim.hop.connection`, which builds packets, and those
 leaves. Hot module.
 
-Source: RFC 9002 §6 and §7. Differs from §6.2: the probe timeout runs from the oldest packet in
-flight, probes always carry the oldest data, the second one follows a little later, and a thin
-stream does not back off at once.
+Source: PROTOCOL §3.6; RFC 9002 §6 and §7. Differs from §6.2: the probe timeout runs from the
+oldest packet in flight, probes always carry the oldest data, the second one follows a little
+later, and a thin stream does not back off at once.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The connection asks it to fill packets and tells it the fate of packets. What is
 is the frame, never the packet. Lost frames go first, oldest first; then new ones, as far as the
 peer's window allows. Hot module.
 
-Specification: PROTOCOL §3.5.
+Specification: PROTOCOL §3.4.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Bit i stands for packet number ``top - i``. A packet is checked against it befor
 and marked only after it was taken whole, so the same bits say what must not come again and what
 we acknowledge. Hot module: ints only.
 
-Specification: PROTOCOL §3.1; RFC 6479 has the idea of a window far larger than 64.
+Specification: PROTOCOL §2.2; RFC 6479 has the idea of a window far larger than 64.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""One incoming stream at B: the exact, bounded, clock-free memory that is the receipt (PROTOCOL §5.4).
+"""One incoming stream at B: the exact, bounded, clock-free memory that is the receipt.
 
-``cum`` says that everything up to it is settled; two bitmaps of W bits say what is delivered or void
-above it. A seq at or below ``cum`` is void if it is in a void run, else delivered. Nothing here
-expires, so a copy that comes a year late gets the same verdict as the first one (I8).
+PROTOCOL §5.4. ``cum`` says that everything up to it is settled; two bitmaps of W bits say what is
+delivered or void above it. A seq at or below ``cum`` is void if it is in a void run, else
+delivered. Nothing here expires, so a copy that comes a year late gets the same verdict as the first
+one (I8).
 """
 
 from __future__ import annotations

@@ -8,11 +8,13 @@ is not settled, ``g`` the lowest that is not covered.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
+from udpim.im.member_view import MemberView
 from udpim.im.records import OutMember, OutStreamRecord
 from udpim.model import FINAL_STATES, MessageState, RejectCode, StreamId
-from udpim.ranges import Range, RangeSet
+from udpim.ranges import Range, RangeSet, intersect, without
 from udpim.wire.im_packets import EpochRun, Member
 from udpim.wire.im_schema import RUNS_MAX
 
@@ -23,73 +25,13 @@ WITHDRAWN = 0
 """Stands in a record's ``rejected`` for seqs that were given up before any copy left."""
 
 
-class MemberView:
-    """One endpoint of the conversation and its verdicts."""
+class StreamChanged(NamedTuple):
+    """The messages first..last of a stream show a new state."""
 
-    __slots__ = (
-        "confirmed",
-        "delivered",
-        "device",
-        "excused",
-        "incarnation",
-        "joined",
-        "left",
-        "ordinal",
-        "stored",
-        "void",
-    )
-
-    def __init__(self, record: OutMember) -> None:
-        """Restore from a record."""
-        self.device = record.device
-        self.ordinal = record.ordinal
-        self.incarnation = record.incarnation
-        self.joined = record.joined
-        self.left = record.left
-        self.delivered = RangeSet(record.delivered)
-        self.void = RangeSet(record.void)
-        self.stored = RangeSet(record.stored)
-        self.excused = RangeSet(record.excused)
-        self.confirmed = RangeSet((*record.delivered, *record.void, *record.excused))
-
-    @property
-    def durable(self) -> bool:
-        """Whether the endpoint's inbox survives a crash: only then its "never" is one (§5.8)."""
-        return bool(self.incarnation >> 63)
-
-    def take_void(self, first: int, last: int) -> None:
-        """Record that the endpoint will not deliver these, as far as it can promise that."""
-        claim = self.void if self.durable else self.excused
-        claim.add(first, last)
-        self.confirmed.add(first, last)
-
-    def due(self, epoch: int) -> bool:
-        """Tell whether a message stamped with ``epoch`` is due to this endpoint."""
-        return self.joined <= epoch and (self.left == 0 or epoch < self.left)
-
-    def record(self) -> OutMember:
-        """Return the durable form."""
-        return OutMember(
-            self.device,
-            self.ordinal,
-            self.incarnation,
-            self.joined,
-            self.left,
-            tuple(self.delivered),
-            tuple(self.void),
-            tuple(self.stored),
-            tuple(self.excused),
-        )
-
-
-def intersect(ranges: Iterable[Range], other: RangeSet) -> list[Range]:
-    """Return the parts of ``ranges`` that are in ``other``."""
-    return [part for first, last in ranges for part in other.within(first, last)]
-
-
-def without(ranges: Iterable[Range], other: RangeSet) -> list[Range]:
-    """Return the parts of ``ranges`` that are not in ``other``."""
-    return [part for first, last in ranges for part in other.missing(first, last)]
+    stream: OutStream
+    first: int
+    last: int
+    state: MessageState
 
 
 class OutStream:
@@ -106,8 +48,7 @@ class OutStream:
         self.trimmed_floor = record.floor
         """Rows below it have been handed over for deletion."""
         self.stamps_wanted = 0
-        self.stamps_durable = 0
-        """Restamps asked for, and those that are durable: in between nothing is transmitted."""
+        """Restamps asked for; nothing is transmitted until the last one is durable."""
         self.store_epoch = record.store_epoch
         self.epoch = record.epoch
         self.members = [MemberView(member) for member in record.members]
@@ -221,10 +162,7 @@ class OutStream:
             self.members.append(view)
         self.store_epoch, self.epoch = store_epoch, epoch
         if self.runs and self.runs[0].epoch == 0:
-            same = len(self.runs) > 1 and self.runs[1].epoch <= epoch
-            first = self.runs[0].first
-            stamp = self.runs[1].epoch if same else epoch
-            self.runs[0 : 2 if same else 1] = [EpochRun(first, stamp)]
+            self.runs = [EpochRun(self.runs[0].first, epoch)]
         return self.refresh(self.floor, self.next_seq - 1)
 
     def _forget_confirmations(self, view: MemberView) -> None:
@@ -241,6 +179,15 @@ class OutStream:
         closed = [(first, last) for first, last, _ in self.rejected]
         self.settled.update(without(closed, self.cancelled))
 
+    def covered_members(self, first: int, last: int) -> int:
+        """Return the bitmap, over ordinals, of the endpoints that need no copy of first..last."""
+        bitmap = 0
+        if len(self.members) > 1:
+            for view in self.members:
+                if not without(view.confirmed.missing(first, last), view.stored):
+                    bitmap |= 1 << view.ordinal
+        return bitmap
+
     # --- Verdicts ---
 
     def member(self, ordinal: int) -> MemberView | None:
@@ -249,6 +196,24 @@ class OutStream:
             if view.ordinal == ordinal:
                 return view
         return None
+
+    def take_stored(self, view: MemberView, first: int, last: int) -> list[Change]:
+        """An endpoint's queue has first..last."""
+        last = min(last, self.next_seq - 1)
+        fresh = without(self.settled.missing(first, last), view.stored)
+        view.stored.add(first, last)
+        return [(a, b, MessageState.STORED) for a, b in fresh]
+
+    def lapse_stored(
+        self, view: MemberView, first: int, last: int, stored: Sequence[Range]
+    ) -> list[Range]:
+        """Of first..last only ``stored`` is still in an endpoint's queue; return what fell out."""
+        known = RangeSet(stored)
+        held = view.stored.within(first, min(last, self.next_seq - 1))
+        lapsed = without(without(held, view.confirmed), known)
+        view.stored.subtract(lapsed)
+        self.covered.subtract(lapsed)
+        return lapsed
 
     def close(self, first: int, last: int, code: int, *, at_once: bool) -> list[Change]:
         """Show first..last as refused for good, or as withdrawn before any copy left.
@@ -300,9 +265,7 @@ class OutStream:
                 covered = [
                     part
                     for a, b in covered
-                    for part in RangeSet(
-                        (*view.confirmed.within(a, b), *view.stored.within(a, b))
-                    )
+                    for part in RangeSet((*view.confirmed.within(a, b), *view.stored.within(a, b)))
                 ]
             changes += self._settle(settled, void)
             self.covered.update(covered)
@@ -333,6 +296,8 @@ class OutStream:
             self.floor = floor
             self.resent.remove(1, floor - 1)
             self.accepted.remove(1, floor - 1)
+            for view in self.members:
+                view.stored.remove(1, floor - 1)
 
     # --- What the application sees ---
 

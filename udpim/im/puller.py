@@ -1,7 +1,7 @@
 """The server's answer to offline:R: queue items in parts that fit packets (PROTOCOL §5.5, R8).
 
-A pull takes at most W lowest rows per stream, streams in turn, none twice in progress; the rows come
-from the store, and a row stays until B's verdict for it arrives.
+A pull takes at most W lowest rows per stream, streams in turn, none twice in progress; the rows
+come from the store, and a row stays until B's verdict for it arrives.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ def plan_pull(queue: OfflineQueue, session: Session, bytes_max: int) -> ReadQueu
         for stream, rows in candidates:
             part, left = [], SLICE
             for first, last in rows:
-                if left:
-                    last = min(last, first + left - 1)
-                    part.append((first, last))
-                    left -= last - first + 1
+                taken = min(left, last - first + 1)
+                if taken:
+                    part.append((first, first + taken - 1))
+                    left -= taken
             rows.subtract(part)
             wanted.append((stream, tuple(part)))
             if len(rows):

@@ -63,9 +63,7 @@ class QueueWriter:
         queued = self._queue.stream(endpoint, stream)
         queued.raise_head(*head)
         wanted = [part for a, b in ranges for part in queued.voids.missing(a, b)]
-        rows = tuple(
-            QueueRow(seq, True, 0, b"") for a, b in wanted for seq in range(a, b + 1)
-        )
+        rows = tuple(QueueRow(seq, True, 0, b"") for a, b in wanted for seq in range(a, b + 1))
         if rows:
             self._put(endpoint, stream, rows, wanted, void=True)
 

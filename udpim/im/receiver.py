@@ -1,8 +1,9 @@
-"""The receiver's machine: exact dedup, order, receipts, and the pull of the offline queue (PROTOCOL §5.4).
+"""The receiver's machine: exact dedup, order, receipts, and the pull of the offline queue.
 
-With a durable store a message is settled by a transaction that holds its inbox row and the stream's
-memory; the receipt leaves after that commit. With a memory store it is *held* until the application
-has finished with it, and only then settled and receipted: a crash before would lose it (semantics §2).
+PROTOCOL §5.4. With a durable store a message is settled by a transaction that holds its inbox row
+and the stream's memory; the receipt leaves after that commit. With a memory store it is *held*
+until the application has finished with it, and only then settled and receipted, for a crash before
+would lose it.
 
 ::
 
@@ -210,7 +211,7 @@ class Inbox:
             self._release(stream)
 
     def _again(self, stream: InStream, first: int, last: int) -> None:
-        """A copy of something settled: the same verdict again (I8), unless a commit is on its way."""
+        """A copy of something settled: the same verdict again (I8), after any commit under way."""
         self.duplicates += 1
         if last > stream.cum + config.WINDOW:
             self._drop("seq above the window")
@@ -328,8 +329,6 @@ class Inbox:
         stream.pulled.subtract(pulled)
         for parts, is_pulled in ((pushed, False), (pulled, True)):
             delivered, void = stream.verdicts(parts)
-            if not self._durable:
-                void = []  # a memory inbox cannot promise "never" (semantics §2)
             for at in range(0, max(len(delivered), len(void)), RANGES_MAX // 2):
                 end = at + RANGES_MAX // 2
                 handle, name = self._handles.of(stream.id)
@@ -379,4 +378,3 @@ class Pull:
         self._left = None
         if self._more:
             self._wanted = True
-

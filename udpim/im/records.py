@@ -320,8 +320,8 @@ def out_stream_from(values: list[Any]) -> OutStreamRecord:
 
     number, incarnation, conversation, next_seq, floor, store_epoch, epoch = values[:7]
     members = tuple(
-        OutMember(*m[:5], pairs(m[5]), pairs(m[6]), pairs(m[7]), pairs(m[8]))
-        for m in values[7]
+        OutMember(device, ordinal, incarnation, joined, left, *(pairs(item) for item in verdicts))
+        for device, ordinal, incarnation, joined, left, *verdicts in values[7]
     )
     return OutStreamRecord(
         number,

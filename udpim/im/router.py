@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import zip_longest
 
 from udpim.config import ServerConfig
+from udpim.im.answers import RANGES_A_PACKET, Answers
 from udpim.im.devices import Registry, base_for, epochs_known
 from udpim.im.ledger import Continuation, Ledger
 from udpim.im.offline_queue import OfflineQueue
@@ -27,29 +27,23 @@ from udpim.im.receipt_rows import ReceiptRows
 from udpim.im.records import DeviceRecord, PutDevice, ServerSnapshot
 from udpim.im.session import Named, Push, Relay, Session
 from udpim.model import Endpoint, RejectCode, StreamId
-from udpim.ranges import Range, chunked
+from udpim.ranges import Range, RangeSet, chunked
 from udpim.wire.im_codec import cut_section
 from udpim.wire.im_packets import (
     AckA,
-    AckN,
     AckR,
     CancelN,
     CancelR,
-    Members,
     MsgA,
     MsgN,
     MsgR,
     Nudge,
     Refuse,
     Section,
-    StatusA,
     StatusN,
     StatusR,
 )
-from udpim.wire.im_schema import RANGES_MAX, SECTION_BYTES_MAX
-
-RANGES_A_PACKET = RANGES_MAX - 8
-"""Ranges put into one packet, all lists together; leaves room for its fixed fields."""
+from udpim.wire.im_schema import SECTION_BYTES_MAX
 
 _Head = MsgR | CancelR | StatusR
 
@@ -83,6 +77,7 @@ class Router:
         self.registry = Registry(snapshot.devices)
         self.queue = OfflineQueue(snapshot.queue)
         self.receipts = ReceiptRows(snapshot.receipts, self.ledger)
+        self._answers = Answers(self.registry, store_epoch=store_epoch, durable=durable)
         self._writer = QueueWriter(self.queue, self.ledger, self._stored)
         self.sessions: dict[Endpoint, Session] = {}
         self.stored_for_absent: list[tuple[Endpoint, StreamId, int, int]] = []
@@ -174,32 +169,11 @@ class Router:
             stored: list[Range] = []
             if queued is not None:
                 stored = [part for a, b in left for part in queued.messages.within(a, b)]
-            self._say_status(session, stream, record.ordinal, packet.ranges, stored)
+            self._answers.status(session, stream, record.ordinal, packet.ranges, stored)
             online = self.sessions.get(endpoint)
             if online is not None:
                 handle, name = online.outbound.of(stream)
                 online.send(StatusN(handle, name, packet.floor, base), Named(stream))
-
-    def _say_status(
-        self,
-        session: Session,
-        stream: StreamId,
-        ordinal: int,
-        asked: Sequence[Range],
-        stored: list[Range],
-    ) -> None:
-        """Say which of the asked seqs are stored, in packets that each cover a part of them."""
-        first, end = asked[0][0], asked[-1][1]
-        while True:
-            part, stored = stored[:RANGES_A_PACKET], stored[RANGES_A_PACKET:]
-            last = part[-1][1] if stored else end
-            covered = tuple((max(a, first), min(b, last)) for a, b in asked if b >= first and a <= last)
-            handle, name = session.outbound.of(stream)
-            answer = StatusA(handle, name, ordinal, self.store_epoch, covered, tuple(part))
-            session.send(answer, Named(stream))
-            first = last + 1
-            if not stored:
-                return
 
     def _addressed(
         self, session: Session, stream: StreamId, packet: _Head, ranges: Sequence[Range]
@@ -214,23 +188,11 @@ class Router:
             session.send(Refuse(packet.handle, code, tuple(ranges)))
             return False
         known = epochs_known(packet.runs, ranges[0][0], ranges[-1][1], epoch)
-        self._tell_members(session, stream, again=not known)
+        self._answers.members(session, stream, again=not known)
         if known:
             for device in self.registry.devices(user):
                 self.receipts.floor_passed(stream, device, packet.floor)
         return known
-
-    def _tell_members(self, session: Session, stream: StreamId, *, again: bool = False) -> None:
-        """Let a sender know the membership once per change, and whenever its stamp is unknown."""
-        user = stream.conversation
-        version = self.registry.versions[user]
-        if session.told.get(stream) == version and not again:
-            return
-        session.told[stream] = version
-        handle, name = session.outbound.of(stream)
-        members = self.registry.members(user)
-        epoch = self.registry.epoch(user)
-        session.send(Members(handle, name, self.store_epoch, epoch, members), Named(stream))
 
     def _due(self, stream: StreamId, packet: _Head) -> Iterator[tuple[DeviceRecord, int]]:
         """Yield the endpoints that anything from floor on is due to, with their base (R2)."""
@@ -249,11 +211,8 @@ class Router:
         delivered = [part for a, b in ranges for part in row.delivered.within(a, b)]
         void = [part for a, b in ranges for part in row.void.within(a, b)]
         if delivered or void:
-            self._relay(
-                session,
-                Relay(stream, endpoint, row.incarnation, tuple(delivered), tuple(void)),
-                kept=True,
-            )
+            relay = Relay(stream, endpoint, row.incarnation, tuple(delivered), tuple(void))
+            self._answers.verdicts(session, relay, kept=True)
         return [part for a, b in ranges for part in row.missing(a, b)]
 
     def _deliver(
@@ -275,7 +234,7 @@ class Router:
         if queued is not None:
             stored = [part for a, b in ranges for part in queued.messages.within(a, b)]
             if stored:
-                self._say_stored(session, endpoint, stream, stored)
+                self._answers.stored(session, endpoint, stream, stored)
         if queued is not None or online is None:
             if self.queue.count(endpoint) >= self._config.queue_messages_max:
                 return False
@@ -338,24 +297,7 @@ class Router:
         if sender is None:
             self._keep_receipt(relay)
         else:
-            self._relay(sender, relay)
-
-    def _relay(self, sender: Session, relay: Relay, *, kept: bool = False) -> None:
-        """ack:N. Of what comes out of a receipt row B has its ack:A already."""
-        record = self.registry.get(relay.recipient)
-        assert record is not None, "only registered endpoints have sessions or receipt rows"
-        self._tell_members(sender, relay.stream)
-        head = (record.ordinal, relay.incarnation, self.store_epoch)
-        parts = zip_longest(
-            chunked(relay.delivered, RANGES_A_PACKET // 2),
-            chunked(relay.void, RANGES_A_PACKET // 2),
-            fillvalue=(),
-        )
-        for delivered, void in parts:
-            handle, name = sender.outbound.of(relay.stream)
-            packet = AckN(handle, name, *head, delivered, void, (), ())
-            tag = relay._replace(delivered=delivered, void=void)
-            sender.send(packet, Named(relay.stream) if kept else tag)
+            self._answers.verdicts(sender, relay, kept=False)
 
     def _keep_receipt(self, relay: Relay) -> None:
         """A is away: the row is the receipt's home until A's floor passes it."""
@@ -378,9 +320,11 @@ class Router:
         if session is None:
             return
         handle = session.inbound.number(relay.stream)
-        ranges = relay.delivered + relay.void
-        if handle is not None:
-            session.send(AckA(handle, tuple(sorted(ranges))))
+        if handle is None:
+            return
+        ranges = RangeSet(relay.delivered + relay.void)
+        for part in chunked(list(ranges), RANGES_A_PACKET):
+            session.send(AckA(handle, part))
 
     # --- After a commit of queue rows ---
 
@@ -393,19 +337,7 @@ class Router:
             self.stored_for_absent.append((endpoint, stream, first, last))
         sender = self.sessions.get(Endpoint(stream.user, stream.device))
         if sender is not None and ranges:
-            self._say_stored(sender, endpoint, stream, ranges)
-
-    def _say_stored(
-        self, sender: Session, endpoint: Endpoint, stream: StreamId, ranges: Sequence[Range]
-    ) -> None:
-        if not self._durable:
-            return
-        record = self.registry.get(endpoint)
-        assert record is not None, "rows are only made for registered endpoints"
-        for stored in chunked(ranges, RANGES_A_PACKET):
-            handle, name = sender.outbound.of(stream)
-            packet = AckN(handle, name, record.ordinal, 0, self.store_epoch, (), (), stored, ())
-            sender.send(packet, Named(stream))
+            self._answers.stored(sender, endpoint, stream, ranges)
 
     def _drop(self, reason: str) -> None:
         self.drops[reason] = self.drops.get(reason, 0) + 1

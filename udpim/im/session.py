@@ -1,7 +1,7 @@
-"""The server's side of one login: what was pushed and not receipted, in memory only (PROTOCOL §5.5).
+"""The server's side of one login: what was pushed and not receipted, in memory only.
 
-At the end of a session what is unreceipted goes to the offline queue (R10); a server that dies loses
-it, and the senders' retransmissions bring it back.
+PROTOCOL §5.5. At the end of a session what is unreceipted goes to the offline queue (R10); a server
+that dies loses it, and the senders' retransmissions bring it back.
 """
 
 from __future__ import annotations

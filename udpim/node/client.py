@@ -5,7 +5,7 @@ Contract: one or more inputs or commands, then drain `next_effect` (through the 
 virtual network drive it alike.
 
 Message flow: `send_messages` → outbox row → Commit → (done) → msg:R → connection → datagram; and
-datagram → connection → IM packets → outbox (receipts) and inbox (messages) → Commit → (done) → ack:R.
+datagram → connection → IM packets → outbox (receipts), inbox (messages) → Commit → (done) → ack:R.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from udpim.im.handles import InHandles, OutHandles
 from udpim.im.out_stream import OutStream
 from udpim.im.receiver import Inbox
 from udpim.im.records import ClientSnapshot, Op, PutMeta, QueueItems
-from udpim.im.sender import Flight, Outbox
+from udpim.im.sender import Outbox
+from udpim.im.waiting_ack import Flight
 from udpim.model import Address, LoginCode, StreamId
 from udpim.node.effects import Commit, Effect
 from udpim.node.events import (
@@ -282,9 +283,7 @@ class ClientNode:
         self._login_count += 1
         count, incarnation = self._login_count, self._incarnation
         self._ops.append(PutMeta("login_count", count.to_bytes(8, "big")))
-        login = p.Login(
-            self.config.user, self.config.device, self.config.token, incarnation, count
-        )
+        login = p.Login(self.config.user, self.config.device, self.config.token, incarnation, count)
 
         def say() -> None:
             if connection.state is ConnectionState.OPEN:
@@ -321,6 +320,8 @@ class ClientNode:
 
     def _on_login_ok(self, packet: p.LoginOk) -> Callable[[float], None]:
         def welcome(now: float) -> None:
+            if self.state is not LinkState.LOGGING_IN:
+                return
             self.store_epoch = packet.store_epoch
             self._deadline = None
             self._failures = 0
@@ -333,7 +334,8 @@ class ClientNode:
     def _on_login_refused(self, packet: p.LoginRefused) -> Callable[[float], None]:
         def refused(now: float) -> None:
             connection = self._connection
-            assert connection is not None
+            if self.state is not LinkState.LOGGING_IN or connection is None:
+                return
             if packet.code == LoginCode.STALE_STORE:
                 self._draw_incarnation()
                 self.outbox.new_incarnation(self._incarnation)
@@ -345,7 +347,7 @@ class ClientNode:
 
         return refused
 
-    def _on_handle(self, packet: Any) -> Callable[[float], None]:
+    def _on_handle(self, packet: p.MsgA | p.Refuse | p.AckA) -> Callable[[float], None]:
         """Answers that name the stream by the number that we gave it."""
         if isinstance(packet, p.MsgA):
             return lambda now: self.outbox.receive_msg_a(packet)
@@ -356,7 +358,9 @@ class ClientNode:
     def _on_ack_a(self, now: float) -> None:
         self.receipts_acknowledged += 1
 
-    def _on_own_stream(self, packet: Any) -> Callable[[float], None] | None:
+    def _on_own_stream(
+        self, packet: p.AckN | p.StatusA | p.Members
+    ) -> Callable[[float], None] | None:
         """Packets about what we sent."""
         id_ = self._inbound.resolve(packet.handle, packet.name)
         if id_ is None:
@@ -367,9 +371,11 @@ class ClientNode:
         method = _OUTBOX_METHODS[type(packet)]
         return lambda now: method(self.outbox, stream, packet)
 
-    def _on_incoming_stream(self, packet: Any) -> Callable[[float], None] | None:
+    def _on_incoming_stream(
+        self, packet: p.MsgN | p.OfflineA | p.CancelN | p.StatusN
+    ) -> Callable[[float], None] | None:
         """Packets about what others sent us."""
-        if packet.handle == 0:
+        if isinstance(packet, p.OfflineA) and packet.total == 0:
             return lambda now: self.inbox.receive_offline_a(None, packet)
         id_ = self._inbound.resolve(packet.handle, packet.name)
         if id_ is None or not self.inbox.has_room():

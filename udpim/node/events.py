@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from udpim.errors import StoreError
-from udpim.im.out_stream import OutStream
+from udpim.im.out_stream import OutStream, StreamChanged
 from udpim.im.receiver import Released
-from udpim.im.sender import StreamChanged
 from udpim.model import Endpoint
 from udpim.node.state import LinkState
 

@@ -33,6 +33,8 @@ from udpim.wire import im_packets as p
 from udpim.wire.im_schema import PAYLOAD_BYTES_MAX
 from udpim.wire.packet import destination_cid, is_long
 
+REASON_CHARS_MAX = 60
+"""Of a refusal's words: at most 240 bytes of UTF-8 in a field of 255."""
 REFUSED = object()
 """Tag of a login refusal: once it is acked the connection is closed."""
 
@@ -228,7 +230,7 @@ class ServerNode:
 
     def _refuse(self, link: Link, code: LoginCode, reason: str, now: float) -> None:
         tag = None if code is LoginCode.STALE_STORE else REFUSED
-        packet = p.LoginRefused(code, reason)
+        packet = p.LoginRefused(code, reason[:REASON_CHARS_MAX])
         link.connection.send_frame(im_codec.encode(packet), tag, now)
 
     def _registered(self, link: Link, endpoint: Endpoint, login: p.Login, ok: bool) -> None:

@@ -14,9 +14,9 @@ extension       ``(0x40 to 0x7F, body)``, to be ignored by whoever does not know
 ==============  ==========================================================================
 
 PADDING leaves nothing. Bit k of an ACK's bitmap stands for packet number ``largest - 1 - k``;
-bytes of it that are 0xFF do not travel: a mask says which ones do (PROTOCOL §3.3).
+bytes of it that are 0xFF do not travel: a mask says which ones do (PROTOCOL §3.2).
 
-Specification: PROTOCOL §3.3; :mod:`udpim.wire.hop_schema` declares the same layouts.
+Specification: PROTOCOL §3.1; :mod:`udpim.wire.hop_schema` declares the same layouts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Declarations of the hop's layouts: the normative format behind PROTOCOL §3.
+"""Declarations of the hop's layouts: the normative format behind PROTOCOL §2 and §3.
 
 The hot paths read and write these bytes with :mod:`udpim.wire.packet`,
 :mod:`udpim.wire.frames` and :mod:`udpim.wire.parameters`; the tests prove that both return
@@ -83,7 +83,7 @@ def _within(low: int, high: int) -> Callable[[Any, Any], bool]:
     return lambda value, _: low <= value <= high
 
 
-# PROTOCOL §3.3: frames. Each is declared without its type byte.
+# PROTOCOL §3.1: frames. Each is declared without its type byte.
 
 FRAME_NAMES = {
     f.PADDING: "PADDING",
@@ -134,7 +134,7 @@ FRAME = c.Struct(
 )
 FRAMES = c.GreedyRange(FRAME)
 
-# PROTOCOL §3.2: handshake parameters.
+# PROTOCOL §2.4: handshake parameters.
 
 PARAMETER_NAMES = {
     pm.IDLE_TIMEOUT_MS: "idle_timeout_ms",
@@ -181,7 +181,7 @@ PARAMETERS = c.FocusedSeq(
     "list", "list" / c.ExprValidator(c.GreedyRange(PARAMETER), _each_once), c.Terminated
 )
 
-# PROTOCOL §3.1 and §3.2: whole datagrams.
+# PROTOCOL §2.2, §2.3 and §2.6: whole datagrams.
 
 _TOKEN = c.Prefixed(c.Int8ub, c.GreedyBytes)
 _PAYLOAD = c.Prefixed(c.Int16ub, c.GreedyBytes)

@@ -5,7 +5,7 @@ an endpoint routes it with one slice. Short packets carry frames (:mod:`udpim.wi
 under a protection tag; long packets open connections, or concern none.
 Hot module: :func:`parse_short_header` runs once per datagram.
 
-Specification: PROTOCOL §3.1 and §3.2; :mod:`udpim.wire.hop_schema` declares the same layouts.
+Specification: PROTOCOL §2.1 to §2.6; :mod:`udpim.wire.hop_schema` declares the same layouts.
 """
 
 from __future__ import annotations

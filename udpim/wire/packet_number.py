@@ -1,7 +1,7 @@
 """Truncated counters: the low 32 bits travel, the receiver rebuilds all 64.
 
 Used for packet numbers, for the numbers inside an ACK and for hop_seq.
-Specification: PROTOCOL §3.1; the arithmetic is RFC 9000 appendix A.3 for 32 bits.
+Specification: PROTOCOL §2.2; the arithmetic is RFC 9000 appendix A.3 for 32 bits.
 """
 
 from __future__ import annotations

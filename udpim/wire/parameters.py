@@ -3,7 +3,7 @@
 A list of (id u8, length u8, value). Unknown ids are skipped, so that later versions can add
 some; a repeated id, a wrong length or a missing one is refused.
 
-Specification: PROTOCOL §3.2; declared in :mod:`udpim.wire.hop_schema`.
+Specification: PROTOCOL §2.4; declared in :mod:`udpim.wire.hop_schema`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,197 @@
+"""What leaves a sender: msg:R, cancel:R and status:R, in the order of need (PROTOCOL §5.3).
+
+First questions about what is STORED, then what is sent again, then new messages, streams in turn.
+Every packet is a flight; its end-to-end timer runs in the waiting-ack queue.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from udpim import config
+from udpim.im.handles import OutHandles
+from udpim.im.out_stream import OutStream
+from udpim.im.waiting_ack import Flight, WaitingAckQueue
+from udpim.model import StreamId
+from udpim.ranges import chunked, without
+from udpim.wire.im_codec import SECTION_ENTRY_BYTES, SECTION_HEAD_BYTES, encode_section
+from udpim.wire.im_packets import CancelR, ImPacket, MsgR, StatusR
+from udpim.wire.im_schema import RANGES_MAX, SECTION_BYTES_MAX
+
+PROBE_MESSAGES = 8
+"""Sent before the membership is known: the server answers them with it and forwards none (R2)."""
+SLICE = 64
+"""Messages of one stream emitted before the room is looked at again."""
+
+Emit = Callable[[ImPacket, Flight], None]
+
+
+class Transmitter:
+    """The sending half of one device's outbox."""
+
+    def __init__(self, now: float) -> None:
+        """Start without a session."""
+        self.waiting = WaitingAckQueue(now)
+        self.handles = OutHandles()
+        self.remote_rtt_s = 0.0
+        """Slowest round trip from the server to a recipient, as the last msg:A told."""
+        self.resent_messages = 0
+        self._session = 0
+        self._ready: dict[OutStream, None] = {}
+        self._again: deque[tuple[OutStream, int, int, float]] = deque()
+        self._asking: deque[tuple[OutStream, int, int]] = deque()
+
+    # --- The session ---
+
+    def session_started(self, handles: OutHandles) -> None:
+        """A new connection: nothing of the last one counts."""
+        self._session += 1
+        self.handles = handles
+        self._again.clear()
+        self._asking.clear()
+
+    def session_ended(self) -> None:
+        """Flights of the dead connection never wake: the next login sends everything open."""
+        self._session += 1
+
+    def on_acked(self, flight: Flight, now: float) -> None:
+        """The first hop has taken the flight's packet: its end-to-end timer starts (R11)."""
+        if flight.session == self._session:
+            self.handles.confirm(flight.stream.id)
+            self.waiting.arm(flight, now + flight.interval_s)
+
+    # --- What to send ---
+
+    def ready(self, stream: OutStream) -> None:
+        """The stream may have new messages to send."""
+        self._ready[stream] = None
+
+    def again(self, stream: OutStream, first: int, last: int) -> None:
+        """Send what is open of first..last again, whatever its timer says."""
+        self._again.append((stream, first, last, self._interval_s()))
+
+    def ask(self, stream: OutStream, first: int, last: int) -> None:
+        """Ask the server what it knows of first..last."""
+        self._asking.append((stream, first, last))
+
+    def handle_timeout(self, now: float) -> None:
+        """Wake flights: what is still open in them goes out again, as the budget allows."""
+        for flight in self.waiting.due(now):
+            if flight.session == self._session:
+                self._wake(flight, now)
+
+    def _wake(self, flight: Flight, now: float) -> None:
+        stream = flight.stream
+        open_ = stream.covered.missing(flight.first, flight.last)
+        sizes = [len(stream.rows[seq][1]) for a, b in open_ for seq in range(a, b + 1)]
+        if not self.waiting.may_resend(sum(sizes), len(sizes), now):
+            self.waiting.arm(flight, now + 1.0)
+            return
+        interval = min(config.E2E_TIMER_S_MAX, 2 * flight.interval_s)
+        self._again += [(stream, low, high, interval) for low, high in open_]
+
+    def _interval_s(self) -> float:
+        return max(config.E2E_TIMER_S_MIN, 3 * self.remote_rtt_s)
+
+    # --- Packets ---
+
+    def transmit(self, emit: Emit, room: int) -> None:
+        """Emit at most about ``room`` IM packets."""
+        while self._asking and room > 0:
+            self._emit_question(emit, *self._asking.popleft())
+            room -= 1
+        while self._again and room > 0:
+            stream, first, last, interval = self._again.popleft()
+            last = min(last, stream.sendable_until(config.WINDOW))
+            room -= self._emit_open(emit, stream, first, last, interval)
+        for stream in list(self._ready):
+            if room <= 0:
+                return
+            room -= self._emit_new(emit, stream, room)
+
+    def _emit_question(self, emit: Emit, stream: OutStream, first: int, last: int) -> None:
+        handle, name = self._name(stream)
+        head = (handle, name, stream.durable_floor, stream.head_runs())
+        emit(StatusR(*head, ((first, last),)), self._flight(stream, 1, 0, 0.0))
+
+    def _emit_new(self, emit: Emit, stream: OutStream, room: int) -> int:
+        last = stream.sendable_until(config.WINDOW)
+        if stream.epoch == 0:
+            last = min(last, stream.floor + PROBE_MESSAGES - 1)
+        emitted = 0
+        while stream.cursor <= last and emitted < room:
+            part_last = min(last, stream.cursor + SLICE - 1)
+            emitted += self._emit_open(emit, stream, stream.cursor, part_last, self._interval_s())
+            stream.cursor = part_last + 1
+        if stream.cursor > last:
+            del self._ready[stream]
+        return emitted
+
+    def _emit_open(
+        self, emit: Emit, stream: OutStream, first: int, last: int, interval_s: float
+    ) -> int:
+        """Emit what is open of first..last: payloads as msg:R, given-up seqs as cancel:R."""
+        open_ = stream.covered.missing(first, last)
+        if not len(stream.cancelled):
+            return sum(self._emit_run(emit, stream, a, b, interval_s) for a, b in open_)
+        cancelled = [part for a, b in open_ for part in stream.cancelled.within(a, b)]
+        lists = chunked(cancelled, RANGES_MAX)
+        for ranges in lists:
+            handle, name = self._name(stream)
+            head = (handle, name, stream.durable_floor, stream.head_runs())
+            flight = self._flight(stream, ranges[0][0], ranges[-1][1], interval_s)
+            emit(CancelR(*head, ranges), flight)
+        emitted = len(lists)
+        for low, high in without(open_, stream.cancelled):
+            emitted += self._emit_run(emit, stream, low, high, interval_s)
+        return emitted
+
+    def _emit_run(
+        self, emit: Emit, stream: OutStream, first: int, last: int, interval_s: float
+    ) -> int:
+        """Emit first..last, all with payloads, in as few sections as hold them."""
+        self._count_resent(stream, first, last)
+        emitted = 0
+        rows = stream.rows
+        seq = first
+        while seq <= last:
+            start, size = seq, SECTION_HEAD_BYTES
+            stamps: list[int] = []
+            payloads: list[bytes] = []
+            while seq <= last:
+                stamp, payload = rows[seq]
+                size += SECTION_ENTRY_BYTES + len(payload)
+                if size > SECTION_BYTES_MAX:
+                    break
+                stamps.append(stamp)
+                payloads.append(payload)
+                seq += 1
+            handle, name = self._name(stream)
+            packet = MsgR(
+                handle,
+                name,
+                stream.durable_floor,
+                stream.head_runs(),
+                stream.covered_members(start, seq - 1),
+                encode_section(start, stamps, payloads),
+            )
+            emit(packet, self._flight(stream, start, seq - 1, interval_s))
+            emitted += 1
+        return emitted
+
+    def _count_resent(self, stream: OutStream, first: int, last: int) -> None:
+        """Remember of which seqs a second copy may be under way (R6)."""
+        repeated = min(last, stream.fresh_from - 1)
+        if first <= repeated:
+            stream.resent.add(first, repeated)
+            self.resent_messages += repeated - first + 1
+        stream.fresh_from = max(stream.fresh_from, last + 1)
+
+    def _name(self, stream: OutStream) -> tuple[int, StreamId | None]:
+        """Return handle and name; the server stamps user and device itself (R13)."""
+        handle, name = self.handles.of(stream.id)
+        return handle, None if name is None else name._replace(user="", device="")
+
+    def _flight(self, stream: OutStream, first: int, last: int, interval_s: float) -> Flight:
+        return Flight(stream, first, last, interval_s, self._session)

@@ -1,0 +1,74 @@
+"""The waiting-ack queue: flights whose receipts are awaited, in deadline order (PROTOCOL §5.3).
+
+52im's 等待ack队列. A *flight* is a range of seqs that left in one IM packet. It enters the queue
+when the first hop has taken the packet (R11) and wakes when its interval is over. Re-sends draw on
+a budget, so that two layers of retransmission cannot multiply into a storm (I12).
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+
+from udpim import config
+from udpim.im.out_stream import OutStream
+
+
+class Flight:
+    """Seqs that left in one IM packet; the tag of its frame."""
+
+    __slots__ = ("first", "interval_s", "last", "session", "stream")
+
+    def __init__(
+        self, stream: OutStream, first: int, last: int, interval_s: float, session: int
+    ) -> None:
+        """Remember what left; the timer starts with the hop's ack."""
+        self.stream = stream
+        self.first = first
+        self.last = last
+        self.interval_s = interval_s
+        self.session = session
+
+
+class WaitingAckQueue:
+    """Armed flights by deadline, and the budget for sending them again."""
+
+    def __init__(self, now: float) -> None:
+        """Start empty, with a minute's worth of budget."""
+        self._heap: list[tuple[float, int, Flight]] = []
+        self._counter = 0
+        self._credit_bytes = 0.0
+        self._credit_messages = config.RESEND_MESSAGES_BURST
+        self._credit_at = now
+
+    def arm(self, flight: Flight, when: float) -> None:
+        """Wake this flight at ``when``."""
+        self._counter += 1
+        heappush(self._heap, (when, self._counter, flight))
+
+    def sent_new(self, size_bytes: int) -> None:
+        """New payload earns budget."""
+        self._credit_bytes += config.RESEND_RATIO * size_bytes
+
+    def due(self, now: float) -> list[Flight]:
+        """Return the flights whose deadline is over."""
+        flights = []
+        while self._heap and self._heap[0][0] <= now:
+            flights.append(heappop(self._heap)[2])
+        return flights
+
+    def may_resend(self, size_bytes: int, count: int, now: float) -> bool:
+        """Take ``count`` messages of together ``size_bytes`` from the budget, if it allows them."""
+        earned = (now - self._credit_at) * config.RESEND_MESSAGES_PER_S
+        self._credit_messages = min(config.RESEND_MESSAGES_BURST, self._credit_messages + earned)
+        self._credit_at = now
+        if size_bytes <= self._credit_bytes:
+            self._credit_bytes -= size_bytes
+            return True
+        if count <= self._credit_messages:
+            self._credit_messages -= count
+            return True
+        return False
+
+    def next_timeout(self) -> float | None:
+        """Return when the next flight wakes."""
+        return self._heap[0][0] if self._heap else None
