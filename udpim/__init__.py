@@ -1,3 +1,116 @@
-"""udpim: an instant-messaging transport over UDP, with receipts that are true."""
+"""udpim: an instant-messaging transport over UDP, with receipts that are true.
+
+Start with `connect` and `Server`; every error is an `Error`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from udpim.client import Client, Connecting, connect
+    from udpim.config import ClientConfig, ServerConfig
+    from udpim.errors import (
+        ConfigError,
+        ConnectError,
+        ConnectionClosed,
+        ConnectTimeout,
+        DeliveryError,
+        DeliveryRejected,
+        DeliveryTimeout,
+        DeliveryVoid,
+        Error,
+        HandshakeFailed,
+        LocalProtocolError,
+        LoginError,
+        OutboxFull,
+        PayloadTooLarge,
+        ProtocolError,
+        RemoteProtocolError,
+        StoreError,
+        StoreFormat,
+        StoreFull,
+        StoreLocked,
+    )
+    from udpim.message import Message
+    from udpim.model import Endpoint, MessageState, MsgId, RejectCode, StreamId
+    from udpim.node.effects import NotifyOffline
+    from udpim.node.state import LinkState
+    from udpim.receipt import Receipt
+    from udpim.server import Listening, LoginRequest, Server
+    from udpim.store.memory import MemoryStore
+    from udpim.store.sqlite import SQLiteStore
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Client",
+    "ClientConfig",
+    "ConfigError",
+    "ConnectError",
+    "ConnectTimeout",
+    "Connecting",
+    "ConnectionClosed",
+    "DeliveryError",
+    "DeliveryRejected",
+    "DeliveryTimeout",
+    "DeliveryVoid",
+    "Endpoint",
+    "Error",
+    "HandshakeFailed",
+    "LinkState",
+    "Listening",
+    "LocalProtocolError",
+    "LoginError",
+    "LoginRequest",
+    "MemoryStore",
+    "Message",
+    "MessageState",
+    "MsgId",
+    "NotifyOffline",
+    "OutboxFull",
+    "PayloadTooLarge",
+    "ProtocolError",
+    "Receipt",
+    "RejectCode",
+    "RemoteProtocolError",
+    "SQLiteStore",
+    "Server",
+    "ServerConfig",
+    "StoreError",
+    "StoreFormat",
+    "StoreFull",
+    "StoreLocked",
+    "StreamId",
+    "__version__",
+    "connect",
+]
+
+# Found at the first use: whoever imports one floor of the package loads no other.
+_HOMES = {
+    "client": ("Client", "Connecting", "connect"),
+    "config": ("ClientConfig", "ServerConfig"),
+    "message": ("Message",),
+    "model": ("Endpoint", "MessageState", "MsgId", "RejectCode", "StreamId"),
+    "node.effects": ("NotifyOffline",),
+    "node.state": ("LinkState",),
+    "receipt": ("Receipt",),
+    "server": ("Listening", "LoginRequest", "Server"),
+    "store.memory": ("MemoryStore",),
+    "store.sqlite": ("SQLiteStore",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from the module that it lives in."""
+    if name not in __all__:
+        raise AttributeError(f"module 'udpim' has no attribute {name!r}")
+    value: object = getattr(import_module(f"udpim.{_HOME.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

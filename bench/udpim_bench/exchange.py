@@ -131,7 +131,7 @@ class Exchange:
             self._due[user], self._got[user] = deque(), []
             self._open[user], self._receipted[user], self._proven[user] = 0, [], RangeSet()
         self._log_in()
-        self.warm_up(max(2000, 4 * shape.in_flight))
+        self.warm_up(max(2000, 5 * shape.in_flight))
 
     # --- Building ---
 
@@ -264,8 +264,7 @@ class Exchange:
                     at = queue[0][0]
             if at > until + _SLACK_S:
                 break
-            if at > self.now:
-                self.now = at
+            self.now = max(self.now, at)
             limit = self.now + _SLACK_S
             awake: dict[Host, None] = {}
             for queue in queues:

@@ -12,14 +12,14 @@ import platform
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from udpim.errors import Error
 
 
-class WrongCounts(Error):  # noqa: N818  # named after the finding, as the errors of the library are
+class WrongCounts(Error):
     """A benchmark did not do the work that it was to be timed at."""
 
 
@@ -110,9 +110,3 @@ def _git(*words: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
-
-
-def ratio(costs: Mapping[str, Sequence[float]], names: Sequence[str]) -> float:
-    """Return the largest median of some cases divided by the smallest."""
-    medians = [statistics.median(costs[name]) for name in names]
-    return round(max(medians) / min(medians), 3)

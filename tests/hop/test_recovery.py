@@ -215,6 +215,27 @@ def test_an_ack_between_the_probes_cancels_the_second():
     assert sender.packets() == []
 
 
+def test_an_ack_that_comes_with_the_timeout_makes_the_probe_needless():
+    sender = settled()
+    sender.push(b"lone")
+    sender.packet()
+    sender.pto()
+    sender.ack(sender.next - 1)
+    assert sender.packets() == []
+    assert sender.stats.probes_sent == 0
+
+
+def test_progress_ends_the_back_off():
+    sender = settled()
+    sender.push(*big(6))
+    sender.packets()
+    intervals(sender, 4)
+    sender.ack(*range(sender.next))
+    sender.push(b"next")
+    assert sender.packets() == [[b"next"]]
+    assert sender.pto() == pytest.approx(sender.recovery.pto_s())
+
+
 def test_the_second_probe_carries_what_the_first_had_no_room_for():
     sender = settled()
     sender.push(*big(3))
@@ -225,14 +246,20 @@ def test_the_second_probe_carries_what_the_first_had_no_room_for():
     assert sender.packets() == [[big(3)[1]]]
 
 
-def test_a_timeout_that_is_handled_twice_probes_once():
+def test_a_timeout_that_is_handled_twice_probes_once_and_backs_off_once():
     sender = settled()
-    sender.push(b"lone")
-    sender.packet()
+    sender.push(*big(6))
+    sender.packets()
     sender.pto()
-    sender.recovery.handle_timeout(sender.now)
+    for _ in range(5):
+        sender.recovery.handle_timeout(sender.now)
+    fired_at = sender.now
     sender.packets()
     assert sender.stats.probes_sent == 1
+    sender.pto()
+    sender.packets()
+    sender.pto()
+    assert sender.now - fired_at == pytest.approx(2 * sender.recovery.pto_s())
 
 
 def intervals(sender, count):

@@ -59,8 +59,8 @@ def test_acked_frames_give_their_tags_back_once(queue):
     queue.push(b"silent", None)
     frames, _ = fill(queue, 0)
     assert queue.unacked_tags() == ["a", "b"]
-    queue.on_acked(frames)
-    queue.on_acked(frames)
+    queue.on_acked([frames])
+    queue.on_acked([frames])
     assert queue.acked_tags() == ["a", "b"]
     assert queue.acked_tags() == []
     assert queue.unacked_tags() == []
@@ -82,7 +82,7 @@ def test_a_frame_acked_after_it_was_called_lost_does_not_go_again(queue):
     push(queue, "a")
     frames, _ = fill(queue, 0)
     queue.on_lost(0, frames)
-    queue.on_acked(frames)
+    queue.on_acked([frames])
     assert not queue.ready
     queue.on_lost(0, frames)
     assert not queue.ready
@@ -111,16 +111,16 @@ def test_the_peers_window_counts_from_the_lowest_frame_it_lacks(queue):
     frames, bodies = fill(queue, 0)
     assert bodies == "abcdefgh"
     assert not queue.ready
-    queue.on_acked(frames[1:])
+    queue.on_acked([frames[1:]])
     assert not queue.ready, "the lowest one is still missing"
-    queue.on_acked(frames[:1])
+    queue.on_acked([frames[:1]])
     assert fill(queue, 1)[1] == "ij"
 
 
 def test_probes_carry_the_oldest_frames_and_then_the_next(queue, stats):
     push(queue, *"abcd")
     frames, _ = fill(queue, 0)
-    queue.on_acked(frames[1:2])
+    queue.on_acked([frames[1:2]])
     assert probe(queue, 5, since=5, room=17)[1] == "ac"
     assert probe(queue, 6, since=5, room=17)[1] == "d"
     assert probe(queue, 7, since=5) == ([], "")

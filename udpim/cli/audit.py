@@ -8,14 +8,16 @@ distinct payload is judged by how often it occurs.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 from udpim.errors import StoreError
-from udpim.model import MessageState
+from udpim.model import FINAL_STATES, MessageState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,21 +85,15 @@ def judge(
         duplicated += max(0, max(rows[payload], given[payload]) - count)
         false += max(0, shown[payload, MessageState.DELIVERED] - rows[payload])
         false += max(0, shown[payload, MessageState.VOID] + min(rows[payload], count) - count)
-    unknown = {payload: max(n, rows[payload]) for payload, n in given.items()} | {
-        payload: max(n, given[payload]) for payload, n in rows.items()
-    }
     return Verdict(
         sent=len(sent),
         delivered=delivered,
         lost=lost,
         duplicated=duplicated,
-        altered=sum(n for payload, n in unknown.items() if payload not in counts),
+        altered=sum(n for payload, n in (rows | given).items() if payload not in counts),
         out_of_order=_out_of_order(sent, handed),
         false_receipts=false,
-        unsettled=sum(
-            state not in (MessageState.DELIVERED, MessageState.VOID, MessageState.REJECTED)
-            for state in states
-        ),
+        unsettled=sum(state not in FINAL_STATES for state in states),
     )
 
 
@@ -129,7 +125,9 @@ def read_inbox(path: str, sender: str) -> list[bytes]:
         StoreError: If the file cannot be read.
     """
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        with closing(
+            sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)
+        ) as connection:
             rows = connection.execute(
                 "SELECT payload FROM inbox JOIN stream ON inbox.stream = stream.id"
                 " WHERE stream.user = ? ORDER BY arrival",
@@ -145,5 +143,5 @@ def quantile_ms(seconds: Sequence[float], ratio: float) -> float | None:
     if not seconds:
         return None
     ordered = sorted(seconds)
-    index = min(len(ordered) - 1, max(0, -int(-ratio * len(ordered) // 1) - 1))
+    index = max(0, math.ceil(ratio * len(ordered)) - 1)
     return round(ordered[index] * 1000, 1)

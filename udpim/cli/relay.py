@@ -31,6 +31,8 @@ DATAGRAM_BYTES_MAX = 65_535
 HOLD_BACK_S_MIN = 0.002
 """A datagram held back waits at least this much longer, so that later ones can overtake it."""
 
+_Source = tuple[Any, ...]
+"""An address as the socket module has it: two items, or four with IPv6."""
 Watch = Callable[[bytes, bool], None]
 """Called with every datagram that arrives, and whether it goes up (to the server)."""
 
@@ -143,8 +145,8 @@ class Relay:
         self._server = server
         self._family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
         self._watch = watch or _ignore
-        self._links: dict[Any, socket.socket] = {}
-        self._heap: list[tuple[float, int, int, Lane, socket.socket, bytes, Any]] = []
+        self._links: dict[_Source, socket.socket] = {}
+        self._heap: list[tuple[float, int, int, Lane, socket.socket, bytes, _Source]] = []
         self._serial = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -179,17 +181,17 @@ class Relay:
         self._loop.add_reader(sock, on_readable)
         return sock
 
-    def _link(self, client: Any) -> socket.socket | None:
+    def _link(self, client: _Source) -> socket.socket | None:
         """The upstream socket of a client, made when it is first heard of."""
         found = self._links.get(client)
         if found is None and len(self._links) < CLIENTS_MAX:
             found = self._links[client] = self._open(lambda: self._read_link(client))
         return found
 
-    def _read_link(self, client: Any) -> None:
+    def _read_link(self, client: _Source) -> None:
         self._read(self._links[client], self.down, client)
 
-    def _read(self, sock: socket.socket, lane: Lane, client: Any = None) -> None:
+    def _read(self, sock: socket.socket, lane: Lane, client: _Source | None = None) -> None:
         """Take one burst from a socket and put what survives on its way."""
         now = self._loop.time()
         for _ in range(BURST_MAX):
@@ -205,7 +207,7 @@ class Relay:
                 self.refused += 1
         self._flush()
 
-    def _put(self, lane: Lane, data: bytes, to: tuple[socket.socket, Any], now: float) -> None:
+    def _put(self, lane: Lane, data: bytes, to: tuple[socket.socket, _Source], now: float) -> None:
         self._watch(data, lane is self.up)
         self._serial += 1
         for copy, when in enumerate(lane.departures(now)):

@@ -84,16 +84,22 @@ class LossDetector:
         acked, spurious = [], []
         new = self._newly_acked(largest, bitmap << 1 | 1)
         sent = self._sent
+        high = largest
         while new:
-            lowest_bit = new & -new
-            new ^= lowest_bit
-            number = largest - lowest_bit.bit_length() + 1
-            packet = sent.pop(number, None)
-            if packet is not None:
-                self.bytes_in_flight -= packet.size
-                acked.append(packet)
-            elif number in self._lost:
-                spurious.append(self._lost.pop(number))
+            # One step per run of numbers, for acks come in long runs.
+            gap = (new & -new).bit_length() - 1
+            new >>= gap
+            high -= gap
+            run = (~new & new + 1).bit_length() - 1
+            for number in range(high, high - run, -1):
+                packet = sent.pop(number, None)
+                if packet is not None:
+                    self.bytes_in_flight -= packet.size
+                    acked.append(packet)
+                elif number in self._lost:
+                    spurious.append(self._lost.pop(number))
+            new >>= run
+            high -= run
         if spurious:
             self._widen(spurious)
         # RFC 5827 §3: with n packets outstanding, n - 1 later ones are all that can be acked.

@@ -82,22 +82,20 @@ class Recovery:
             if newest.number == largest:
                 self.rtt.update(now - newest.sent_at, min(delay_s, self._max_ack_delay_s))
             spare_bytes = self.congestion.window - in_flight_bytes
-            size = 0
-            for packet in acked:
-                size += packet.size
-                queue.on_acked(packet.frames)
+            queue.on_acked([packet.frames for packet in acked])
             self.congestion.on_ack(
-                size,
+                in_flight_bytes - self._loss.bytes_in_flight,
                 newest.sent_at,
                 app_limited=spare_bytes > SPARE_PACKETS * self._datagram_bytes,
             )
             self._pto_count = self._probes_due = 0
             self._timers.set(Timer.PROBE, None)
             self._timers.set(Timer.DEAD, None)
-        for packet in spurious:
-            queue.on_acked(packet.frames)
-            self.congestion.on_spurious_loss(packet.sent_at)
-        self._stats.packets_spuriously_lost += len(spurious)
+        if spurious:
+            queue.on_acked([packet.frames for packet in spurious])
+            self._stats.packets_spuriously_lost += len(spurious)
+            for packet in spurious:
+                self.congestion.on_spurious_loss(packet.sent_at)
         self._detect_lost(now, largest - 8 * bitmap_bytes)
 
     def handle_timeout(self, now: float) -> None:

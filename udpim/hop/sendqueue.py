@@ -118,15 +118,18 @@ class SendQueue:
         self._stats.frames_retransmitted += len(frames)
         return frames
 
-    def on_acked(self, frames: Iterable[OutgoingFrame]) -> None:
-        """A packet with these frames was acked: they are done."""
+    def on_acked(self, packets: Iterable[list[OutgoingFrame]]) -> None:
+        """Packets were acked, each with these frames: they are done."""
         unacked = self._unacked
-        for frame in frames:
-            if unacked.pop(frame.number, None) is not None and frame.tag is not None:
-                self._acked_tags.append(frame.tag)
+        for frames in packets:
+            for frame in frames:
+                if unacked.pop(frame.number, None) is not None and frame.tag is not None:
+                    self._acked_tags.append(frame.tag)
         end = self._next - len(self._waiting)
-        while self._lowest < end and self._lowest not in unacked:
-            self._lowest += 1
+        lowest = self._lowest
+        while lowest < end and lowest not in unacked:
+            lowest += 1
+        self._lowest = lowest
 
     def on_lost(self, packet_number: int, frames: Iterable[OutgoingFrame]) -> None:
         """A packet with these frames was lost: send again those with no later copy."""

@@ -118,9 +118,17 @@ class Inbox:
 
     # --- Inputs ---
 
-    def has_room(self) -> bool:
-        """Tell whether packets with messages may be taken; if not, the hop holds them back."""
-        return self._waiting_bytes < self._bytes_max
+    def has_room(self, id_: StreamId, base: int, section: Section | None) -> bool:
+        """Tell whether a packet may be taken; if not, the hop does not ack it (R9, R10).
+
+        A run above the stream's window is not taken, nor is any message while the application has
+        more waiting than its limit.
+        """
+        if section is None:
+            return True
+        stream = self._streams.get(id_)
+        cum = base - 1 if stream is None else max(stream.cum, base - 1)
+        return section.last <= cum + config.WINDOW and self._waiting_bytes < self._bytes_max
 
     def receive_msg_n(self, id_: StreamId, packet: MsgN) -> None:
         """Take a pushed run."""
@@ -213,8 +221,6 @@ class Inbox:
     def _again(self, stream: InStream, first: int, last: int) -> None:
         """A copy of something settled: the same verdict again (I8), after any commit under way."""
         self.duplicates += 1
-        if last > stream.cum + config.WINDOW:
-            self._drop("seq above the window")
         for low, high in stream.busy.missing(max(first, stream.floor), last):
             stream.report.add(low, high)
             self._reports[stream] = None

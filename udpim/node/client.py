@@ -378,7 +378,11 @@ class ClientNode:
         if isinstance(packet, p.OfflineA) and packet.total == 0:
             return lambda now: self.inbox.receive_offline_a(None, packet)
         id_ = self._inbound.resolve(packet.handle, packet.name)
-        if id_ is None or not self.inbox.has_room():
+        if id_ is None:
+            return None
+        if isinstance(packet, p.MsgN | p.OfflineA) and not self.inbox.has_room(
+            id_, packet.base, packet.section
+        ):
             return None
         method = _INBOX_METHODS[type(packet)]
         return lambda now: method(self.inbox, id_, packet)

@@ -1,0 +1,24 @@
+"""The hop pair moves what it says, and notices when it does not."""
+
+import pytest
+
+from udpim_bench.hop_pair import BURST_FRAMES, HopPair
+from udpim_bench.measure import WrongCounts
+
+
+def test_every_frame_arrives_once_and_is_acked_once():
+    pair = HopPair(128, 2)
+    assert 2 * BURST_FRAMES == pair.run()
+    pair.check()
+    counts = pair.counts()
+    assert 2 * BURST_FRAMES == counts["frames"]
+    assert 0 == counts["packets_lost"]
+    assert 1 < counts["frames_per_data_packet"] < 1200 / 128
+
+
+def test_a_lost_frame_is_noticed():
+    pair = HopPair(128, 1)
+    pair.run()
+    pair._received.pop()
+    with pytest.raises(WrongCounts, match="255 arrived, 256 acked"):
+        pair.check()

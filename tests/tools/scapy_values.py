@@ -1,0 +1,69 @@
+"""What the tests of the scapy layer share: declared values as scapy packets and as plain data.
+
+construct's containers and scapy's packets become the same nested dicts, tuples, ints and bytes.
+"""
+
+from scapy.fields import FieldLenField
+from scapy.packet import Packet, Raw
+
+from udpim_tools.layer_im import IM_PACKETS
+from udpim_tools.layer_parts import EpochRun, Member, Section, SeqRange, StreamName
+
+RANGES = ("ranges", "delivered", "void", "stored", "excused", "asked")
+ITEMS = {**dict.fromkeys(RANGES, SeqRange), "runs": EpochRun, "members": Member}
+
+
+def declared(value):
+    """A value that construct parsed, as plain data; `name` is `stream` in the layer."""
+    if isinstance(value, dict):
+        pairs = ((k, v) for k, v in value.items() if not k.startswith("_") and v is not None)
+        return {"stream" if k == "name" else k: declared(v) for k, v in pairs}
+    if isinstance(value, list | tuple):
+        return tuple(map(declared, value))
+    return value.encode() if isinstance(value, str) else value
+
+
+def dissected(value):
+    """A scapy packet as plain data, without the counts and lengths that construct hides."""
+    if isinstance(value, Raw):
+        return value.load
+    if isinstance(value, Packet):
+        names = [f.name for f in value.fields_desc if f.name in value.fields]
+        hidden = {f.name for f in value.fields_desc if isinstance(f, FieldLenField)}
+        shown = [n for n in names if n not in hidden or n in ("bitmap_bytes", "count")]
+        fields = ((n, value.getfieldval(n)) for n in shown)
+        return {n: dissected(v) for n, v in fields if v is not None}
+    if isinstance(value, list | tuple):
+        return tuple(map(dissected, value))
+    return int(value) if isinstance(value, int) or hasattr(value, "flagrepr") else value
+
+
+def fields_of(container):
+    """Arguments for a scapy packet: only what a user gives, no count and no length."""
+    arguments = {}
+    for key, value in declared(container).items():
+        if key in ITEMS:
+            arguments[key] = [ITEMS[key](**item) for item in value]
+        elif key == "stream":
+            arguments[key] = StreamName(**value)
+        elif key == "section":
+            arguments[key] = Section(
+                first=value["first"],
+                stamps=list(value["stamps"]),
+                payloads=list(value["payloads"]),
+            )
+        else:
+            arguments[key] = value
+    return arguments
+
+
+def im_packet_of(container):
+    """The scapy packet with the content of a parsed IM packet."""
+    return IM_PACKETS[container.kind](**fields_of(container))
+
+
+def rebuilt(packet):
+    """The bytes of a dissected packet, built from its fields and not remembered."""
+    again = packet.copy()
+    again.clear_cache()
+    return bytes(again)

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The scapy frames and the declarations are one format, over generated frames."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scapy.packet import Raw
+
+from tests.tools.scapy_values import declared, dissected, im_packet_of, rebuilt
+from tests.wire import hop_strategies as hs
+from tests.wire.strategies import packets
+from udpim.wire import frames as f
+from udpim.wire import hop_schema, im_codec, im_schema
+from udpim_tools import layer_frames as lf
+
+
+def frame_class(data):
+    return lf.guess_frame(None, [], None, data)
+
+
+def scapy_frame(frame):
+    """A declared frame as a scapy packet."""
+    fields = dict(frame.fields)
+    fields.pop("_io", None)
+    if "reason" in fields:
+        fields["reason"] = fields["reason"].encode()
+    if "bitmap" in fields:
+        fields["bitmap"] = fields["bitmap"].to_bytes(fields.pop("bitmap_bytes"), "little")
+    if frame.type == f.MESSAGE:
+        fields["body"] = Raw(fields["body"])
+    return frame_class(bytes((frame.type,)))(type=frame.type, **fields)
+
+
+def plain(frame):
+    """A declared frame's fields as the scapy packet shows them."""
+    fields = {k: v for k, v in frame.fields.items() if k != "_io"}
+    if "bitmap" in fields:
+        fields["bitmap"] = fields["bitmap"].to_bytes(fields["bitmap_bytes"], "little")
+    if "reason" in fields:
+        fields["reason"] = fields["reason"].encode()
+    return {"type": frame.type, **fields}
+
+
+@given(hs.FRAMES.filter(lambda frame: frame[0] != f.MESSAGE))
+def test_frame_is_built_and_dissected_alike(frame):
+    data = hs.encode_frame(frame)
+    parsed = hop_schema.parse_strictly(hop_schema.FRAME, data)
+    assert data == hop_schema.FRAME.build(parsed) == bytes(scapy_frame(parsed))
+    packet = frame_class(data)(data)
+    assert plain(parsed) == dissected(packet)
+    assert data == rebuilt(packet)
+
+
+@given(hs.U32, st.binary(max_size=80))
+def test_message_of_any_bytes_is_built_again(hop_seq, body):
+    data = f.encode_message(hop_seq, body)
+    parsed = hop_schema.parse_strictly(hop_schema.FRAME, data)
+    assert data == bytes(scapy_frame(parsed))
+    assert data == bytes(lf.UDPIMMessage(data))
+
+
+@given(hs.U32, packets)
+def test_message_holds_its_im_packet(hop_seq, value):
+    parsed = im_schema.parse(im_codec.encode(value))
+    body = im_packet_of(parsed)
+    data = hop_schema.FRAME.build(
+        {"type": f.MESSAGE, "fields": {"hop_seq": hop_seq, "body": bytes(body)}}
+    )
+    assert data == bytes(lf.UDPIMMessage(hop_seq=hop_seq, body=body))
+    packet = lf.UDPIMMessage(data)
+    assert declared(parsed) == dissected(packet.body)
+    assert data == rebuilt(packet)
+
+
+def test_padding_is_one_run():
+    packet = lf.UDPIMPadding(bytes(5) + b"\x01")
+    assert (bytes(4), b"\x01") == (packet.more, packet.payload.load)
+
+
+@pytest.mark.parametrize("kind", [0x07, 0x3F, 0x80, 0xFF])
+def test_unknown_frame_stays_raw(kind):
+    assert Raw is lf.guess_frame(None, [], None, bytes((kind,)))
+    assert Raw is lf.guess_outline(None, [], None, bytes((kind,)))
+
+
+@pytest.mark.parametrize(
+    ("data", "label"),
+    [
+        (f.encode_message(1, b"\x02..."), "msg:A"),
+        (f.encode_message(1, b"\x7f"), "other"),
+        (f.encode_message(1, b""), "other"),
+        (b"\x00\x00", "PADDING"),
+        (b"\x01", "PING"),
+        (f.encode_ack(1, 2, 3, 1), "ACK"),
+        (f.encode_close(1, "bye"), "CLOSE"),
+        (f.encode_path(f.PATH_CHALLENGE, bytes(8)), "PATH_CHALLENGE"),
+        (f.encode_path(f.PATH_RESPONSE, bytes(8)), "PATH_RESPONSE"),
+        (f.encode_extension(0x55, b"x"), "extension"),
+        (b"\x3f", "other"),
+    ],
+)
+def test_label_of_an_outline(data, label):
+    assert label == lf.label_of(lf.guess_outline(None, [], None, data)(data))

@@ -1,0 +1,235 @@
+"""The command line: arguments in, an exit code out, and never a traceback.
+
+Each command lives in its module and is imported when it is called, so ``udpim --version`` stays
+quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from udpim import __version__
+from udpim.cli.output import EXIT_WORDS, Exit, OneLine, complain
+from udpim.errors import Error
+
+DEBUG = "UDPIM_DEBUG"
+"""Environment variable: set, tracebacks are shown, for a report about a bug."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that complains in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where to read on."""
+        complain(f"{message} (see {self.prog} --help)")
+        raise SystemExit(Exit.USAGE)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: Arguments without the program's name; None takes those of the process.
+
+    Returns:
+        An `Exit` code.
+    """
+    debug = bool(os.environ.get(DEBUG))
+    _log_in_one_line(debug=debug)
+    try:
+        args = make_parser().parse_args(argv)
+        run = importlib.import_module(f"udpim.cli.{args.module}").run
+        return int(run(args))
+    except SystemExit as leaving:  # argparse: help, version, usage
+        return int(leaving.code or 0)
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read us has left; the interpreter must not try to flush at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.ERROR
+    except Error as error:
+        complain(str(error))
+        return Exit.ERROR
+    except Exception as error:
+        if debug:
+            raise
+        while isinstance(error, ExceptionGroup):
+            error = error.exceptions[0]
+        complain(f"a bug: {type(error).__name__}: {error}; {DEBUG}=1 shows where")
+        return Exit.ERROR
+
+
+def make_parser() -> Parser:
+    """Build the parser of all commands."""
+    parser = Parser(
+        prog="udpim",
+        description="Instant messages over UDP: delivered exactly once, with receipts that are"
+        " true.",
+        epilog=EXIT_WORDS,
+    )
+    parser.add_argument("--version", action="version", version=f"udpim {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name: str, module: str, words: str) -> Parser:
+        made = commands.add_parser(name, help=words, description=words + ".", epilog=EXIT_WORDS)
+        made.set_defaults(module=module)
+        made.add_argument("--json", action="store_true", help="print JSON, one object a line")
+        return made
+
+    _demo(command("demo", "demo", "two clients, one server, a bad network, and the truth"))
+    _serve(command("serve", "serve", "run a server"))
+    _send(command("send", "send", "send messages and wait for their receipts"))
+    _listen(command("listen", "listen", "print messages as they arrive"))
+    decode = command("decode", "decode", "show a plaintext datagram field by field")
+    decode.add_argument(
+        "hex", nargs="+", metavar="HEX", help="the datagram; - reads standard input, one a line"
+    )
+    return parser
+
+
+def _demo(parser: Parser) -> None:
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--messages", type=_count, default=1000, metavar="N", help="each way (default: 1000)"
+    )
+    what.add_argument("--lines", metavar="FILE", help="send the lines of this file, one a message")
+    for name, default, words in (
+        ("loss", 0.2, "of all datagrams, in each direction, vanish"),
+        ("duplicate", 0.05, "arrive twice"),
+        ("reorder", 0.1, "are held back until later ones have overtaken them"),
+    ):
+        parser.add_argument(
+            f"--{name}", type=_ratio, default=default, metavar="P", help=f"{words} ({default})"
+        )
+    parser.add_argument(
+        "--delay", type=_delay, default=10.0, metavar="MS", help="each way, plus jitter (10)"
+    )
+    parser.add_argument(
+        "--size", type=_count, default=128, metavar="BYTES", help="of each payload (128)"
+    )
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="of all faults (1)")
+    parser.add_argument(
+        "--timeout", type=_seconds, default=300.0, metavar="S", help="give up then (300)"
+    )
+
+
+def _serve(parser: Parser) -> None:
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=_port, default=9000, help="0 takes any free one (9000)")
+    store = parser.add_mutually_exclusive_group(required=True)
+    store.add_argument("--store", metavar="FILE", help="SQLite file, made if there is none")
+    store.add_argument(
+        "--memory", action="store_true", help="keep nothing: a restart forgets what waits"
+    )
+    users = parser.add_mutually_exclusive_group(required=True)
+    users.add_argument(
+        "--users", metavar="FILE", help="who may log in: lines of name and token, # for comments"
+    )
+    users.add_argument("--open", action="store_true", help="let anybody log in as anybody")
+    _security(parser)
+
+
+def _send(parser: Parser) -> None:
+    _login(parser)
+    parser.add_argument("--to", required=True, metavar="USER", help="the recipient")
+    parser.add_argument(
+        "--wait",
+        choices=("accepted", "stored", "delivered"),
+        default="delivered",
+        help="what to wait for (delivered)",
+    )
+    parser.add_argument(
+        "--timeout", type=_seconds, default=30.0, metavar="S", help="how long to wait for it (30)"
+    )
+    parser.add_argument(
+        "message",
+        nargs="*",
+        metavar="MESSAGE",
+        help="each argument is one; without any, each line of standard input is one",
+    )
+
+
+def _listen(parser: Parser) -> None:
+    _login(parser)
+    parser.add_argument("--count", type=_count, metavar="N", help="leave after so many messages")
+    parser.add_argument("--timeout", type=_seconds, metavar="S", help="leave after so long")
+
+
+def _login(parser: Parser) -> None:
+    parser.add_argument("server", metavar="SERVER", help="udpim://host:port")
+    parser.add_argument("--user", required=True, help="who you are")
+    parser.add_argument("--device", default="cli", help="which of your devices this is (cli)")
+    parser.add_argument(
+        "--token",
+        default=os.environ.get("UDPIM_TOKEN", ""),
+        help="your token; better in the environment variable UDPIM_TOKEN",
+    )
+    parser.add_argument(
+        "--store", metavar="FILE", help="SQLite file of this device; without it, memory only"
+    )
+    parser.add_argument(
+        "--connect-timeout", type=_seconds, default=10.0, metavar="S", help="for the login (10)"
+    )
+    _security(parser)
+
+
+def _security(parser: Parser) -> None:
+    parser.add_argument(
+        "--security",
+        metavar="plain",
+        help="must be given: this version has no encryption, and never leaves it out silently",
+    )
+    parser.add_argument("--stats", action="store_true", help="print all counters at the end")
+
+
+def _number(text: str, words: str, low: float, high: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {words}")
+    return value
+
+
+def _ratio(text: str) -> float:
+    if text.endswith("%"):
+        return _number(text[:-1], "a percentage from 0 to 99", 0, 99) / 100
+    return _number(text, "a probability from 0 to 0.99", 0, 0.99)
+
+
+def _delay(text: str) -> float:
+    return _number(text, "a delay from 0 to 5000 ms", 0, 5000)
+
+
+def _seconds(text: str) -> float:
+    return _number(text, "a number of seconds above 0", 1e-3, 1e9)
+
+
+def _whole(text: str, words: str, low: int, high: int) -> int:
+    if not text.isdecimal() or not low <= int(text) <= high:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {words}")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    return _whole(text, "a whole number from 1 on", 1, 10**9)
+
+
+def _port(text: str) -> int:
+    return _whole(text, "a port: those are 0 to 65535", 0, 65535)
+
+
+def _log_in_one_line(*, debug: bool) -> None:
+    handler = logging.StreamHandler()
+    if not debug:
+        handler.setFormatter(OneLine())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])

@@ -1,0 +1,443 @@
+"""The client as applications see it: `connect`, `Client`.
+
+Stands on the driver and a client node. Application → `send` → node → outbox → … and … → inbox →
+node → iteration → application. Reconnecting, retransmission and receipts are the node's work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Generator, Sequence
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from udpim.config import ClientConfig
+from udpim.errors import (
+    ConfigError,
+    ConnectionClosed,
+    ConnectTimeout,
+    Error,
+    HandshakeFailed,
+    LoginError,
+)
+from udpim.hop.codes import CloseCode
+from udpim.hop.config import HopConfig
+from udpim.message import Incoming, Message, Messages
+from udpim.model import Address
+from udpim.node.client import ClientNode
+from udpim.node.events import (
+    Event,
+    LinkChanged,
+    MessagesReleased,
+    OutboxCommitted,
+    ReceiptsChanged,
+    StoreFailed,
+)
+from udpim.node.state import LinkState
+from udpim.outgoing import Outgoing
+from udpim.receipt import Receipt, ReceiptBook
+from udpim.runtime.driver import Driver
+from udpim.runtime.endpoint import DatagramEndpoint, format_address, open_endpoint, resolve
+from udpim.runtime.settings import (
+    StoreChoice,
+    check_name,
+    check_security,
+    check_token,
+    close_store,
+    flat_drops,
+    open_store,
+    parse_address,
+)
+from udpim.store.base import Store
+
+
+_DEFAULTS = ClientConfig(user="anybody", device="main")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settings:
+    config: ClientConfig
+    host: str
+    port: int
+    store: StoreChoice
+    connect_timeout_s: float
+    close_timeout_s: float
+    hop: HopConfig | None
+
+
+def connect(
+    address: str,
+    *,
+    user: str,
+    device: str = "main",
+    token: str = "",
+    server_key: str | None = None,
+    store: StoreChoice = None,
+    security: str | None = None,
+    connect_timeout: float = 10.0,
+    close_timeout: float = 5.0,
+    outbox_messages_max: int = _DEFAULTS.outbox_messages_max,
+    inbox_bytes_max: int = _DEFAULTS.inbox_bytes_max,
+    reconnect_s_max: float = _DEFAULTS.reconnect_s_max,
+    hop: HopConfig | None = None,
+) -> Connecting:
+    """Log in at a server.
+
+    Use it as ``async with udpim.connect(…) as client`` or ``client = await udpim.connect(…)``.
+
+    Args:
+        address: ``udpim://host:port``; the port is 9000 where it is left out.
+        user: Who logs in.
+        device: On which of their devices; a second login of the same device replaces the first.
+        token: What the server's ``authenticate`` hook wants to see.
+        server_key: The server's public key; not before there is encryption.
+        store: File of the outbox and the inbox, a store that the caller owns, or None for memory:
+            then what is unsettled or unhandled dies with the process.
+        security: Must be "plain" until there is encryption.
+        connect_timeout: How long the first login may take, seconds.
+        close_timeout: How long `Client.close` may drain, seconds.
+        outbox_messages_max: Unsettled messages; at the limit `Client.send` waits.
+        inbox_bytes_max: Payload bytes that may wait for the application.
+        reconnect_s_max: Longest pause between two attempts to reconnect, seconds.
+        hop: Settings of the connection.
+
+    Raises:
+        ConfigError: If an argument is wrong. What else goes wrong is raised when the result is
+            awaited or entered: ConnectTimeout, ConnectError, LoginError, StoreError.
+    """
+    check_security(security, server_key)
+    host, port = parse_address(address)
+    if outbox_messages_max < 1 or inbox_bytes_max < 1 or reconnect_s_max <= 0:
+        raise ConfigError("limits must be positive")
+    if connect_timeout <= 0 or close_timeout < 0:
+        raise ConfigError("timeouts must not be negative, and connect_timeout not zero")
+    config = ClientConfig(
+        user=check_name("user", user),
+        device=check_name("device", device),
+        token=check_token(token),
+        outbox_messages_max=outbox_messages_max,
+        inbox_bytes_max=inbox_bytes_max,
+        reconnect_s_min=min(_DEFAULTS.reconnect_s_min, reconnect_s_max),
+        reconnect_s_max=reconnect_s_max,
+    )
+    return Connecting(
+        _Settings(
+            config=config,
+            host=host,
+            port=port,
+            store=store,
+            connect_timeout_s=connect_timeout,
+            close_timeout_s=close_timeout,
+            hop=hop,
+        )
+    )
+
+
+class Connecting:
+    """What `connect` returns: await it, or enter it."""
+
+    def __init__(self, settings: _Settings) -> None:
+        """Made by `connect`."""
+        self._settings = settings
+        self._client: Client | None = None
+
+    def __await__(self) -> Generator[object, None, Client]:
+        """Log in and return the client."""
+        return _open(self._settings).__await__()
+
+    async def __aenter__(self) -> Client:
+        """Log in and return the client."""
+        self._client = await _open(self._settings)
+        return self._client
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the client, see `Client.close`."""
+        assert self._client is not None, "entered before"
+        await self._client.close()
+
+
+async def _open(settings: _Settings) -> Client:
+    address = format_address((settings.host, settings.port))
+    wait_s = settings.connect_timeout_s
+    try:
+        async with asyncio.timeout(wait_s):
+            family, where = await resolve(settings.host, settings.port)
+    except TimeoutError:
+        raise ConnectTimeout(address, wait_s) from None
+    store = await open_store(settings.store, "client")
+    client = None
+    try:
+        client = Client(settings, store)
+        await client._start(family, where)
+    except BaseException:
+        if client is None:
+            await close_store(store, settings.store)
+        else:
+            await client.close(0)
+        raise
+    return client
+
+
+class Client:
+    """One device of a user, logged in. Made by `connect`.
+
+    Iterate over it for the messages that arrive. A message counts as handled when the body of the
+    loop returns, that is at the loop's next step; left by an exception or ``break`` it comes again,
+    to the next iteration or, from a store file, after a restart. One iteration at a time: a new one
+    ends the one before.
+    """
+
+    def __init__(self, settings: _Settings, store: Store) -> None:
+        """Made by `connect`."""
+        config = settings.config
+        self._settings = settings
+        self._store = store
+        self._loop = asyncio.get_running_loop()
+        self._node = ClientNode(
+            config,
+            store.load_client(),
+            durable=store.durable,
+            random_bytes=os.urandom,
+            now=self._loop.time(),
+            hop_config=settings.hop,
+        )
+        self._driver = Driver(
+            self._node, store, on_event=self._on_event, on_failure=self._on_failure
+        )
+        self._endpoint: DatagramEndpoint | None = None
+        self._book = ReceiptBook(self._node.outbox, self._driver.wake)
+        self._incoming = Incoming(self._on_handled)
+        self._outgoing = Outgoing(self._node, self._book, self._driver.wake)
+        self._error: Error | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._online = self._loop.create_future()
+        self._last_loss: LinkChanged | None = None
+        self._logins = 0
+
+    # --- Beginning and end ---
+
+    async def _start(self, family: socket.AddressFamily, where: Address) -> None:
+        """Dial, and wait for the login."""
+        self._endpoint = await open_endpoint(
+            family, None, on_burst=self._driver.receive, on_lost=self._driver.fail
+        )
+        self._node.connect(where, self._loop.time())
+        self._driver.attach(self._endpoint)
+        wait_s = self._settings.connect_timeout_s
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._online
+        except TimeoutError:
+            address = format_address((self._settings.host, self._settings.port))
+            loss = self._last_loss
+            if loss is None or loss.code == CloseCode.DEAD:
+                raise ConnectTimeout(address, wait_s) from None
+            words = f"{address} answered, but gave no login within {wait_s:g} s: {loss.reason}"
+            raise HandshakeFailed(words) from None
+
+    async def __aenter__(self) -> Self:
+        """Return the client."""
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        await self.close()
+
+    async def close(self, timeout: float | None = None) -> None:
+        """Drain, say goodbye, and stop; calling it again waits for the same end.
+
+        Draining waits until every message sent by this object is settled, STORED or given up, and
+        the receipts of handled messages have reached the server. What is left after that stays in
+        the store file for the next time; with a store in memory it is gone. Cancelling the call
+        does not stop the closing.
+
+        Args:
+            timeout: How long to drain, seconds; None for the ``close_timeout`` of `connect`.
+        """
+        if self._closing is None:
+            if timeout is None:
+                timeout = self._settings.close_timeout_s
+            self._closing = self._loop.create_task(self._close(timeout))
+        await asyncio.shield(self._closing)
+
+    async def _close(self, timeout_s: float) -> None:
+        try:
+            if timeout_s > 0 and self._error is None:
+                await self._driver.wait_until(self._is_drained, timeout_s)
+        finally:
+            self._node.close(self._loop.time())
+            # Nothing of this needs the network: the disk decides how long it takes.
+            await self._driver.wait_until(lambda: self._driver.commits_in_progress == 0, 5.0)
+            self._end(None)
+            self._driver.stop()
+            if self._endpoint is not None:
+                await self._endpoint.close()
+            await close_store(self._store, self._settings.store)
+
+    def _is_drained(self) -> bool:
+        if self._error is not None:
+            return True
+        if self._driver.commits_in_progress or not self._outgoing.is_done():
+            return False
+        connection = self._node.connection
+        if self._node.state is not LinkState.ONLINE or connection is None:
+            return not self._incoming.handled_count
+        return not (connection.queued_frames or connection.in_flight_frames)
+
+    def _end(self, error: Error | None) -> None:
+        """Nothing will happen any more: tell everybody who waits."""
+        if self._error is not None:
+            return
+        self._error = error or ConnectionClosed(CloseCode.NO_ERROR, "the client was closed")
+        self._incoming.end(error)
+        self._book.fail(self._error)
+        self._outgoing.end(self._error)
+        if not self._online.done():
+            self._online.set_exception(self._error)
+            self._online.exception()  # seen, should nobody wait for it any more
+
+    # --- What the node says ---
+
+    def _on_event(self, event: Event) -> None:
+        match event:
+            case ReceiptsChanged(changes=changes):
+                self._book.changed(changes)
+            case OutboxCommitted(streams=streams):
+                self._outgoing.committed(streams)
+            case MessagesReleased(runs=runs):
+                self._incoming.add(runs)
+            case LinkChanged():
+                self._on_link(event)
+            case StoreFailed(error=error):
+                self._end(error)
+
+    def _on_link(self, event: LinkChanged) -> None:
+        if event.state is LinkState.ONLINE:
+            self._logins += 1
+            if not self._online.done():
+                self._online.set_result(None)
+        elif event.state is LinkState.WAITING:
+            self._last_loss = event
+        elif event.state is LinkState.CLOSED:
+            if event.login_refused or event.code == CloseCode.REPLACED:
+                self._end(LoginError(event.code, event.reason))
+            elif event.code != CloseCode.STORE_FAILED and self._closing is None:
+                self._end(ConnectionClosed(event.code, event.reason))
+
+    def _on_failure(self, error: Exception) -> None:
+        failure = ConnectionClosed(CloseCode.PROTOCOL_ERROR, f"internal error: {error!r}")
+        failure.__cause__ = error
+        self._end(failure)
+
+    # --- Sending ---
+
+    async def send(self, to: str, payload: bytes, *, deadline: float | None = None) -> Receipt:
+        """Put one message into the outbox and return when it is there for good.
+
+        Waits while ``outbox_messages_max`` messages are unsettled, then for the outbox's commit;
+        never for the network. Cancelled while it waits for room, nothing was queued; cancelled
+        later, the message is in the outbox and will be sent. There is no third case.
+
+        Args:
+            to: The recipient's user name.
+            payload: At most 1000 bytes.
+            deadline: Give up after so many seconds; None for never.
+
+        Raises:
+            PayloadTooLarge: Nothing was sent.
+            ConfigError: An argument is wrong; nothing was sent.
+            Error: The client was closed or has ended: ConnectionClosed, LoginError, StoreError.
+        """
+        return (await self._outgoing.send_many(to, (payload,), deadline))[0]
+
+    async def send_many(
+        self, to: str, payloads: Sequence[bytes], *, deadline: float | None = None
+    ) -> list[Receipt]:
+        """Put several messages into the outbox in one commit; else like `send`.
+
+        Raises:
+            OutboxFull: They are more than the outbox may ever hold.
+        """
+        return await self._outgoing.send_many(to, payloads, deadline)
+
+    def send_nowait(self, to: str, payload: bytes, *, deadline: float | None = None) -> Receipt:
+        """Put one message into the outbox without waiting; the commit follows.
+
+        Raises:
+            OutboxFull: There is no room; nothing was queued.
+        """
+        return self._outgoing.send_nowait(to, payload, deadline)
+
+    # --- Receiving ---
+
+    def __aiter__(self) -> Messages:
+        """Begin an iteration over the messages."""
+        return self._incoming.read()
+
+    def handled(self, message: Message) -> None:
+        """Say early that the message handed out last is handled, for instance before ``break``.
+
+        Raises:
+            LocalProtocolError: It is not the one handed out last.
+        """
+        self._incoming.finish(message)
+
+    def _on_handled(self, message: Message) -> None:
+        self._node.handled(message.stream, message.seq, len(message.payload))
+        self._driver.wake()
+
+    # --- Looking at it ---
+
+    @property
+    def user(self) -> str:
+        """Who is logged in."""
+        return self._settings.config.user
+
+    @property
+    def device(self) -> str:
+        """On which device."""
+        return self._settings.config.device
+
+    @property
+    def state(self) -> LinkState:
+        """Where the link to the server is."""
+        return self._node.state
+
+    def stats(self) -> dict[str, Any]:
+        """Return counters: link, outbox, inbox, hop (of this connection), endpoint, drops."""
+        node, connection = self._node, self._node.connection
+        hop: dict[str, Any] = {}
+        drops = {"node": node.drops, "outbox": node.outbox.drops, "inbox": node.inbox.drops}
+        if connection is not None:
+            drops["hop"] = connection.drops
+            hop = asdict(connection.stats)
+            hop["smoothed_rtt_s"] = connection.rtt.smoothed_rtt
+            hop["congestion_window_bytes"] = connection.congestion_window_bytes
+            hop["queued_frames"] = connection.queued_frames
+        if self._endpoint is not None:
+            drops["endpoint"] = self._endpoint.drops
+        return {
+            "state": node.state.value,
+            "logins": self._logins,
+            "outbox_open": node.outbox.open_messages,
+            "outbox_resent": node.outbox.resent_messages,
+            "receipts_acknowledged": node.receipts_acknowledged,
+            "inbox_duplicates": node.inbox.duplicates,
+            "inbox_handled": self._incoming.handled_count,
+            "hop": hop,
+            "endpoint": {} if self._endpoint is None else self._endpoint.stats(),
+            "drops": flat_drops(drops),
+        }

@@ -1,0 +1,163 @@
+"""Messages for the application, and the iteration that says when one has been handled.
+
+Flow: node → `Incoming` (runs, in order) → `Messages` (the iterator) → body of ``async for`` →
+"handled" → node. A message stays at the head of the queue until it is handled, so whoever iterates
+next gets it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from udpim.errors import Error, LocalProtocolError
+from udpim.im.receiver import Released
+from udpim.model import MsgId, StreamId
+
+MESSAGES_IN_A_ROW_MAX = 64
+"""Messages handed out before the event loop has a turn, in which receipts leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What somebody wrote.
+
+    Attributes:
+        stream: Where it belongs.
+        seq: Its place there.
+        stamp: The sender's hybrid clock: milliseconds since 1970, shifted by 16 bits.
+        payload: The text or data.
+    """
+
+    stream: StreamId
+    seq: int
+    stamp: int
+    payload: bytes
+
+    @property
+    def sender(self) -> str:
+        """Who wrote it, as the server vouches."""
+        return self.stream.user
+
+    @property
+    def device(self) -> str:
+        """On which device of the sender."""
+        return self.stream.device
+
+    @property
+    def conversation(self) -> str:
+        """To whom: in a direct conversation the recipient's user name."""
+        return self.stream.conversation
+
+    @property
+    def msgid(self) -> MsgId:
+        """The message's identity for ever: the key for work that must not be done twice."""
+        return MsgId(self.stream, self.seq)
+
+    @property
+    def sent_at(self) -> datetime:
+        """When, by the sender's clock."""
+        return datetime.fromtimestamp((self.stamp >> 16) / 1000, UTC)
+
+
+class Incoming:
+    """Messages that wait for the application; the inbox's byte limit bounds them."""
+
+    def __init__(self, handled: Callable[[Message], None]) -> None:
+        """Call ``handled`` for each message that the application has finished with."""
+        self.handled_count = 0
+        self._handled = handled
+        self._runs: deque[Released] = deque()
+        self._index = 0
+        self._current: Message | None = None
+        self._reader: Messages | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._ended = False
+        self._error: Error | None = None
+        self._streak = 0
+
+    def add(self, runs: list[Released]) -> None:
+        """Take what the node releases."""
+        self._runs += runs
+        self._wake()
+
+    def end(self, error: Error | None) -> None:
+        """Hand out no more: the iteration stops, or raises the error."""
+        if not self._ended:
+            self._ended, self._error = True, error
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def read(self) -> Messages:
+        """Begin an iteration; an earlier one ends."""
+        self._reader = Messages(self)
+        self._current = None
+        self._wake()
+        return self._reader
+
+    def finish(self, message: Message) -> None:
+        """The application has finished with the message that it was given last.
+
+        Raises:
+            LocalProtocolError: If that was another one.
+        """
+        if message is not self._current:
+            raise LocalProtocolError("only the message handed out last can be handled")
+        self._current = None
+        self._index += 1
+        if self._index == len(self._runs[0].messages):
+            self._runs.popleft()
+            self._index = 0
+        self.handled_count += 1
+        self._handled(message)
+
+    async def next(self, reader: Messages) -> Message:
+        """The body has returned: handle its message, then wait for the next one."""
+        self._check(reader)
+        if self._current is not None:
+            self.finish(self._current)
+        self._streak += 1
+        if self._streak >= MESSAGES_IN_A_ROW_MAX:
+            self._streak = 0
+            await asyncio.sleep(0)
+        while not self._runs and not self._ended:
+            self._streak = 0
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+            self._check(reader)
+        if self._error is not None:
+            raise self._error
+        if self._ended:
+            raise StopAsyncIteration
+        stream, messages = self._runs[0]
+        self._current = Message(stream, *messages[self._index])
+        return self._current
+
+    def _check(self, reader: Messages) -> None:
+        if reader is not self._reader:
+            raise LocalProtocolError("another iteration over the messages has begun")
+        if self._waiter is not None:
+            raise LocalProtocolError("another task waits for the next message")
+
+
+class Messages(AsyncIterator[Message]):
+    """One iteration over the messages of a client, in order per sender's device."""
+
+    __slots__ = ("_incoming",)
+
+    def __init__(self, incoming: Incoming) -> None:
+        """Made by ``aiter(client)``."""
+        self._incoming = incoming
+
+    async def __anext__(self) -> Message:
+        """Return the next message; the one before counts as handled now."""
+        return await self._incoming.next(self)

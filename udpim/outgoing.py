@@ -1,0 +1,152 @@
+"""What the application sends: checks, room in the outbox, and the wait for the commit.
+
+Flow: `send` → checks → room → node's outbox → (commit) → `Receipt` for the application.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from udpim.errors import ConfigError, Error, OutboxFull, PayloadTooLarge
+from udpim.im.out_stream import OutStream
+from udpim.model import FINAL_STATES, MessageState
+from udpim.node.client import ClientNode
+from udpim.receipt import Receipt, ReceiptBook
+from udpim.runtime.settings import check_name
+from udpim.wire.im_schema import PAYLOAD_BYTES_MAX
+
+_DONE = FINAL_STATES | {MessageState.STORED, MessageState.UNKNOWN}
+"""States in which a closing client waits for a message no longer."""
+
+_Entry = tuple[int, "asyncio.Future[None]"]
+
+
+class Outgoing:
+    """The sending half of a client."""
+
+    def __init__(self, node: ClientNode, book: ReceiptBook, wake: Callable[[], None]) -> None:
+        """Send through ``node``; ``wake`` has its commands carried out."""
+        self._node = node
+        self._book = book
+        self._wake = wake
+        self._limit = node.config.outbox_messages_max
+        self._error: Error | None = None
+        self._room: deque[_Entry] = deque()
+        """Who waits for room, with how many messages; first come, first served."""
+        self._commits: dict[OutStream, deque[_Entry]] = {}
+        """Who waits until which seq is durable."""
+        self._sent: dict[OutStream, int] = {}
+        """Per stream, the first seq that may not be done."""
+
+    async def send_many(
+        self, to: str, payloads: Sequence[bytes], deadline_s: float | None
+    ) -> list[Receipt]:
+        """See `udpim.client.Client.send_many`."""
+        count = len(payloads)
+        self._check(to, payloads, deadline_s)
+        if not payloads:
+            return []
+        if count > self._limit:
+            raise OutboxFull(self._limit)
+        if self._room or self._is_full(count):
+            await self._wait_for_room(count, self._room.append)
+        while self._is_full(count):
+            await self._wait_for_room(count, self._room.appendleft)
+        stream, first = self._put(to, payloads, deadline_s)
+        committed = asyncio.get_running_loop().create_future()
+        self._commits.setdefault(stream, deque()).append((first + count - 1, committed))
+        await committed
+        return [Receipt(self._book, stream, seq) for seq in range(first, first + count)]
+
+    def send_nowait(self, to: str, payload: bytes, deadline_s: float | None) -> Receipt:
+        """See `udpim.client.Client.send_nowait`."""
+        self._check(to, (payload,), deadline_s)
+        if self._room or self._is_full(1):
+            raise OutboxFull(self._limit)
+        stream, seq = self._put(to, (payload,), deadline_s)
+        return Receipt(self._book, stream, seq)
+
+    def _check(self, to: str, payloads: Sequence[bytes], deadline_s: float | None) -> None:
+        check_name("recipient", to)
+        for payload in payloads:
+            if not isinstance(payload, bytes):
+                raise ConfigError(f"a payload is bytes, not {type(payload).__name__}")
+            if len(payload) > PAYLOAD_BYTES_MAX:
+                raise PayloadTooLarge(len(payload), PAYLOAD_BYTES_MAX)
+        if deadline_s is not None and not deadline_s > 0:
+            raise ConfigError("deadline must be positive, or None for never")
+        if self._error is not None:
+            raise self._error
+
+    def _put(
+        self, to: str, payloads: Sequence[bytes], deadline_s: float | None
+    ) -> tuple[OutStream, int]:
+        stream, first = self._node.send_messages(
+            to,
+            payloads,
+            now=asyncio.get_running_loop().time(),
+            wall_ms=time.time_ns() // 1_000_000,
+            ttl_s=deadline_s,
+        )
+        self._sent.setdefault(stream, first)
+        self._wake()
+        return stream, first
+
+    # --- Room ---
+
+    def _is_full(self, count: int) -> bool:
+        return self._node.outbox.open_messages + count > self._limit
+
+    async def _wait_for_room(self, count: int, queue: Callable[[_Entry], None]) -> None:
+        entry = (count, asyncio.get_running_loop().create_future())
+        queue(entry)
+        try:
+            await entry[1]
+        except asyncio.CancelledError:
+            if entry in self._room:
+                self._room.remove(entry)
+            self._grant_room()
+            raise
+
+    def _grant_room(self) -> None:
+        room = self._limit - self._node.outbox.open_messages
+        while self._room and self._room[0][0] <= room:
+            count, future = self._room.popleft()
+            if not future.done():
+                room -= count
+                future.set_result(None)
+
+    # --- What the node says ---
+
+    def committed(self, streams: Sequence[tuple[OutStream, int]]) -> None:
+        """Per stream the last seq that is now durable; what was settled has made room."""
+        for stream, last in streams:
+            entries = self._commits.get(stream)
+            while entries and entries[0][0] <= last:
+                _, future = entries.popleft()
+                if not future.done():
+                    future.set_result(None)
+        self._grant_room()
+
+    def end(self, error: Error) -> None:
+        """Nothing is sent any more: tell everybody who waits."""
+        self._error = error
+        for entries in (self._room, *self._commits.values()):
+            for _, future in entries:
+                if not future.done():
+                    future.set_exception(error)
+            entries.clear()
+
+    def is_done(self) -> bool:
+        """Tell whether every message sent here is settled, STORED or given up."""
+        for stream, first in self._sent.items():
+            seq = first
+            while seq < stream.next_seq and stream.state(seq) in _DONE:
+                seq += 1
+            self._sent[stream] = seq
+            if seq < stream.next_seq:
+                return False
+        return True

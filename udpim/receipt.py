@@ -1,0 +1,210 @@
+"""Receipts: what became of a message, to look at and to wait for (PROTOCOL §5.1).
+
+A receipt is a view of its stream's ranges, so a burst of verdicts touches none of them; a future
+exists only while somebody waits for a state that has not come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator, Iterable, Sequence
+
+from udpim.errors import DeliveryError, DeliveryRejected, DeliveryTimeout, DeliveryVoid, Error
+from udpim.im.out_stream import OutStream
+from udpim.im.sender import Outbox, StreamChanged
+from udpim.model import FINAL_STATES, MessageState, MsgId
+
+_SETTLED = 99
+"""As a level: only a final state will do."""
+
+_Waiters = list[tuple[int, "asyncio.Future[None]"]]
+
+
+def _reached(state: MessageState, level: int) -> bool:
+    """Tell whether somebody who waits for ``level`` has an answer."""
+    if level == _SETTLED:
+        return state in FINAL_STATES
+    return state >= level
+
+
+class ReceiptBook:
+    """Who waits for which message of one client."""
+
+    def __init__(self, outbox: Outbox, wake: Callable[[], None]) -> None:
+        """Serve the receipts of this outbox; ``wake`` has its commands carried out."""
+        self.outbox = outbox
+        self.wake = wake
+        self.error: Error | None = None
+        """Why nothing will change any more."""
+        self._waiting: dict[OutStream, dict[int, _Waiters]] = {}
+
+    @property
+    def waiting(self) -> int:
+        """Messages that somebody waits for."""
+        return sum(map(len, self._waiting.values()))
+
+    def changed(self, changes: Sequence[StreamChanged]) -> None:
+        """Resolve whoever waits for these."""
+        for stream, first, last, state in changes:
+            seqs = self._waiting.get(stream)
+            if seqs is None:
+                continue
+            span: Iterable[int] = range(first, last + 1)
+            if last - first >= len(seqs):
+                span = [seq for seq in seqs if first <= seq <= last]
+            for seq in span:
+                waiters = seqs.get(seq)
+                if waiters is None:
+                    continue
+                seqs[seq] = [w for w in waiters if not self._answer(w, state)]
+                if not seqs[seq]:
+                    del seqs[seq]
+            if not seqs:
+                del self._waiting[stream]
+
+    def _answer(self, waiter: tuple[int, asyncio.Future[None]], state: MessageState) -> bool:
+        level, future = waiter
+        if not future.done() and _reached(state, level):
+            future.set_result(None)
+        return future.done()
+
+    def fail(self, error: Error) -> None:
+        """Nothing will change any more: say so to everybody who waits."""
+        self.error = error
+        for seqs in self._waiting.values():
+            for waiters in seqs.values():
+                for _, future in waiters:
+                    if not future.done():
+                        future.set_exception(error)
+        self._waiting.clear()
+
+    async def reach(self, stream: OutStream, seq: int, level: int) -> MessageState:
+        """Wait until the message shows ``level`` or something that ends the wait."""
+        while not _reached(state := stream.state(seq), level):
+            if self.error is not None:
+                raise self.error
+            future = asyncio.get_running_loop().create_future()
+            waiters = self._waiting.setdefault(stream, {}).setdefault(seq, [])
+            waiters.append((level, future))
+            try:
+                await future
+            except asyncio.CancelledError:
+                self._forget(stream, seq, (level, future))
+                raise
+        return state
+
+    def _forget(
+        self, stream: OutStream, seq: int, waiter: tuple[int, asyncio.Future[None]]
+    ) -> None:
+        seqs = self._waiting.get(stream, {})
+        waiters = seqs.get(seq, [])
+        if waiter in waiters:
+            waiters.remove(waiter)
+        if seq in seqs and not waiters:
+            del seqs[seq]
+            if not seqs:
+                del self._waiting[stream]
+
+    def command(self) -> Outbox:
+        """Return the outbox for a command, and have the command carried out.
+
+        Raises:
+            Error: Why there can be none any more.
+        """
+        if self.error is not None:
+            raise self.error
+        self.wake()
+        return self.outbox
+
+
+class Receipt:
+    """One message that was sent; ``await`` it for the news that it was delivered.
+
+    Any number of tasks may wait, and each wait may be cancelled: that does not touch the message.
+    """
+
+    __slots__ = ("_book", "_seq", "_stream")
+
+    def __init__(self, book: ReceiptBook, stream: OutStream, seq: int) -> None:
+        """Made by the client's ``send`` methods."""
+        self._book = book
+        self._stream = stream
+        self._seq = seq
+
+    @property
+    def msgid(self) -> MsgId:
+        """The message's identity for ever."""
+        return MsgId(self._stream.id, self._seq)
+
+    @property
+    def recipient(self) -> str:
+        """The user that the message is for."""
+        return self._stream.id.conversation
+
+    @property
+    def state(self) -> MessageState:
+        """What is known now."""
+        return self._stream.state(self._seq)
+
+    def __await__(self) -> Generator[object, None, MessageState]:
+        """Wait for DELIVERED and return it.
+
+        Raises:
+            DeliveryVoid: It will never be delivered.
+            DeliveryRejected: The server refused it for good.
+            DeliveryTimeout: It was given up (deadline, `cancel`) and the outcome is unknown: not
+                "not delivered". `state` goes on to tell, and `settled` to wait.
+            DeliveryError: Nobody waits for it any more: the recipient's devices have left.
+            Error: The client was closed, or ended, before that was known.
+        """
+        return self._reach(MessageState.DELIVERED).__await__()
+
+    async def accepted(self) -> MessageState:
+        """Wait until the server has it, or anything higher; raises like awaiting the receipt."""
+        return await self._reach(MessageState.ACCEPTED)
+
+    async def stored(self) -> MessageState:
+        """Wait until the server has it on disk, or higher; raises like awaiting the receipt."""
+        return await self._reach(MessageState.STORED)
+
+    async def settled(self) -> MessageState:
+        """Wait for a final state, whichever, and return it.
+
+        Raises:
+            Error: The client was closed, or ended, before that was known.
+        """
+        return await self._book.reach(self._stream, self._seq, _SETTLED)
+
+    async def _reach(self, level: MessageState) -> MessageState:
+        state = await self._book.reach(self._stream, self._seq, level)
+        if state <= MessageState.DELIVERED:
+            return state
+        if state is MessageState.VOID:
+            raise DeliveryVoid(self)
+        if state is MessageState.UNKNOWN:
+            raise DeliveryTimeout(self)
+        if state is MessageState.REJECTED:
+            code = self._stream.reject_code(self._seq)
+            raise DeliveryRejected(self, code, code.name.lower().replace("_", " "))
+        raise DeliveryError(self)
+
+    def cancel(self) -> None:
+        """Give the message up: it ends VOID, or DELIVERED if the recipient was faster.
+
+        Until the recipient has said so it shows UNKNOWN.
+
+        Raises:
+            Error: The client was closed or ended.
+        """
+        self._book.command().cancel(self._stream, self._seq, self._seq)
+
+    def resend(self) -> None:
+        """Send it again now, under the same msgid, if it is not settled.
+
+        Raises:
+            Error: The client was closed or ended.
+        """
+        self._book.command().resend(self._stream, self._seq)
+
+    def __repr__(self) -> str:
+        return f"<Receipt {self.msgid} {self.state.name}>"

@@ -1,0 +1,1 @@
+"""Where nodes meet sockets, clocks and disks: asyncio endpoints and the driver."""

@@ -1,0 +1,155 @@
+"""What callers hand in: checked where it is given, before anything is sent.
+
+Shared by client and server: addresses, names, the security that was asked for, the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from udpim.errors import ConfigError
+from udpim.store.base import Store
+from udpim.store.memory import MemoryStore
+from udpim.store.sqlite import SQLiteStore
+from udpim.wire.im_schema import NAME_BYTES_MAX
+
+DEFAULT_PORT = 9000
+TOKEN_BYTES_MAX = 1024
+"""A login has to fit one packet."""
+
+SCHEME = "udpim://"
+PORT_MAX = 65_535
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Read ``udpim://host:port``, ``host:port``, ``[ipv6]:port`` or a host alone.
+
+    Raises:
+        ConfigError: If it is none of them, or the port is out of range.
+    """
+    rest = text.removeprefix(SCHEME)
+    if "://" in rest:
+        raise ConfigError(f"{text!r} is no udpim address; write udpim://host:port")
+    rest = rest.removesuffix("/")
+    if rest.startswith("["):
+        host, closed, after = rest[1:].partition("]")
+        colon, port = after[:1], after[1:]
+        wrong = not closed or colon not in ("", ":")
+    elif rest.count(":") > 1:
+        host, colon, port, wrong = rest, "", "", False
+    else:
+        host, colon, port = rest.partition(":")
+        wrong = False
+    if wrong or not host or set(host) & set("/?#@ "):
+        raise ConfigError(f"{text!r} is no udpim address; write udpim://host:port")
+    if not colon:
+        return host, DEFAULT_PORT
+    if not (port.isascii() and port.isdigit()):
+        raise ConfigError(f"{port!r} is no port number")
+    return host, check_port(int(port), least=1)
+
+
+def check_port(port: int, *, least: int) -> int:
+    """Return the port.
+
+    Raises:
+        ConfigError: If it is out of range.
+    """
+    if not least <= port <= PORT_MAX:
+        raise ConfigError(f"port {port} is out of range, {least} to {PORT_MAX}")
+    return port
+
+
+@lru_cache(maxsize=1024)
+def check_name(what: str, name: str) -> str:
+    """Return the name.
+
+    Raises:
+        ConfigError: If it is empty, too long, or not text that travels.
+    """
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        raise ConfigError(f"{what} {name!r} is not valid Unicode") from None
+    if not 1 <= size <= NAME_BYTES_MAX:
+        raise ConfigError(f"{what} must have 1 to {NAME_BYTES_MAX} bytes of UTF-8, not {size}")
+    if "\x00" in name:
+        raise ConfigError(f"{what} must not contain NUL")
+    return name
+
+
+def check_token(token: str) -> bytes:
+    """Return the token as it travels.
+
+    Raises:
+        ConfigError: If it is too long, or not text that travels.
+    """
+    try:
+        encoded = token.encode()
+    except UnicodeEncodeError:
+        raise ConfigError("the token is not valid Unicode") from None
+    if len(encoded) > TOKEN_BYTES_MAX:
+        raise ConfigError(f"the token has {len(encoded)} bytes, the limit is {TOKEN_BYTES_MAX}")
+    return encoded
+
+
+def check_security(security: str | None, server_key: str | None = None) -> None:
+    """Refuse what this version cannot give.
+
+    Raises:
+        ConfigError: Unless plain text was asked for in so many words.
+    """
+    if security != "plain":
+        raise ConfigError(
+            'there is no encryption yet: write security="plain" to talk in plain text'
+        )
+    if server_key is not None:
+        raise ConfigError('server_key cannot be checked with security="plain"; leave it out')
+
+
+StoreChoice = Store | str | os.PathLike[str] | None
+"""A path for SQLite, None for memory, or a store that the caller owns and closes."""
+
+
+async def open_store(choice: StoreChoice, kind: Literal["client", "server"]) -> Store:
+    """Open the store; on a thread, for a disk may take its time.
+
+    Raises:
+        StoreError: If the file cannot be used.
+    """
+    if choice is None:
+        return MemoryStore()
+    if not isinstance(choice, str | os.PathLike):
+        return choice
+    path = str(Path(choice))
+    opening = asyncio.ensure_future(asyncio.to_thread(SQLiteStore, path, kind=kind))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close_unwanted)
+        raise
+
+
+def _close_unwanted(opening: asyncio.Task[SQLiteStore]) -> None:
+    """Whoever asked for the store has gone: leave no lock behind."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+async def close_store(store: Store, choice: StoreChoice) -> None:
+    """Commit and close what `open_store` opened; a caller's own store stays open."""
+    if store is not choice:
+        await asyncio.to_thread(store.close)
+
+
+def flat_drops(drops: dict[str, dict[str, int]]) -> dict[str, int]:
+    """Join the drop counters of several machines: ``"machine: reason"`` → count."""
+    return {
+        f"{machine}: {reason}": count
+        for machine, reasons in drops.items()
+        for reason, count in reasons.items()
+    }

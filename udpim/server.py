@@ -1,0 +1,375 @@
+"""The server as applications see it: `Server`, and what `Server.listen` gives.
+
+Stands on the driver and a server node: datagrams → node → store, other sessions, hooks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import os
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from udpim.config import ServerConfig
+from udpim.errors import ConfigError, ConnectionClosed, Error, StoreFull
+from udpim.hop.codes import CloseCode
+from udpim.hop.config import HopConfig
+from udpim.model import Address
+from udpim.node.effects import Authenticate, NotifyOffline
+from udpim.node.events import Event, StoreFailed
+from udpim.node.server import ServerNode
+from udpim.runtime.driver import Driver
+from udpim.runtime.endpoint import DatagramEndpoint, format_address, open_endpoint, resolve
+from udpim.runtime.settings import (
+    DEFAULT_PORT,
+    StoreChoice,
+    check_port,
+    check_security,
+    close_store,
+    flat_drops,
+    open_store,
+)
+from udpim.store.base import Store
+
+REASON_BYTES_MAX = 255
+"""What a refusal has room for."""
+
+logger = logging.getLogger("udpim")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginRequest:
+    """Who wants to log in.
+
+    Attributes:
+        user: The name that is claimed.
+        device: The device of theirs.
+        token: What is offered as proof.
+    """
+
+    user: str
+    device: str
+    token: str = field(repr=False)
+
+
+Verdict = bool | str
+"""True lets in; False, or a reason in words, does not."""
+AuthenticateHook = Callable[[LoginRequest], Verdict | Awaitable[Verdict]]
+OfflineHook = Callable[[NotifyOffline], Awaitable[object] | object]
+
+
+class Server:
+    """What a server does; `listen` starts it."""
+
+    def __init__(
+        self,
+        *,
+        authenticate: AuthenticateHook | None = None,
+        open_to_all: bool = False,
+        store: StoreChoice = None,
+        security: str | None = None,
+        on_offline: OfflineHook | None = None,
+        known_user: Callable[[str], bool] | None = None,
+        close_timeout: float = 5.0,
+        limits: ServerConfig | None = None,
+        hop: HopConfig | None = None,
+    ) -> None:
+        """Say what it does.
+
+        Args:
+            authenticate: Decides on a login; may be a coroutine function. If it raises, the login
+                is refused and the error logged.
+            open_to_all: Let everybody in under any name that they give; instead of a hook.
+            store: File of users, devices and offline messages, a store that the caller owns, or
+                None for memory: then nothing is ever STORED, and a restart forgets the queues.
+            security: Must be "plain" until there is encryption.
+            on_offline: Told when messages were stored for a device that is away: the place for a
+                push service. May be a coroutine function.
+            known_user: Whether a user who never logged in exists; such a recipient's messages wait
+                at their senders, anybody else's are REJECTED. None: only who has logged in exists.
+            close_timeout: How long closing may wait for the store, seconds.
+            limits: The node's limits.
+            hop: Settings of the connections.
+
+        Raises:
+            ConfigError: If an argument is wrong.
+        """
+        check_security(security)
+        if authenticate is None and not open_to_all:
+            raise ConfigError("a server needs an authenticate hook, or open_to_all=True")
+        if authenticate is not None and open_to_all:
+            raise ConfigError("open_to_all=True would leave the authenticate hook unasked")
+        if close_timeout < 0:
+            raise ConfigError("close_timeout must not be negative")
+        self.authenticate = authenticate
+        self.store = store
+        self.on_offline = on_offline
+        self.known_user = known_user
+        self.close_timeout_s = close_timeout
+        self.limits = limits or ServerConfig()
+        self.hop = hop
+
+    def listen(self, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> Listening:
+        """Open the store and the port: ``async with server.listen(…) as listening``.
+
+        Args:
+            host: Address of this machine, or a name for one; "0.0.0.0" or "::" for all.
+            port: 0 for any free one.
+
+        Raises:
+            ConfigError: If the port is out of range. What else goes wrong is raised when the
+                result is awaited or entered: ConfigError (port in use), ConnectError, StoreError.
+        """
+        return Listening(self, host, check_port(port, least=0))
+
+
+class Listening:
+    """A server at work."""
+
+    def __init__(self, server: Server, host: str, port: int) -> None:
+        """Made by `Server.listen`."""
+        self._server = server
+        self._host = host
+        self._port = port
+        self._store: Store | None = None
+        self._endpoint: DatagramEndpoint | None = None
+        self._node: ServerNode | None = None
+        self._driver: Driver | None = None
+        self._hooks: set[asyncio.Task[None]] = set()
+        self._closing: asyncio.Task[None] | None = None
+        self._over = asyncio.Event()
+        self._error: Error | None = None
+
+    # --- Beginning and end ---
+
+    async def _start(self) -> Self:
+        if self._store is not None:
+            raise ConfigError("this has been started before; call listen again")
+        loop = asyncio.get_running_loop()
+        server = self._server
+        family, where = await resolve(self._host, self._port)
+        self._store = await open_store(server.store, "server")
+        try:
+            self._node = ServerNode(
+                server.limits,
+                self._store.load_server(),
+                durable=self._store.durable,
+                random_bytes=os.urandom,
+                known_user=self._is_known,
+                hop_config=server.hop,
+            )
+            self._driver = Driver(
+                self._node,
+                self._store,
+                on_event=self._on_event,
+                on_failure=self._on_failure,
+                handlers={
+                    Authenticate: self._on_authenticate,
+                    NotifyOffline: self._on_notify,
+                },
+            )
+            self._loop = loop
+            self._endpoint = await open_endpoint(
+                family, where, on_burst=self._driver.receive, on_lost=self._driver.fail
+            )
+        except BaseException:
+            if self._driver is not None:
+                self._driver.stop()
+            await close_store(self._store, server.store)
+            raise
+        self._driver.attach(self._endpoint)
+        return self
+
+    def __await__(self) -> Generator[object, None, Self]:
+        """Start it."""
+        return self._start().__await__()
+
+    async def __aenter__(self) -> Self:
+        """Start it."""
+        return await self._start()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it, see `close`."""
+        await self.close()
+
+    @property
+    def address(self) -> Address:
+        """Host and port that it listens on."""
+        return self._started().address
+
+    def _started(self) -> DatagramEndpoint:
+        if self._endpoint is None:
+            raise ConfigError("not listening yet: await it, or use `async with`")
+        return self._endpoint
+
+    async def serve_forever(self) -> None:
+        """Return when it is closed.
+
+        Raises:
+            StoreError: It had to stop, for its store failed.
+            ConnectionClosed: It had to stop for another reason.
+        """
+        self._started()
+        await self._over.wait()
+        if self._error is not None:
+            raise self._error
+
+    async def close(self) -> None:
+        """Say goodbye, put what is unreceipted into the queues, and commit.
+
+        Calling it again waits for the same end; cancelling the call does not stop the closing.
+        """
+        self._started()
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        driver, node, store = self._driver, self._node, self._store
+        assert driver is not None, "started"
+        assert node is not None, "started"
+        assert store is not None, "started"
+        try:
+            if self._error is None:
+                node.shutdown(self._loop.time())
+                await driver.wait_until(
+                    lambda: driver.commits_in_progress == 0, self._server.close_timeout_s
+                )
+        finally:
+            driver.stop()
+            for task in self._hooks:
+                task.cancel()
+            await self._started().close()
+            await close_store(store, self._server.store)
+            self._over.set()
+
+    def _fail(self, error: Error) -> None:
+        """Stop serving: what we promise from now on could not be kept."""
+        if self._error is None:
+            self._error = error
+            self._over.set()
+            if self._driver is not None:
+                self._driver.stop()
+
+    def _on_failure(self, error: Exception) -> None:
+        failure = ConnectionClosed(CloseCode.PROTOCOL_ERROR, f"internal error: {error!r}")
+        failure.__cause__ = error
+        self._fail(failure)
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, StoreFailed):
+            logger.error("%s: %s", format_address(self.address), event.error)
+            if not isinstance(event.error, StoreFull):
+                self._fail(event.error)
+
+    # --- Hooks ---
+
+    def _is_known(self, user: str) -> bool:
+        if self._server.known_user is None:
+            return False
+        try:
+            return bool(self._server.known_user(user))
+        except Exception:
+            # Unsure: "no" would reject the message for good, "yes" makes its sender wait.
+            logger.exception("the known_user hook failed")
+            return True
+
+    def _on_authenticate(self, request: Authenticate) -> None:
+        hook = self._server.authenticate
+        if hook is None:
+            self._answer(request.token, True)
+            return
+        try:
+            login = LoginRequest(
+                user=request.endpoint.user,
+                device=request.endpoint.device,
+                token=request.secret.decode(),
+            )
+        except UnicodeDecodeError:
+            self._answer(request.token, "the token is not UTF-8")
+            return
+        try:
+            verdict = hook(login)
+        except Exception:
+            self._on_broken_authenticate(request.token)
+            return
+        if inspect.isawaitable(verdict):
+            self._spawn(self._authenticate_later(request.token, verdict))
+        else:
+            self._answer(request.token, verdict)
+
+    async def _authenticate_later(self, token: int, answer: Awaitable[Verdict]) -> None:
+        try:
+            verdict = await answer
+        except Exception:
+            self._on_broken_authenticate(token)
+        else:
+            self._answer(token, verdict)
+
+    def _on_broken_authenticate(self, token: int) -> None:
+        logger.exception("the authenticate hook failed")
+        self._answer(token, "authentication failed to run")
+
+    def _answer(self, token: int, verdict: Verdict) -> None:
+        assert self._node is not None, "started"
+        assert self._driver is not None, "started"
+        if self._closing is not None or self._error is not None:
+            return
+        reason = verdict if isinstance(verdict, str) else "wrong credentials"
+        fitting = reason.encode()[:REASON_BYTES_MAX].decode(errors="ignore")
+        refusal = None if verdict is True else fitting
+        self._node.on_authenticated(token, refusal, self._loop.time())
+        self._driver.wake()
+
+    def _on_notify(self, notice: NotifyOffline) -> None:
+        hook = self._server.on_offline
+        if hook is None:
+            return
+        try:
+            result = hook(notice)
+        except Exception:
+            logger.exception("the on_offline hook failed")
+            return
+        if inspect.isawaitable(result):
+            self._spawn(self._notify_later(result))
+
+    async def _notify_later(self, result: Awaitable[object]) -> None:
+        try:
+            await result
+        except Exception:
+            logger.exception("the on_offline hook failed")
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._hooks.add(task)
+        task.add_done_callback(self._hooks.discard)
+
+    # --- Looking at it ---
+
+    def stats(self) -> dict[str, Any]:
+        """Return counters: connections, sessions, endpoint, drops."""
+        endpoint = self._started()
+        node = self._node
+        assert node is not None, "started"
+        return {
+            "connections": node.links,
+            "sessions": len(node.router.sessions),
+            "endpoint": endpoint.stats(),
+            "drops": flat_drops(
+                {
+                    "node": node.drops,
+                    "router": node.router.drops,
+                    "listener": node._listener.drops,
+                    "endpoint": endpoint.drops,
+                }
+            ),
+        }

@@ -1,0 +1,377 @@
+"""What happened in a virtual world, in one order: the facts that the oracle judges.
+
+The history is fed by the world (sends, hand-overs, shown states), by the disks (what became durable
+and when) and by the network (every datagram). It believes no node: what a node claims is a
+`SeenFrame`, what is true is a commit. ``order`` numbers all facts, for virtual time has ties.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from udpim.im import records as r
+from udpim.model import FINAL_STATES, Endpoint, MessageState, MsgId, StreamId
+from udpim.ranges import Range
+from udpim.testing.clock import VirtualClock
+from udpim.testing.network import Crossing
+from udpim.wire import im_packets as p
+from udpim.wire.packet import Welcome
+
+SERVER = "server"
+"""Host of the server; a client's host is ``user/device``."""
+ByIncarnation = tuple[Endpoint, int]
+"""One inbox: an endpoint and the incarnation of its store."""
+
+
+def endpoint_of(host: str) -> Endpoint:
+    """Return the endpoint whose host this is."""
+    user, _, device = host.partition("/")
+    return Endpoint(user, device)
+
+
+@dataclass(slots=True, kw_only=True)
+class Send:
+    """One message that an application sent."""
+
+    msgid: MsgId
+    payload: bytes
+    asked: int
+    accepted: int | None = None
+    """When its outbox row was durable and the sender was told; None: `send()` never returned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A sender's application saw a state."""
+
+    order: int
+    at: float
+    life: int
+    """Number of the sender's process."""
+    state: MessageState
+    incarnations: tuple[tuple[Endpoint, int], ...]
+    """Incarnation of each of the recipient's endpoints at that moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handover:
+    """An application was given a message."""
+
+    order: int
+    at: float
+    endpoint: Endpoint
+    incarnation: int
+    life: int
+    msgid: MsgId
+    payload: bytes
+
+
+@dataclass(slots=True, kw_only=True)
+class SeenFrame:
+    """One IM packet on the wire: its first transmission; the hop's repetitions are not counted."""
+
+    sent: int
+    at: float
+    source: str
+    destination: str
+    connection: bytes
+    """Connection id that it was sent to."""
+    packet: p.ImPacket
+    stream: StreamId | None
+    incarnation: int
+    """Of the sending host's store."""
+    size: int
+    """Payload bytes of messages."""
+    arrived: int | None = None
+
+    def ranges(self, name: str) -> Iterable[MsgId]:
+        """Yield the msgids in one of the packet's lists of ranges."""
+        ranges: Sequence[Range] = getattr(self.packet, name)
+        assert self.stream is not None
+        for first, last in ranges:
+            for seq in range(first, last + 1):
+                yield MsgId(self.stream, seq)
+
+    def section(self) -> Iterable[MsgId]:
+        """Yield the msgids of the messages in it."""
+        section = getattr(self.packet, "section", None)
+        assert self.stream is not None or section is None
+        if section is not None and self.stream is not None:
+            for seq in range(section.first, section.last + 1):
+                yield MsgId(self.stream, seq)
+
+
+@dataclass(slots=True)
+class History:
+    """All facts. The lists and dicts are for reading only."""
+
+    clock: VirtualClock
+    sends: dict[MsgId, Send] = field(default_factory=dict)
+    collisions: list[MsgId] = field(default_factory=list)
+    """Msgids that were given to two different payloads."""
+    shown: dict[MsgId, list[Shown]] = field(default_factory=lambda: defaultdict(list))
+    open: set[MsgId] = field(default_factory=set)
+    """Accepted, and not shown in a final state last."""
+    handovers: list[Handover] = field(default_factory=list)
+    commits: dict[tuple[ByIncarnation, MsgId], list[int]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    """When a message became safe in an inbox."""
+    voided: dict[tuple[ByIncarnation, MsgId], int] = field(default_factory=dict)
+    """When an inbox durably promised never to deliver a message."""
+    handled: dict[tuple[Endpoint, MsgId], list[int]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    """When a durable inbox noted that the application had finished with a message."""
+    inboxes: dict[tuple[ByIncarnation, StreamId], list[r.InStreamRecord]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    rows: dict[MsgId, tuple[int, bytes]] = field(default_factory=dict)
+    """When an outbox row became durable, and its payload."""
+    epochs: dict[MsgId, int] = field(default_factory=dict)
+    trims: list[tuple[int, MsgId, int, int]] = field(default_factory=list)
+    """(order, msgid, store epoch, membership epoch) of each deleted outbox row."""
+    floors: dict[StreamId, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
+    logins: dict[Endpoint, dict[tuple[int, int], int]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    """When (incarnation, login count) became durable."""
+    stored: dict[tuple[int, Endpoint, MsgId], int] = field(default_factory=dict)
+    """When a queue row became durable under a store epoch."""
+    kept: dict[tuple[StreamId, str, int, int], int] = field(default_factory=dict)
+    """When a receipt row held (stream, device, incarnation, seq)."""
+    devices: dict[int, dict[Endpoint, r.DeviceRecord]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    """The register, by store epoch."""
+    incarnations: dict[Endpoint, int] = field(default_factory=dict)
+    store_epoch: int = 0
+    lost_disks: dict[str, int] = field(default_factory=dict)
+    """When a host last lost what it had stored, or part of it."""
+    frames: list[SeenFrame] = field(default_factory=list)
+    crossings: list[Crossing] = field(default_factory=list)
+    order: int = 0
+    _seen: dict[tuple[bytes, int], SeenFrame] = field(default_factory=dict)
+    _names: dict[tuple[bytes, int], StreamId] = field(default_factory=dict)
+    _peers: dict[bytes, bytes] = field(default_factory=dict)
+    _numbers: dict[tuple[str, int], StreamId] = field(default_factory=dict)
+
+    def tick(self) -> int:
+        """Number one more fact."""
+        self.order += 1
+        return self.order
+
+    # --- From the applications ---
+
+    def on_send(self, stream: StreamId, first: int, payloads: Sequence[bytes]) -> None:
+        """An application asked to send; nothing is promised yet."""
+        order = self.tick()
+        for seq, payload in enumerate(payloads, first):
+            msgid = MsgId(stream, seq)
+            if msgid in self.sends and self.sends[msgid].accepted is not None:
+                self.collisions.append(msgid)
+            self.sends[msgid] = Send(msgid=msgid, payload=payload, asked=order)
+
+    def on_accepted(self, msgid: MsgId) -> None:
+        """`send()` returned."""
+        self.sends[msgid].accepted = self.tick()
+        self.open.add(msgid)
+
+    def on_shown(self, msgid: MsgId, state: MessageState, life: int) -> None:
+        """A sender's application saw a state."""
+        user = msgid.stream.conversation
+        present = tuple((e, i) for e, i in self.incarnations.items() if e.user == user)
+        self.shown[msgid].append(
+            Shown(
+                order=self.tick(),
+                at=self.clock.now,
+                life=life,
+                state=state,
+                incarnations=present,
+            )
+        )
+        if state in FINAL_STATES:
+            self.open.discard(msgid)
+        elif self.sends[msgid].accepted is not None:
+            self.open.add(msgid)
+
+    def on_handover(self, endpoint: Endpoint, life: int, msgid: MsgId, payload: bytes) -> None:
+        """An application was given a message."""
+        self.handovers.append(
+            Handover(
+                order=self.tick(),
+                at=self.clock.now,
+                endpoint=endpoint,
+                incarnation=self.incarnations[endpoint],
+                life=life,
+                msgid=msgid,
+                payload=payload,
+            )
+        )
+
+    def on_handled_in_memory(self, endpoint: Endpoint, msgid: MsgId) -> None:
+        """The application has finished with a message of a memory inbox: that is its commit."""
+        self.commits[(endpoint, self.incarnations[endpoint]), msgid].append(self.tick())
+
+    def last_state(self, msgid: MsgId) -> MessageState:
+        """Return what the sender's application saw last."""
+        seen = self.shown.get(msgid)
+        return seen[-1].state if seen else MessageState.PENDING
+
+    # --- From the disks ---
+
+    def on_disk_lost(self, host: str) -> None:
+        """A disk was lost or replaced by an old copy, or a memory died."""
+        self.lost_disks[host] = self.tick()
+
+    def on_durable(self, host: str, ops: Sequence[r.Op]) -> None:
+        """A transaction of a host is durable."""
+        order = self.tick()
+        if host == SERVER:
+            for op in ops:
+                self._server_op(op, order)
+            return
+        for op in ops:
+            if isinstance(op, r.PutOutStream):
+                record = op.record
+                stream = StreamId(*endpoint_of(host), record.incarnation, record.conversation)
+                self._numbers[host, record.number] = stream
+                self.floors[stream].append((order, record.floor))
+        for op in ops:
+            self._client_op(host, op, order, ops)
+
+    def _client_op(self, host: str, op: Any, order: int, ops: Sequence[r.Op]) -> None:
+        endpoint = endpoint_of(host)
+        if isinstance(op, r.PutMeta):
+            value = int.from_bytes(op.value, "big")
+            if op.key == "incarnation":
+                self.incarnations[endpoint] = value
+            elif op.key == "login_count":
+                self.logins[endpoint][self.incarnations.get(endpoint, 0), value] = order
+        elif isinstance(op, r.PutInbox):
+            for seq in op.seqs:
+                key = ((endpoint, self.incarnations[endpoint]), MsgId(op.stream, seq))
+                self.commits[key].append(order)
+        elif isinstance(op, r.PutInStream):
+            self._in_stream((endpoint, self.incarnations[endpoint]), op.record, order)
+        elif isinstance(op, r.MarkHandled):
+            for msgid in _msgids(op.stream, op.ranges):
+                self.handled[endpoint, msgid].append(order)
+        elif isinstance(op, r.PutOutbox):
+            stream = self._numbers[host, op.number]
+            for seq, payload in enumerate(op.payloads, op.first_seq):
+                self.rows[MsgId(stream, seq)] = (order, payload)
+                self.epochs[MsgId(stream, seq)] = op.epoch
+        elif isinstance(op, r.StampOutbox):
+            for msgid in _msgids(self._numbers[host, op.number], [(op.first, op.last)]):
+                self.epochs[msgid] = op.epoch
+        elif isinstance(op, r.TrimOutbox):
+            self._trim(self._numbers[host, op.number], op, order, ops)
+
+    def _trim(self, stream: StreamId, op: r.TrimOutbox, order: int, ops: Sequence[r.Op]) -> None:
+        epoch = next(
+            (
+                other.record.store_epoch
+                for other in ops
+                if isinstance(other, r.PutOutStream) and other.record.number == op.number
+            ),
+            0,
+        )
+        for msgid in _msgids(stream, [(op.first, op.last)]):
+            self.trims.append((order, msgid, epoch, self.epochs.get(msgid, 0)))
+
+    def _in_stream(self, inbox: ByIncarnation, record: r.InStreamRecord, order: int) -> None:
+        self.inboxes[inbox, record.stream].append(record)
+        for msgid in _msgids(record.stream, record.void_runs):
+            self.voided.setdefault((inbox, msgid), order)
+        void, seq = record.void, record.cum
+        while void:
+            void, bit = void >> 1, void & 1
+            seq += 1
+            if bit:
+                self.voided.setdefault((inbox, MsgId(record.stream, seq)), order)
+
+    def _server_op(self, op: Any, order: int) -> None:
+        if isinstance(op, r.PutMeta) and op.key == "store_epoch":
+            self.store_epoch = int.from_bytes(op.value, "big")
+        elif isinstance(op, r.PutDevice):
+            endpoint = Endpoint(op.record.user, op.record.device)
+            self.devices[self.store_epoch][endpoint] = op.record
+        elif isinstance(op, r.PutQueue):
+            for row in op.rows:
+                if not row.void:
+                    key = (self.store_epoch, op.endpoint, MsgId(op.stream, row.seq))
+                    self.stored.setdefault(key, order)
+        elif isinstance(op, r.PutReceipt):
+            record = op.record
+            for msgid in _msgids(record.stream, record.delivered + record.void):
+                key_ = (record.stream, record.device, record.incarnation, msgid.seq)
+                self.kept.setdefault(key_, order)
+
+    # --- From the network ---
+
+    def on_datagram_sent(self, crossing: Crossing) -> None:
+        """A datagram left its host."""
+        self.crossings.append(crossing)
+        content = crossing.content
+        if isinstance(content.long, Welcome):
+            ids = content.long.destination_cid, content.long.source_cid
+            self._peers.update((ids, ids[::-1]))
+        order = self.tick()
+        if crossing.replayed:
+            return
+        for hop_seq, packet in content.packets:
+            key = (content.cid, hop_seq)
+            if key not in self._seen:
+                frame = self._seen[key] = self._frame(crossing, packet, order)
+                self.frames.append(frame)
+
+    def on_datagram_arrived(self, crossing: Crossing) -> None:
+        """A datagram reached a host."""
+        order = self.tick()
+        for hop_seq, _ in crossing.content.packets:
+            frame = self._seen.get((crossing.content.cid, hop_seq))
+            if frame is not None and frame.arrived is None:
+                frame.arrived = order
+
+    def _frame(self, crossing: Crossing, packet: p.ImPacket, order: int) -> SeenFrame:
+        source, cid = crossing.source[0], crossing.content.cid
+        section = getattr(packet, "section", None)
+        size = 0
+        if section is not None:
+            size = len(section.raw) - 10 - 12 * section.count
+        return SeenFrame(
+            sent=order,
+            at=self.clock.now,
+            source=source,
+            destination=crossing.destination[0],
+            connection=cid,
+            packet=packet,
+            stream=self._stream(source, cid, packet),
+            incarnation=0 if source == SERVER else self.incarnations.get(endpoint_of(source), 0),
+            size=size,
+        )
+
+    def _stream(self, source: str, cid: bytes, packet: p.ImPacket) -> StreamId | None:
+        """Resolve a packet's handle as its receiver does (PROTOCOL §4.3)."""
+        handle = getattr(packet, "handle", None)
+        if handle is None:
+            return None
+        if isinstance(packet, p.MsgA | p.AckA | p.Refuse):
+            return self._names.get((self._peers.get(cid, b""), handle))
+        name = getattr(packet, "name", None)
+        if name is not None:
+            if isinstance(packet, p.MsgR | p.CancelR | p.StatusR):
+                user, device = endpoint_of(source)
+                name = name._replace(user=user, device=device)
+            self._names[cid, handle] = name
+        return self._names.get((cid, handle))
+
+
+def _msgids(stream: StreamId, ranges: Iterable[Range]) -> Iterable[MsgId]:
+    for first, last in ranges:
+        for seq in range(first, last + 1):
+            yield MsgId(stream, seq)
