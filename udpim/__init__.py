@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from udpim.client import Client, Connecting, connect
+    from udpim.client import Client
     from udpim.config import ClientConfig, ServerConfig
+    from udpim.connecting import Connecting, connect
     from udpim.errors import (
         ConfigError,
         ConnectError,
@@ -89,8 +90,9 @@ __all__ = [
 
 # Found at the first use: whoever imports one floor of the package loads no other.
 _HOMES = {
-    "client": ("Client", "Connecting", "connect"),
+    "client": ("Client",),
     "config": ("ClientConfig", "ServerConfig"),
+    "connecting": ("Connecting", "connect"),
     "message": ("Message",),
     "model": ("Endpoint", "MessageState", "MsgId", "RejectCode", "StreamId"),
     "node.effects": ("NotifyOffline",),

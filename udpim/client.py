@@ -1,4 +1,4 @@
-"""The client as applications see it: `connect`, `Client`.
+"""The client as applications see it.
 
 Stands on the driver and a client node. Application → `send` → node → outbox → … and … → inbox →
 node → iteration → application. Reconnecting, retransmission and receipts are the node's work.
@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Self
 
 from udpim.config import ClientConfig
 from udpim.errors import (
-    ConfigError,
     ConnectionClosed,
     ConnectTimeout,
     Error,
@@ -25,6 +24,7 @@ from udpim.errors import (
 )
 from udpim.hop.codes import CloseCode
 from udpim.hop.config import HopConfig
+from udpim.im.records import ClientSnapshot
 from udpim.message import Incoming, Message, Messages
 from udpim.model import Address
 from udpim.node.client import ClientNode
@@ -40,25 +40,22 @@ from udpim.node.state import LinkState
 from udpim.outgoing import Outgoing
 from udpim.receipt import Receipt, ReceiptBook
 from udpim.runtime.driver import Driver
-from udpim.runtime.endpoint import DatagramEndpoint, format_address, open_endpoint, resolve
+from udpim.runtime.endpoint import DatagramEndpoint, format_address, open_endpoint
 from udpim.runtime.settings import (
     StoreChoice,
-    check_name,
-    check_security,
-    check_token,
     close_store,
     flat_drops,
-    open_store,
-    parse_address,
 )
 from udpim.store.base import Store
 
-
-_DEFAULTS = ClientConfig(user="anybody", device="main")
+COMMIT_S_MAX = 5.0
+"""How long closing waits for the verdict on the last commit; the store finishes it in any case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Settings:
+class ClientSettings:
+    """What `udpim.connect` was told."""
+
     config: ClientConfig
     host: str
     port: int
@@ -68,122 +65,8 @@ class _Settings:
     hop: HopConfig | None
 
 
-def connect(
-    address: str,
-    *,
-    user: str,
-    device: str = "main",
-    token: str = "",
-    server_key: str | None = None,
-    store: StoreChoice = None,
-    security: str | None = None,
-    connect_timeout: float = 10.0,
-    close_timeout: float = 5.0,
-    outbox_messages_max: int = _DEFAULTS.outbox_messages_max,
-    inbox_bytes_max: int = _DEFAULTS.inbox_bytes_max,
-    reconnect_s_max: float = _DEFAULTS.reconnect_s_max,
-    hop: HopConfig | None = None,
-) -> Connecting:
-    """Log in at a server.
-
-    Use it as ``async with udpim.connect(…) as client`` or ``client = await udpim.connect(…)``.
-
-    Args:
-        address: ``udpim://host:port``; the port is 9000 where it is left out.
-        user: Who logs in.
-        device: On which of their devices; a second login of the same device replaces the first.
-        token: What the server's ``authenticate`` hook wants to see.
-        server_key: The server's public key; not before there is encryption.
-        store: File of the outbox and the inbox, a store that the caller owns, or None for memory:
-            then what is unsettled or unhandled dies with the process.
-        security: Must be "plain" until there is encryption.
-        connect_timeout: How long the first login may take, seconds.
-        close_timeout: How long `Client.close` may drain, seconds.
-        outbox_messages_max: Unsettled messages; at the limit `Client.send` waits.
-        inbox_bytes_max: Payload bytes that may wait for the application.
-        reconnect_s_max: Longest pause between two attempts to reconnect, seconds.
-        hop: Settings of the connection.
-
-    Raises:
-        ConfigError: If an argument is wrong. What else goes wrong is raised when the result is
-            awaited or entered: ConnectTimeout, ConnectError, LoginError, StoreError.
-    """
-    check_security(security, server_key)
-    host, port = parse_address(address)
-    if outbox_messages_max < 1 or inbox_bytes_max < 1 or reconnect_s_max <= 0:
-        raise ConfigError("limits must be positive")
-    if connect_timeout <= 0 or close_timeout < 0:
-        raise ConfigError("timeouts must not be negative, and connect_timeout not zero")
-    config = ClientConfig(
-        user=check_name("user", user),
-        device=check_name("device", device),
-        token=check_token(token),
-        outbox_messages_max=outbox_messages_max,
-        inbox_bytes_max=inbox_bytes_max,
-        reconnect_s_min=min(_DEFAULTS.reconnect_s_min, reconnect_s_max),
-        reconnect_s_max=reconnect_s_max,
-    )
-    return Connecting(
-        _Settings(
-            config=config,
-            host=host,
-            port=port,
-            store=store,
-            connect_timeout_s=connect_timeout,
-            close_timeout_s=close_timeout,
-            hop=hop,
-        )
-    )
-
-
-class Connecting:
-    """What `connect` returns: await it, or enter it."""
-
-    def __init__(self, settings: _Settings) -> None:
-        """Made by `connect`."""
-        self._settings = settings
-        self._client: Client | None = None
-
-    def __await__(self) -> Generator[object, None, Client]:
-        """Log in and return the client."""
-        return _open(self._settings).__await__()
-
-    async def __aenter__(self) -> Client:
-        """Log in and return the client."""
-        self._client = await _open(self._settings)
-        return self._client
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the client, see `Client.close`."""
-        assert self._client is not None, "entered before"
-        await self._client.close()
-
-
-async def _open(settings: _Settings) -> Client:
-    address = format_address((settings.host, settings.port))
-    wait_s = settings.connect_timeout_s
-    try:
-        async with asyncio.timeout(wait_s):
-            family, where = await resolve(settings.host, settings.port)
-    except TimeoutError:
-        raise ConnectTimeout(address, wait_s) from None
-    store = await open_store(settings.store, "client")
-    client = None
-    try:
-        client = Client(settings, store)
-        await client._start(family, where)
-    except BaseException:
-        if client is None:
-            await close_store(store, settings.store)
-        else:
-            await client.close(0)
-        raise
-    return client
+def _closed() -> ConnectionClosed:
+    return ConnectionClosed(CloseCode.NO_ERROR, "the client was closed")
 
 
 class Client:
@@ -195,7 +78,7 @@ class Client:
     ends the one before.
     """
 
-    def __init__(self, settings: _Settings, store: Store) -> None:
+    def __init__(self, settings: ClientSettings, store: Store, snapshot: ClientSnapshot) -> None:
         """Made by `connect`."""
         config = settings.config
         self._settings = settings
@@ -203,7 +86,7 @@ class Client:
         self._loop = asyncio.get_running_loop()
         self._node = ClientNode(
             config,
-            store.load_client(),
+            snapshot,
             durable=store.durable,
             random_bytes=os.urandom,
             now=self._loop.time(),
@@ -224,8 +107,8 @@ class Client:
 
     # --- Beginning and end ---
 
-    async def _start(self, family: socket.AddressFamily, where: Address) -> None:
-        """Dial, and wait for the login."""
+    async def start(self, family: socket.AddressFamily, where: Address) -> None:
+        """Dial, and wait for the login; `udpim.connect` does it."""
         self._endpoint = await open_endpoint(
             family, None, on_burst=self._driver.receive, on_lost=self._driver.fail
         )
@@ -261,8 +144,9 @@ class Client:
 
         Draining waits until every message sent by this object is settled, STORED or given up, and
         the receipts of handled messages have reached the server. What is left after that stays in
-        the store file for the next time; with a store in memory it is gone. Cancelling the call
-        does not stop the closing.
+        the store file for the next time; with a store in memory it is gone. A message whose
+        handling ends only after the call comes again. Cancelling the call does not stop the
+        closing.
 
         Args:
             timeout: How long to drain, seconds; None for the ``close_timeout`` of `connect`.
@@ -270,6 +154,7 @@ class Client:
         if self._closing is None:
             if timeout is None:
                 timeout = self._settings.close_timeout_s
+            self._outgoing.refuse(_closed())
             self._closing = self._loop.create_task(self._close(timeout))
         await asyncio.shield(self._closing)
 
@@ -278,9 +163,12 @@ class Client:
             if timeout_s > 0 and self._error is None:
                 await self._driver.wait_until(self._is_drained, timeout_s)
         finally:
-            self._node.close(self._loop.time())
+            if not self._driver.stopped:
+                self._node.close(self._loop.time())
             # Nothing of this needs the network: the disk decides how long it takes.
-            await self._driver.wait_until(lambda: self._driver.commits_in_progress == 0, 5.0)
+            await self._driver.wait_until(
+                lambda: self._driver.commits_in_progress == 0, COMMIT_S_MAX
+            )
             self._end(None)
             self._driver.stop()
             if self._endpoint is not None:
@@ -301,7 +189,7 @@ class Client:
         """Nothing will happen any more: tell everybody who waits."""
         if self._error is not None:
             return
-        self._error = error or ConnectionClosed(CloseCode.NO_ERROR, "the client was closed")
+        self._error = error or _closed()
         self._incoming.end(error)
         self._book.fail(self._error)
         self._outgoing.end(self._error)

@@ -131,14 +131,17 @@ class Outgoing:
                     future.set_result(None)
         self._grant_room()
 
+    def refuse(self, error: Error) -> None:
+        """Take nothing new; what is in the outbox still gets its commit."""
+        if self._error is None:
+            self._error = error
+            _fail(self._room, error)
+
     def end(self, error: Error) -> None:
-        """Nothing is sent any more: tell everybody who waits."""
-        self._error = error
-        for entries in (self._room, *self._commits.values()):
-            for _, future in entries:
-                if not future.done():
-                    future.set_exception(error)
-            entries.clear()
+        """Nothing is committed any more either: tell everybody who waits."""
+        self.refuse(error)
+        for entries in self._commits.values():
+            _fail(entries, error)
 
     def is_done(self) -> bool:
         """Tell whether every message sent here is settled, STORED or given up."""
@@ -150,3 +153,10 @@ class Outgoing:
             if seq < stream.next_seq:
                 return False
         return True
+
+
+def _fail(entries: deque[_Entry], error: Error) -> None:
+    for _, future in entries:
+        if not future.done():
+            future.set_exception(error)
+    entries.clear()

@@ -9,6 +9,7 @@ import asyncio
 import inspect
 import logging
 import os
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -154,9 +155,10 @@ class Listening:
         family, where = await resolve(self._host, self._port)
         self._store = await open_store(server.store, "server")
         try:
+            snapshot = await asyncio.to_thread(self._store.load_server)
             self._node = ServerNode(
                 server.limits,
-                self._store.load_server(),
+                snapshot,
                 durable=self._store.durable,
                 random_bytes=os.urandom,
                 known_user=self._is_known,
@@ -360,6 +362,9 @@ class Listening:
         endpoint = self._started()
         node = self._node
         assert node is not None, "started"
+        hop: Counter[str] = Counter()
+        for connection in node.connections():
+            hop.update(connection.drops)
         return {
             "connections": node.links,
             "sessions": len(node.router.sessions),
@@ -369,6 +374,7 @@ class Listening:
                     "node": node.drops,
                     "router": node.router.drops,
                     "listener": node._listener.drops,
+                    "hop": hop,
                     "endpoint": endpoint.drops,
                 }
             ),

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the tests of the scapy layer share: declared values as scapy packets and as plain data.
 
 construct's containers and scapy's packets become the same nested dicts, tuples, ints and bytes.

@@ -20,6 +20,7 @@ overflowed a socket's buffer is reported as ``missed``, so that loss nobody orde
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
 import re
@@ -204,10 +205,8 @@ class _FrameSocket(L2Socket):
         super().__init__(iface=interface)
         self.LL = _Frame
         self.unsent = 0
-        self.missed = 0
         self.ins.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
-        self.count_missed()
-        self.missed = 0  # what had come before this socket was bound concerns nobody
+        self.count_missed()  # what had come before this socket was bound concerns nobody
 
     def send(self, x: Packet) -> int:
         """Pass one frame on."""
@@ -217,10 +216,10 @@ class _FrameSocket(L2Socket):
             self.unsent += 1
             return 0
 
-    def count_missed(self) -> None:
-        """Add what overflowed the receive buffer since the last call."""
+    def count_missed(self) -> int:
+        """How many frames overflowed the receive buffer since the last call."""
         raw = self.ins.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
-        self.missed += struct.unpack("=II", raw)[1]
+        return int(struct.unpack("=II", raw)[1])
 
 
 def run(
@@ -238,40 +237,42 @@ def run(
         The injector's report, with ``unsent``, ``missed`` and ``stopped_by``.
     """
     signals: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _: signals.append(received))
-    first, second = (_FrameSocket(interface) for interface in interfaces)
-
-    def stopped_by() -> str | None:
-        if signals:
-            return signal.Signals(signals[0]).name
-        if datagrams is not None and injector.datagrams >= datagrams:
-            return "datagrams"
-        return "seconds" if time.monotonic() >= end else None
-
-    print("ready", file=sys.stderr, flush=True)
-    end = time.monotonic() + seconds
-    while (reason := stopped_by()) is None:
-        # In slices: the sniffer's wait does not end at a signal, and an exception in the handler
-        # could strike between counting a frame and sending it.
-        bridge_and_sniff(
-            first,
-            second,
-            xfrm12=lambda frame: injector.passes(frame.octets, "12"),
-            xfrm21=lambda frame: injector.passes(frame.octets, "21"),
-            store=False,
-            timeout=SLICE_S,
-            stop_filter=lambda _: stopped_by() is not None,
+    with contextlib.ExitStack() as stack:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            before = signal.signal(number, lambda received, _: signals.append(received))
+            stack.callback(signal.signal, number, before)
+        first, second = (
+            stack.enter_context(contextlib.closing(_FrameSocket(name))) for name in interfaces
         )
-    report = injector.report()
-    for name in ("unsent", "missed"):
-        report[name] = 0
-    for interface in (first, second):
-        interface.count_missed()
-        report["unsent"] += interface.unsent
-        report["missed"] += interface.missed
-        interface.close()
-    return {**report, "stopped_by": reason}
+        print("ready", file=sys.stderr, flush=True)
+        end = time.monotonic() + seconds
+
+        def reason() -> str | None:
+            if signals:
+                return signal.Signals(signals[0]).name
+            if datagrams is not None and injector.datagrams >= datagrams:
+                return "datagrams"
+            return "seconds" if time.monotonic() >= end else None
+
+        while (stopped_by := reason()) is None:
+            # In slices: the sniffer's wait does not end at a signal, and an exception in the
+            # handler could strike between counting a frame and sending it.
+            bridge_and_sniff(
+                first,
+                second,
+                xfrm12=lambda frame: injector.passes(frame.octets, "12"),
+                xfrm21=lambda frame: injector.passes(frame.octets, "21"),
+                store=False,
+                timeout=SLICE_S,
+                stop_filter=lambda _: reason() is not None,
+            )
+        sockets = (first, second)
+        return {
+            **injector.report(),
+            "unsent": sum(interface.unsent for interface in sockets),
+            "missed": sum(interface.count_missed() for interface in sockets),
+            "stopped_by": stopped_by,
+        }
 
 
 def _probability(text: str) -> float:

@@ -235,7 +235,7 @@ class Demo:
                 finally:
                     self._traffic_s = loop.time() - start
         except* Error as group:
-            self._trouble += [f"{type(error).__name__}: {error}" for error in _flat(group)]
+            self._trouble += sorted({f"{type(error).__name__}: {error}" for error in _flat(group)})
         except* TimeoutError:
             self._trouble.append(f"not finished within {self._timeout_s:g} s")
 

@@ -7,7 +7,8 @@ import asyncio
 from contextlib import suppress
 
 from udpim.cli.output import Exit, payload_fields, printable, put, put_json
-from udpim.client import Message, connect
+from udpim.client import connect
+from udpim.message import Message
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,16 +31,14 @@ async def _listen(args: argparse.Namespace) -> int:
         security=args.security,
         connect_timeout=args.connect_timeout,
     ) as client:
-        messages = aiter(client)
         with suppress(TimeoutError):
             async with asyncio.timeout(args.timeout):
-                while seen != args.count:
-                    _show(await anext(messages), as_json=args.json)
+                async for message in client:
+                    _show(message, as_json=args.json)
+                    client.handled(message)
                     seen += 1
-        # A message is handled at the next step, so one step more; what it brings stays unhandled.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(0):
-                await anext(messages)
+                    if seen == args.count:
+                        break
         if args.stats:
             put_json({"event": "stats", **client.stats()})
     missing = args.count is not None and seen < args.count

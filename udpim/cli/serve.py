@@ -7,11 +7,13 @@ import asyncio
 import hmac
 import os
 import signal
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 from udpim.cli.output import Exit, put, put_json, say
 from udpim.errors import ConfigError
-from udpim.server import Server
+from udpim.server import LoginRequest, Server
 from udpim.wire.im_schema import NAME_BYTES_MAX
 
 
@@ -68,12 +70,24 @@ async def _serve(args: argparse.Namespace, users: dict[str, str] | None) -> int:
             put_json({"event": "listening", "host": host, "port": port, "pid": os.getpid()})
         else:
             put(f"listening on {f'[{host}]' if ':' in host else host}:{port}")
-        await stop.wait()
+        await _first_of(stop.wait(), listening.serve_forever())
         if not args.json:
-            say("udpim: going down")
-    if args.stats:
-        put_json({"event": "stats", **server.stats()})
+            say("going down")
+        if args.stats:
+            put_json({"event": "stats", **listening.stats()})
     return Exit.OK
+
+
+async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:
+    """Wait for any of these; what it raises is raised."""
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def _make(args: argparse.Namespace, users: dict[str, str] | None) -> Server:

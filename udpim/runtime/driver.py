@@ -95,6 +95,11 @@ class Driver:
         for _, future in self._watches:
             future.cancel()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the node may be touched no more."""
+        return self._stopped
+
     # --- The node, as the executor sees it ---
 
     @property

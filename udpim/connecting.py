@@ -1,0 +1,143 @@
+"""How a client comes to be: check the arguments, open the store, dial, log in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from types import TracebackType
+
+from udpim.client import Client, ClientSettings
+from udpim.config import ClientConfig
+from udpim.errors import ConfigError, ConnectTimeout
+from udpim.hop.config import HopConfig
+from udpim.runtime.endpoint import format_address, resolve
+from udpim.runtime.settings import (
+    StoreChoice,
+    check_name,
+    check_security,
+    check_token,
+    close_store,
+    open_store,
+    parse_address,
+)
+
+_DEFAULTS = ClientConfig(user="anybody", device="main")
+
+
+def connect(
+    address: str,
+    *,
+    user: str,
+    device: str = "main",
+    token: str = "",
+    server_key: str | None = None,
+    store: StoreChoice = None,
+    security: str | None = None,
+    connect_timeout: float = 10.0,
+    close_timeout: float = 5.0,
+    outbox_messages_max: int = _DEFAULTS.outbox_messages_max,
+    inbox_bytes_max: int = _DEFAULTS.inbox_bytes_max,
+    reconnect_s_max: float = _DEFAULTS.reconnect_s_max,
+    hop: HopConfig | None = None,
+) -> Connecting:
+    """Log in at a server.
+
+    Use it as ``async with udpim.connect(…) as client`` or ``client = await udpim.connect(…)``.
+
+    Args:
+        address: ``udpim://host:port``; the port is 9000 where it is left out.
+        user: Who logs in.
+        device: On which of their devices; a second login of the same device replaces the first.
+        token: What the server's ``authenticate`` hook wants to see.
+        server_key: The server's public key; not before there is encryption.
+        store: File of the outbox and the inbox, a store that the caller owns, or None for memory:
+            then what is unsettled or unhandled dies with the process.
+        security: Must be "plain" until there is encryption.
+        connect_timeout: How long the first login may take, seconds.
+        close_timeout: How long `Client.close` may drain, seconds.
+        outbox_messages_max: Unsettled messages; at the limit `Client.send` waits.
+        inbox_bytes_max: Payload bytes that may wait for the application.
+        reconnect_s_max: Longest pause between two attempts to reconnect, seconds.
+        hop: Settings of the connection.
+
+    Raises:
+        ConfigError: If an argument is wrong. What else goes wrong is raised when the result is
+            awaited or entered: ConnectTimeout, ConnectError, LoginError, StoreError.
+    """
+    check_security(security, server_key)
+    host, port = parse_address(address)
+    if outbox_messages_max < 1 or inbox_bytes_max < 1 or reconnect_s_max <= 0:
+        raise ConfigError("limits must be positive")
+    if connect_timeout <= 0 or close_timeout < 0:
+        raise ConfigError("timeouts must not be negative, and connect_timeout not zero")
+    config = ClientConfig(
+        user=check_name("user", user),
+        device=check_name("device", device),
+        token=check_token(token),
+        outbox_messages_max=outbox_messages_max,
+        inbox_bytes_max=inbox_bytes_max,
+        reconnect_s_min=min(_DEFAULTS.reconnect_s_min, reconnect_s_max),
+        reconnect_s_max=reconnect_s_max,
+    )
+    return Connecting(
+        ClientSettings(
+            config=config,
+            host=host,
+            port=port,
+            store=store,
+            connect_timeout_s=connect_timeout,
+            close_timeout_s=close_timeout,
+            hop=hop,
+        )
+    )
+
+
+class Connecting:
+    """What `connect` returns: await it, or enter it."""
+
+    def __init__(self, settings: ClientSettings) -> None:
+        """Made by `connect`."""
+        self._settings = settings
+        self._client: Client | None = None
+
+    def __await__(self) -> Generator[object, None, Client]:
+        """Log in and return the client."""
+        return _open(self._settings).__await__()
+
+    async def __aenter__(self) -> Client:
+        """Log in and return the client."""
+        self._client = await _open(self._settings)
+        return self._client
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the client, see `Client.close`."""
+        assert self._client is not None, "entered before"
+        await self._client.close()
+
+
+async def _open(settings: ClientSettings) -> Client:
+    address = format_address((settings.host, settings.port))
+    wait_s = settings.connect_timeout_s
+    try:
+        async with asyncio.timeout(wait_s):
+            family, where = await resolve(settings.host, settings.port)
+    except TimeoutError:
+        raise ConnectTimeout(address, wait_s) from None
+    store = await open_store(settings.store, "client")
+    client = None
+    try:
+        snapshot = await asyncio.to_thread(store.load_client)
+        client = Client(settings, store, snapshot)
+        await client.start(family, where)
+    except BaseException:
+        if client is None:
+            await close_store(store, settings.store)
+        else:
+            await client.close(0)
+        raise
+    return client

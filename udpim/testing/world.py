@@ -1,0 +1,198 @@
+"""A whole world in one process: a server, clients, disks and a bad network, in virtual time.
+
+::
+
+    world = World(seed=7, faults=LinkFaults(loss_ratio=0.3))
+    world.server()
+    alice, bob = world.client("alice"), world.client("bob")
+    sent = alice.send("bob", [b"one", b"two"])
+    world.heal_and_settle()
+    world.oracle.check()
+
+The same seed gives the same run, to the last datagram.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from udpim.config import ClientConfig, ServerConfig
+from udpim.hop.config import HopConfig
+from udpim.model import Endpoint, MessageState
+from udpim.testing.clock import VirtualClock
+from udpim.testing.history import History
+from udpim.testing.network import PERFECT, LinkFaults, VirtualNetwork
+from udpim.testing.nodes import VirtualClient, VirtualProcess, VirtualServer
+from udpim.testing.oracle import LIVENESS_S, Oracle
+from udpim.testing.storage import VirtualStore
+
+
+POLL_S = 0.05
+"""How often `World.settle` looks."""
+
+
+class World:
+    """Everything that a test of the semantics needs.
+
+    Attributes:
+        clock: Virtual time.
+        network: The links and what went over them.
+        history: All facts.
+        oracle: Judges them.
+        clients: All clients, by host.
+    """
+
+    def __init__(
+        self,
+        seed: object,
+        *,
+        faults: LinkFaults = PERFECT,
+        sync_s: float = 0.002,
+        hop_config: HopConfig | None = None,
+    ) -> None:
+        """Create a world without anybody in it."""
+        self.seed = seed
+        self.clock = VirtualClock()
+        self.history = History(self.clock)
+        self.network = VirtualNetwork(self.clock, seed, default=faults, observer=self.history)
+        self.oracle = Oracle(self.history)
+        self.clients: dict[str, VirtualClient] = {}
+        self._server: VirtualServer | None = None
+        self._sync_s = sync_s
+        self._hop_config = hop_config or HopConfig()
+        self._ports = count(40_000)
+
+    # --- Who is there ---
+
+    def server(self, *, durable: bool = True, config: ServerConfig | None = None) -> VirtualServer:
+        """Return the server, started when it is not there yet."""
+        if self._server is None:
+            self._server = VirtualServer(
+                hop_config=self._hop_config,
+                config=config or ServerConfig(),
+                **self._common("server", durable=durable),
+            )
+            self._server.start()
+        return self._server
+
+    def client(
+        self,
+        user: str,
+        device: str = "phone",
+        *,
+        durable: bool = True,
+        start: bool = True,
+        **settings: Any,
+    ) -> VirtualClient:
+        """Return a new client; it dials the server at once.
+
+        Args:
+            user: Its user.
+            device: Its device.
+            durable: Whether its store survives a crash.
+            start: Whether it is started now.
+            settings: Further fields of its `ClientConfig`.
+        """
+        endpoint = Endpoint(user, device)
+        client = VirtualClient(
+            endpoint,
+            config=ClientConfig(user=user, device=device, **settings),
+            hop_config=self._hop_config,
+            ports=lambda: next(self._ports),
+            **self._common(str(endpoint), durable=durable),
+        )
+        assert client.host not in self.clients, f"{client.host} is there already"
+        self.clients[client.host] = client
+        self.server().known_users.add(user)
+        if start:
+            client.start()
+        return client
+
+    def _common(self, host: str, *, durable: bool) -> dict[str, Any]:
+        store = VirtualStore(self.clock, f"disk of {host}", durable=durable, sync_s=self._sync_s)
+        return {
+            "seed": self.seed,
+            "network": self.network,
+            "history": self.history,
+            "store": store,
+        }
+
+    @property
+    def processes(self) -> list[VirtualProcess]:
+        """The server and all clients."""
+        return [self.server(), *self.clients.values()]
+
+    # --- Time ---
+
+    def run(self, for_s: float) -> None:
+        """Let time pass."""
+        self.clock.run_until(self.clock.now + for_s)
+
+    def run_until(self, predicate: Callable[[], bool], within_s: float = 60.0) -> None:
+        """Let time pass until ``predicate`` holds.
+
+        Raises:
+            AssertionError: If it does not hold in time.
+        """
+        end = self.clock.now + within_s
+        while not predicate():
+            due = self.clock.next_at()
+            assert due is not None and due <= end, (
+                f"not within {within_s:g} s (at {self.clock.now:.3f} s)\n{self.story()}"
+            )
+            self.clock.step()
+
+    def online(self, within_s: float = 60.0) -> None:
+        """Let time pass until every client that is up is logged in."""
+        self.run_until(lambda: all(c.online for c in self.clients.values() if c.up), within_s)
+
+    def settle(self, within_s: float = LIVENESS_S, *, stored: bool = False) -> None:
+        """Let time pass until nobody's message is open.
+
+        Args:
+            within_s: How long at most.
+            stored: Whether STORED is enough.
+        """
+        end = self.clock.now + within_s
+        while self.unsettled(stored=stored):
+            assert self.clock.now < end, f"not settled within {within_s:g} s\n{self.story()}"
+            self.run(POLL_S)
+
+    def check(self) -> None:
+        """Let the oracle judge, and expect that nothing is left to do at the clients that run."""
+        for client in self.clients.values():
+            assert [] == client.alarms
+        self.oracle.check_settled([host for host, client in self.clients.items() if client.up])
+
+    def unsettled(self, *, stored: bool = False) -> int:
+        """Count accepted messages, of senders that are up, that show no final state."""
+        if not stored:
+            hosts = {host for host, client in self.clients.items() if client.up}
+            return sum(f"{m.stream.user}/{m.stream.device}" in hosts for m in self.history.open)
+        last_state = self.history.last_state
+        return sum(last_state(m) is not MessageState.STORED for m in self.history.open)
+
+    def heal_and_settle(self, *, stored: bool = False) -> None:
+        """End every fault, start who is down, and demand the liveness of I14."""
+        self.network.heal()
+        for process in self.processes:
+            if not process.up:
+                process.start()
+            process.resume()
+        self.settle(stored=stored)
+
+    def story(self) -> str:
+        """Tell what is still open, for a failing test."""
+        lines = [f"seed {self.seed!r}", f"network {dict(self.network.counters)}"]
+        for process in self.processes:
+            state = "down"
+            if isinstance(process, VirtualClient) and process.up:
+                state = f"{process.node.state.value} {process.node.drops}"
+            elif isinstance(process, VirtualServer) and process.up:
+                state = f"up {process.node.drops} {process.node.router.drops}"
+            lines.append(f"{process.host}: life {process.life}, {state}, {process.errors}")
+        for msgid in sorted(self.history.open)[:10]:
+            lines.append(f"{msgid}: {self.history.last_state(msgid).name}")
+        return "\n".join(lines)
