@@ -182,7 +182,8 @@ class Client:
             return False
         connection = self._node.connection
         if self._node.state is not LinkState.ONLINE or connection is None:
-            return not self._incoming.handled_count
+            # A store file offers the receipts again at the next login (PROTOCOL §5.4).
+            return self._store.durable or not self._incoming.handled_count
         return not (connection.queued_frames or connection.in_flight_frames)
 
     def _end(self, error: Error | None) -> None:
@@ -219,11 +220,8 @@ class Client:
                 self._online.set_result(None)
         elif event.state is LinkState.WAITING:
             self._last_loss = event
-        elif event.state is LinkState.CLOSED:
-            if event.login_refused or event.code == CloseCode.REPLACED:
-                self._end(LoginError(event.code, event.reason))
-            elif event.code != CloseCode.STORE_FAILED and self._closing is None:
-                self._end(ConnectionClosed(event.code, event.reason))
+        elif event.login_refused or event.code == CloseCode.REPLACED:
+            self._end(LoginError(event.code, event.reason))
 
     def _on_failure(self, error: Exception) -> None:
         failure = ConnectionClosed(CloseCode.PROTOCOL_ERROR, f"internal error: {error!r}")

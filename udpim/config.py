@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from udpim.errors import ConfigError
+
 WINDOW = 1024
 """W: seqs that a sender may be ahead of the lowest open one, and bits of B's bitmaps (R9)."""
 
@@ -32,6 +34,8 @@ PULL_BYTES_MAX = 256 * 1024
 """Payload bytes that a client asks for in one offline:R."""
 QUEUE_MESSAGES_MAX = 100_000
 """Offline messages per endpoint; one more is refused as FULL, which only slows its sender."""
+DEVICES_PER_USER_MAX = 16
+"""The most that may be configured: a membership has to fit one packet with the longest names."""
 RETIRED_INCARNATIONS_MAX = 64
 """Older incarnations that the server remembers per device; beyond, the oldest is forgotten."""
 
@@ -68,10 +72,15 @@ class ServerConfig:
     """Logged-in endpoints; one more is told BUSY."""
     queue_messages_max: int = QUEUE_MESSAGES_MAX
     """Offline messages per endpoint."""
-    devices_per_user_max: int = 16
+    devices_per_user_max: int = DEVICES_PER_USER_MAX
     """Devices that a user may register; one more is told BUSY."""
     login_s_max: float = 10.0
     """A connection that has not logged in by then is closed."""
     session_frames_max: int = 16_384
     """Frames that may wait for one client; a client further behind is disconnected, and its
     messages go to its queue."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if not 1 <= self.devices_per_user_max <= DEVICES_PER_USER_MAX:
+            raise ConfigError(f"devices_per_user_max must be 1 to {DEVICES_PER_USER_MAX}")

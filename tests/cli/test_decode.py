@@ -47,7 +47,9 @@ def test_standard_input_holds_a_datagram_on_each_line(capsys, monkeypatch):
     assert 2 == len(capsys.readouterr().out.splitlines())
 
 
-@pytest.mark.parametrize("text", ["", "xyz", "01", "0", "ffff", RESET.hex()[:-2], RESET.hex() + "00"])
+@pytest.mark.parametrize(
+    "text", ["", "xyz", "01", "0", "ffff", RESET.hex()[:-2], RESET.hex() + "00"]
+)
 def test_what_is_malformed_gets_one_line_and_a_failure(capsys, text):
     assert 1 == main(["decode", text])
     out, err = capsys.readouterr()

@@ -131,6 +131,6 @@ def test_what_is_no_plaintext_is_counted_and_ignored():
 def test_an_im_packet_of_a_kind_that_is_skipped_is_not_counted():
     wire = Wire()
     header = packet.encode_short_header(packet.PLAIN_SHORT_FLAGS, SERVER, 1)
-    payload = frames.encode_message(0, b"\x90\x00later")
+    payload = frames.encode_message(0, b"\x90\x00from a later version")
     wire.tally.watch(header + PlaintextProtection().seal(header, 1, payload), True)
     assert (0, {}) == (wire.tally.unreadable, wire.tally.sent)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The scapy datagrams and the declarations are one format, over generated datagrams."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, UDP
 from scapy.packet import Raw, split_bottom_up
@@ -51,6 +51,7 @@ def test_short_packet_is_built_and_dissected_alike(body):
 
 
 @given(st.lists(packets, min_size=1, max_size=3))
+@settings(max_examples=60)  # test_layer_im.py looks at the IM packets themselves
 def test_im_packets_travel_in_short_packets(values):
     parsed = [im_schema.parse(im_codec.encode(value)) for value in values]
     frames = [UDPIMMessage(hop_seq=7, body=im_packet_of(one)) for one in parsed]

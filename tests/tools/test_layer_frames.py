@@ -2,7 +2,7 @@
 """The scapy frames and the declarations are one format, over generated frames."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scapy.packet import Raw
 
@@ -60,6 +60,7 @@ def test_message_of_any_bytes_is_built_again(hop_seq, body):
 
 
 @given(hs.U32, packets)
+@settings(max_examples=60)  # test_layer_im.py looks at the IM packets themselves
 def test_message_holds_its_im_packet(hop_seq, value):
     parsed = im_schema.parse(im_codec.encode(value))
     body = im_packet_of(parsed)

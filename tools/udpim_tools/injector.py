@@ -13,8 +13,9 @@ It ends after ``--seconds``, after ``--datagrams``, or on SIGTERM or SIGINT, and
 as one line of JSON. Frames pass unchanged and are not dissected; of a udpim datagram only the
 frames are (`labels_of`).
 
-Limits: IPv4 without fragments, plaintext format, about a thousand datagrams per second. What
-overflowed a socket's buffer is reported as ``missed``, so that loss nobody ordered is seen.
+Limits: IPv4 without fragments, plaintext format, one or two thousand datagrams per second (scapy's
+sniffer runs in one thread), so the lab proves behaviour and measures no speed. What overflowed a
+socket's buffer is reported as ``missed``, so that loss nobody ordered is seen.
 """
 
 from __future__ import annotations

@@ -43,7 +43,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = bool(os.environ.get(DEBUG))
     _log_in_one_line(debug=debug)
     try:
-        args = make_parser().parse_args(argv)
+        parser = make_parser()
+        # argparse gives up on optional positionals that follow options; `send` wants those.
+        args, rest = parser.parse_known_args(argv)
+        if args.module == "send" and (rest[:1] == ["--"] or not any(map(_is_option, rest))):
+            args.message += rest[rest[:1] == ["--"] :]
+        elif rest:
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        if getattr(args, "security", "plain") != "plain":
+            parser.error("this version has no encryption: write --security plain to accept that")
         run = importlib.import_module(f"udpim.cli.{args.module}").run
         return int(run(args))
     except SystemExit as leaving:  # argparse: help, version, usage
@@ -188,6 +196,10 @@ def _security(parser: Parser) -> None:
         help="must be given: this version has no encryption, and never leaves it out silently",
     )
     parser.add_argument("--stats", action="store_true", help="print all counters at the end")
+
+
+def _is_option(text: str) -> bool:
+    return text.startswith("-")
 
 
 def _number(text: str, words: str, low: float, high: float) -> float:

@@ -18,13 +18,13 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from udpim import Client, connect
 from udpim.cli.audit import judge, read_inbox
 from udpim.cli.child import ServerProcess
 from udpim.cli.output import Exit, Progress, complain, put_json
 from udpim.cli.relay import Faults, Relay
 from udpim.cli.report import DemoReport, DirectionReport
 from udpim.cli.tally import Tally
-from udpim.client import Client, connect
 from udpim.errors import ConfigError, DeliveryError, Error, PayloadTooLarge
 from udpim.model import MessageState
 from udpim.receipt import Receipt

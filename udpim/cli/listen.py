@@ -6,8 +6,8 @@ import argparse
 import asyncio
 from contextlib import suppress
 
+from udpim import connect
 from udpim.cli.output import Exit, payload_fields, printable, put, put_json
-from udpim.client import connect
 from udpim.message import Message
 
 

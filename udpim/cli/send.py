@@ -8,8 +8,8 @@ import os
 import threading
 from collections.abc import AsyncIterator
 
+from udpim import connect
 from udpim.cli.output import Exit, printable, put, put_json
-from udpim.client import connect
 from udpim.errors import DeliveryError, DeliveryRejected, PayloadTooLarge
 from udpim.model import MessageState
 from udpim.receipt import Receipt
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         Error: If there is no connection, the login is refused, or a payload is too large.
     """
     for message in args.message:
-        check_size(message.encode())
+        check_size(os.fsencode(message))
     return asyncio.run(_send(args))
 
 
@@ -117,7 +117,7 @@ async def _payloads(messages: list[str]) -> AsyncIterator[bytes]:
     """The arguments, or the lines of standard input as they come."""
     if messages:
         for message in messages:
-            yield message.encode()
+            yield os.fsencode(message)  # the bytes that were typed, UTF-8 or not
         return
     lines: asyncio.Queue[bytes | None] = asyncio.Queue(STDIN_LINES_MAX)
     loop = asyncio.get_running_loop()

@@ -11,9 +11,9 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+from udpim import LoginRequest, Server
 from udpim.cli.output import Exit, put, put_json, say
 from udpim.errors import ConfigError
-from udpim.server import LoginRequest, Server
 from udpim.wire.im_schema import NAME_BYTES_MAX
 
 

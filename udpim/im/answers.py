@@ -9,14 +9,16 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 from udpim.im.devices import Registry
-from udpim.im.session import Named, Relay, Session
+from udpim.im.session import Named, Relay, Session, Told
 from udpim.model import Endpoint, StreamId
-from udpim.ranges import Range, chunked
+from udpim.ranges import Range, RangeSet, chunked, intersect
 from udpim.wire.im_packets import AckN, Members, StatusA
 from udpim.wire.im_schema import RANGES_MAX
 
 RANGES_A_PACKET = RANGES_MAX - 8
 """Ranges put into one packet, all lists together; leaves room for its fixed fields."""
+ASKED_A_PACKET = 8
+"""Of these, what status:A repeats of the question."""
 
 
 class Answers:
@@ -32,13 +34,19 @@ class Answers:
         """Tell the membership once per change, and whenever the sender's stamp is unknown (R2)."""
         user = stream.conversation
         version = self._registry.versions[user]
-        if sender.told.get(stream) == version and not again:
+        if stream in sender.telling or (sender.told.get(stream) == version and not again):
             return
         sender.told[stream] = version
+        sender.telling.add(stream)
         handle, name = sender.outbound.of(stream)
         members = self._registry.members(user)
         epoch = self._registry.epoch(user)
-        sender.send(Members(handle, name, self._store_epoch, epoch, members), Named(stream))
+        sender.send(Members(handle, name, self._store_epoch, epoch, members), Told(stream))
+
+    def told(self, sender: Session, stream: StreamId) -> None:
+        """The members packet was acked: tell what has changed since."""
+        sender.telling.discard(stream)
+        self.members(sender, stream)
 
     def verdicts(self, sender: Session, relay: Relay, *, kept: bool) -> None:
         """ack:N with B's verdicts. ``kept``: they stand in a row, so B has its ack:A already."""
@@ -76,10 +84,22 @@ class Answers:
         stored: list[Range],
     ) -> None:
         """status:A: exactly these of the asked seqs are stored, each packet for a part of them."""
+        held = RangeSet(stored)
+        for part in chunked(asked, ASKED_A_PACKET):
+            self._status(sender, stream, ordinal, part, intersect(part, held))
+
+    def _status(
+        self,
+        sender: Session,
+        stream: StreamId,
+        ordinal: int,
+        asked: Sequence[Range],
+        left: list[Range],
+    ) -> None:
         first, end = asked[0][0], asked[-1][1]
-        left = stored
+        room = RANGES_A_PACKET - ASKED_A_PACKET
         while first <= end:
-            part, left = left[:RANGES_A_PACKET], left[RANGES_A_PACKET:]
+            part, left = left[:room], left[room:]
             last = part[-1][1] if left else end
             covered = [(max(a, first), min(b, last)) for a, b in asked]
             span = tuple((a, b) for a, b in covered if a <= b)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from udpim.config import RETIRED_INCARNATIONS_MAX
 from udpim.im.records import DeviceRecord
-from udpim.model import Endpoint
+from udpim.model import Endpoint, StreamId
 from udpim.wire.im_packets import EpochRun, Member
 
 
@@ -21,6 +21,8 @@ class Registry:
     def __init__(self, records: Sequence[DeviceRecord]) -> None:
         """Restore from a snapshot."""
         self._users: dict[str, dict[str, DeviceRecord]] = {}
+        self._latest: dict[str, dict[str, DeviceRecord]] = {}
+        """With the logins whose transactions are on their way."""
         self.versions: dict[str, int] = {}
         """Rises whenever something in a user's membership lines changes."""
         for record in records:
@@ -38,14 +40,19 @@ class Registry:
         """Return the record of one endpoint."""
         return self.devices(endpoint.user).get(endpoint.device)
 
+    def latest(self, user: str) -> dict[str, DeviceRecord]:
+        """Return the user's devices with what is not durable yet, of which nobody may be told."""
+        return self._latest.setdefault(user, {})
+
     def put(self, record: DeviceRecord) -> None:
-        """Insert or replace a device."""
+        """Insert or replace a device, durably."""
         self._users.setdefault(record.user, {})[record.device] = record
+        self.latest(record.user).setdefault(record.device, record)
         self.versions[record.user] = self.versions.get(record.user, 0) + 1
 
     def is_stale(self, endpoint: Endpoint, incarnation: int, login_count: int) -> bool:
         """Tell whether this login comes from a store that was restored from an old copy (R7)."""
-        record = self.get(endpoint)
+        record = self._latest.get(endpoint.user, {}).get(endpoint.device)
         if record is None:
             return False
         if incarnation in record.retired:
@@ -53,17 +60,30 @@ class Registry:
         return incarnation == record.incarnation and login_count <= record.login_count
 
     def logged_in(self, endpoint: Endpoint, incarnation: int, login_count: int) -> DeviceRecord:
-        """Return the endpoint's record as it is after this login. The caller commits it."""
-        old = self.get(endpoint)
+        """Return the endpoint's record as it is after this login.
+
+        The caller commits it, and then calls `put`.
+        """
+        user, device = endpoint
+        latest = self.latest(user)
+        old = latest.get(device)
         if old is None:
-            number = self.epoch(endpoint.user)
-            return DeviceRecord(
-                endpoint.user, endpoint.device, number, number + 1, incarnation, (), login_count
-            )
-        if old.incarnation == incarnation:
-            return old._replace(login_count=login_count)
-        retired = (*old.retired, old.incarnation)[-RETIRED_INCARNATIONS_MAX:]
-        return old._replace(incarnation=incarnation, retired=retired, login_count=login_count)
+            number = len(latest)
+            record = DeviceRecord(user, device, number, number + 1, incarnation, (), login_count)
+        elif old.incarnation == incarnation:
+            record = old._replace(login_count=login_count)
+        else:
+            retired = (*old.retired, old.incarnation)[-RETIRED_INCARNATIONS_MAX:]
+            record = old._replace(incarnation=incarnation, retired=retired, login_count=login_count)
+        latest[device] = record
+        return record
+
+    def is_sender(self, stream: StreamId) -> bool:
+        """Tell whether such a stream can exist: its sender logged in with this incarnation."""
+        record = self.get(Endpoint(stream.user, stream.device))
+        if record is None:
+            return False
+        return stream.incarnation in (record.incarnation, *record.retired)
 
     def members(self, user: str) -> tuple[Member, ...]:
         """Return the membership history of conversations with ``user``."""

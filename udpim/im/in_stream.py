@@ -131,8 +131,11 @@ class InStream:
         """Void what is open below ``base``: it is not due to us, or was never sent.
 
         Returns:
-            The ranges that became void. Held ones stay: a commit wins.
+            The ranges that became void. Held ones stay: a commit wins. Nothing while the void
+            runs are at their limit.
         """
+        if not self.room_for_void():
+            return []
         open_ = self.open_in(self.cum + 1, base - 1)
         for first, last in open_:
             self.settle_void(first, last)
@@ -176,23 +179,23 @@ class InStream:
         A gap holds back what is above it; a void seq fills the gap (R9).
         """
         released = []
-        ready, busy = self.ready, self.busy
+        ready, cum = self.ready, self.cum
+        # Not yet durable, so not yet to be shown; nothing below it is left to release then.
+        end = self.busy.first if len(self.busy) else cum + WINDOW + 1
         seq = self.release_next
-        while True:
+        while seq < end:
             row = ready.pop(seq, None)
             if row is not None:
                 released.append((seq, *row))
                 seq += 1
-            elif seq <= self.cum and seq not in busy:
-                pending = [self.cum + 1, *ready]
-                if len(busy):
-                    pending.append(busy.first)
-                seq = min(n for n in pending if n > seq)
-            elif seq > self.cum and self.void >> (seq - self.cum - 1) & 1 and seq not in busy:
+            elif seq <= cum:
+                seq = min(n for n in (cum + 1, end, *ready) if n > seq)
+            elif self.void >> (seq - cum - 1) & 1:
                 seq += 1
             else:
-                self.release_next = seq
-                return released
+                break
+        self.release_next = seq
+        return released
 
     def record(self) -> InStreamRecord:
         """Return the durable form: about 280 bytes."""

@@ -72,7 +72,8 @@ class OutStream:
         self.accepted = RangeSet()
         self.delivered = RangeSet()
         self.void = RangeSet()
-        self.expired = RangeSet()
+        self.closing = RangeSet()
+        """Closed in this memory, not yet durable: not shown before the commit (I7)."""
         self.settled = RangeSet()
         if record.floor > 1:
             self.settled.add(1, record.floor - 1)
@@ -137,6 +138,7 @@ class OutStream:
         self.store_epoch = store_epoch
         self.epoch = 0
         self.runs = [EpochRun(self.floor, 0)]
+        self.accepted.clear()
         for member in self.members:
             member.stored.clear()
             member.joined, member.left = 1, 1
@@ -197,23 +199,56 @@ class OutStream:
                 return view
         return None
 
-    def take_stored(self, view: MemberView, first: int, last: int) -> list[Change]:
-        """An endpoint's queue has first..last."""
-        last = min(last, self.next_seq - 1)
-        fresh = without(self.settled.missing(first, last), view.stored)
-        view.stored.add(first, last)
-        return [(a, b, MessageState.STORED) for a, b in fresh]
+    def used(self, ranges: Sequence[Range]) -> list[Range]:
+        """Return the parts of ``ranges`` whose seqs were used."""
+        top = self.next_seq - 1
+        return [(first, min(last, top)) for first, last in ranges if first <= top]
+
+    def open_in(self, first: int, last: int) -> tuple[list[Range], list[Range]]:
+        """Return what of first..last needs another packet: given-up seqs, and messages.
+
+        STORED covers a message, but not a cancel: only the endpoints answer that (R4).
+        """
+        messages = self.covered.missing(first, last)
+        if not len(self.cancelled):
+            return [], messages
+        cancels = intersect(self.settled.missing(first, last), self.cancelled)
+        return cancels, without(messages, self.cancelled)
+
+    def take_accepted(self, ranges: Sequence[Range]) -> list[Change]:
+        """The server routes these."""
+        fresh = without(without(self.used(ranges), self.settled), self.accepted)
+        self.accepted.update(fresh)
+        return [(a, b, MessageState.ACCEPTED) for a, b in self._undecided(fresh)]
+
+    def take_stored(self, view: MemberView, ranges: Sequence[Range]) -> list[Change]:
+        """An endpoint's queue has these."""
+        fresh = without(self.used(ranges), self.settled)
+        shown = self._undecided(fresh)
+        view.stored.update(fresh)
+        return [(a, b, MessageState.STORED) for a, b in shown]
 
     def lapse_stored(
-        self, view: MemberView, first: int, last: int, stored: Sequence[Range]
-    ) -> list[Range]:
-        """Of first..last only ``stored`` is still in an endpoint's queue; return what fell out."""
-        known = RangeSet(stored)
-        held = view.stored.within(first, min(last, self.next_seq - 1))
-        lapsed = without(without(held, view.confirmed), known)
+        self, view: MemberView, asked: Sequence[Range], stored: Sequence[Range]
+    ) -> tuple[list[Range], list[Change]]:
+        """Of the asked seqs only ``stored`` is still in an endpoint's queue.
+
+        Returns:
+            What fell out, and what thereby shows PENDING.
+        """
+        held = intersect(self.used(asked), view.stored)
+        lapsed = without(without(held, view.confirmed), RangeSet(stored))
         view.stored.subtract(lapsed)
         self.covered.subtract(lapsed)
-        return lapsed
+        self.accepted.subtract(lapsed)
+        return lapsed, [(a, b, MessageState.PENDING) for a, b in self._undecided(lapsed)]
+
+    def _undecided(self, ranges: Sequence[Range]) -> list[Range]:
+        """Return the parts that show no more than ACCEPTED (I4)."""
+        views = (view.stored for view in self.members)
+        for known in (self.settled, self.delivered, self.cancelled, *views):
+            ranges = without(ranges, known)
+        return list(ranges)
 
     def close(self, first: int, last: int, code: int, *, at_once: bool) -> list[Change]:
         """Show first..last as refused for good, or as withdrawn before any copy left.
@@ -224,18 +259,24 @@ class OutStream:
             code: A reject code, or `WITHDRAWN`.
             at_once: No endpoint can have heard of the stream, so nobody needs a void for the gap;
                 otherwise a cancel closes it at the endpoints.
+
+        Returns:
+            What to show once this is durable; what was given up before shows that for good.
         """
-        if self.rejected and self.rejected[-1][1:] == (first - 1, code):
-            self.rejected.append((self.rejected.pop()[0], last, code))
-        else:
-            self.rejected.append((first, last, code))
+        new = self.cancelled.missing(first, last)
+        for low, high in new:
+            if self.rejected and self.rejected[-1][1:] == (low - 1, code):
+                self.rejected.append((self.rejected.pop()[0], high, code))
+            else:
+                self.rejected.append((low, high, code))
+        self.closing.update(new)
         if at_once:
             self.settled.add(first, last)
             self.covered.add(first, last)
             self._advance()
         else:
             self.cancelled.add(first, last)
-        return [(first, last, _closed_state(code))]
+        return [(low, high, _closed_state(code)) for low, high in new]
 
     def segments(self, first: int, last: int) -> Iterator[tuple[int, int, int]]:
         """Cut first..last where the epoch changes: (first, last, epoch)."""
@@ -305,15 +346,16 @@ class OutStream:
         """Return the state that ``seq`` shows now (PROTOCOL §5.1)."""
         if seq in self.delivered:
             return MessageState.DELIVERED
-        for first, last, code in self.rejected:
-            if first <= seq <= last:
-                return _closed_state(code)
-        if seq in self.void:
-            return MessageState.VOID
-        if seq in self.expired or seq in self.cancelled:
-            return MessageState.UNKNOWN
-        if seq in self.settled:
-            return MessageState.EXCUSED
+        if seq not in self.closing:
+            for first, last, code in self.rejected:
+                if first <= seq <= last:
+                    return _closed_state(code)
+            if seq in self.void:
+                return MessageState.VOID
+            if seq in self.cancelled:
+                return MessageState.UNKNOWN
+            if seq in self.settled:
+                return MessageState.EXCUSED
         epoch = self.epoch_of(seq)
         if any(seq in view.stored for view in self.members if view.due(epoch)):
             return MessageState.STORED

@@ -6,21 +6,23 @@ come from the store, and a row stays until B's verdict for it arrives.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
+from udpim.config import PULL_BYTES_MAX
 from udpim.im.offline_queue import OfflineQueue
 from udpim.im.records import QueueItems, QueueRow, ReadQueue
 from udpim.im.session import Named, Session
 from udpim.model import StreamId
-from udpim.ranges import Range
+from udpim.ranges import Range, RangeSet
 from udpim.wire.im_codec import SECTION_ENTRY_BYTES, SECTION_HEAD_BYTES, encode_section
 from udpim.wire.im_packets import OfflineA, Section
 from udpim.wire.im_schema import RANGES_MAX, SECTION_BYTES_MAX
 
 SLICE = 64
 """Rows taken from a stream before it is the next stream's turn."""
-ROUNDS_MAX = 16
-"""Turns in one plan: W rows of each stream."""
+ROWS_MAX = 4096
+"""Rows in one plan, however small: each may need a packet of its own."""
 
 _Part = tuple[StreamId, int, int, tuple[Range, ...], Section | None]
 """Stream, floor, base, void ranges, section."""
@@ -29,25 +31,29 @@ _Part = tuple[StreamId, int, int, tuple[Range, ...], Section | None]
 def plan_pull(queue: OfflineQueue, session: Session, bytes_max: int) -> ReadQueue:
     """Choose what the next answer may take, streams in turn."""
     session.reading = True
-    candidates = list(queue.next_rows(session.endpoint))
+    candidates = deque(queue.next_rows(session.endpoint))
     wanted: list[tuple[StreamId, tuple[Range, ...]]] = []
-    rounds = 0
-    while candidates and rounds < ROUNDS_MAX:
-        rounds += 1
-        later = []
-        for stream, rows in candidates:
-            part, left = [], SLICE
-            for first, last in rows:
-                taken = min(left, last - first + 1)
-                if taken:
-                    part.append((first, first + taken - 1))
-                    left -= taken
-            rows.subtract(part)
-            wanted.append((stream, tuple(part)))
-            if len(rows):
-                later.append((stream, rows))
-        candidates = later
-    return ReadQueue(session.endpoint, tuple(wanted), bytes_max)
+    room = ROWS_MAX
+    while candidates and room:
+        stream, rows = candidates.popleft()
+        part = _lowest(rows, min(SLICE, room))
+        room -= sum(last - first + 1 for first, last in part)
+        rows.subtract(part)
+        wanted.append((stream, tuple(part)))
+        if len(rows):
+            candidates.append((stream, rows))
+    return ReadQueue(session.endpoint, tuple(wanted), min(bytes_max, PULL_BYTES_MAX))
+
+
+def _lowest(rows: RangeSet, count: int) -> list[Range]:
+    """Return the ``count`` lowest numbers as ranges, or all when there are fewer."""
+    part: list[Range] = []
+    for first, last in rows:
+        if count <= 0:
+            break
+        part.append((first, min(last, first + count - 1)))
+        count -= last - first + 1
+    return part
 
 
 def answer_pull(queue: OfflineQueue, session: Session, items: Sequence[QueueItems]) -> None:
@@ -58,10 +64,10 @@ def answer_pull(queue: OfflineQueue, session: Session, items: Sequence[QueueItem
         queued = queue.find(session.endpoint, item.stream)
         if queued is None:
             continue
-        for row in item.rows:
-            queued.reading.add(row.seq, row.seq)
+        rows = [row for row in item.rows if row.seq in queued.messages or row.seq in queued.voids]
+        queued.reading.update((row.seq, row.seq) for row in rows)
         head = (item.stream, max(item.floor, queued.floor), max(item.base, queued.base))
-        parts += [(*head, void, section) for void, section in _pack(item.rows)]
+        parts += [(*head, void, section) for void, section in _pack(rows)]
     session.batches += 1
     more = any(True for _ in queue.next_rows(session.endpoint))
     if not parts:

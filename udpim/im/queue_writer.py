@@ -13,7 +13,7 @@ from udpim.im.ledger import Ledger
 from udpim.im.offline_queue import OfflineQueue
 from udpim.im.records import DeleteQueue, PutQueue, QueueRow
 from udpim.model import Endpoint, StreamId
-from udpim.ranges import Range
+from udpim.ranges import Range, RangeSet, intersect, without
 from udpim.wire.im_codec import section_messages
 from udpim.wire.im_packets import Section
 
@@ -24,8 +24,11 @@ Stored = Callable[[Endpoint, StreamId, list[Range]], None]
 class QueueWriter:
     """Inserts and deletes queue rows."""
 
-    def __init__(self, queue: OfflineQueue, ledger: Ledger, stored: Stored) -> None:
+    def __init__(
+        self, queue: OfflineQueue, ledger: Ledger, stored: Stored, messages_max: int
+    ) -> None:
         """Write through ``ledger``; tell ``stored`` what became durable."""
+        self._messages_max = messages_max
         self._queue = queue
         self._ledger = ledger
         self._stored = stored
@@ -58,14 +61,28 @@ class QueueWriter:
         stream: StreamId,
         head: tuple[int, int],
         ranges: Sequence[Range],
-    ) -> None:
-        """Insert void items, or turn message rows into them (R4)."""
+    ) -> bool:
+        """Insert void items, or turn message rows into them (R4).
+
+        Returns:
+            False when there was no room for all; a turned row needs none.
+        """
         queued = self._queue.stream(endpoint, stream)
         queued.raise_head(*head)
-        wanted = [part for a, b in ranges for part in queued.voids.missing(a, b)]
-        rows = tuple(QueueRow(seq, True, 0, b"") for a, b in wanted for seq in range(a, b + 1))
+        fitting = RangeSet(intersect(without(ranges, queued.voids), queued.messages))
+        fitting.update(intersect(ranges, queued.inserting))
+        room = max(0, self._messages_max - self._queue.count(endpoint))
+        fits = True
+        for low, high in [part for a, b in ranges for part in queued.missing(a, b)]:
+            last = min(high, low + room - 1)
+            fits = fits and last == high
+            if last >= low:
+                fitting.add(low, last)
+                room -= last - low + 1
+        rows = tuple(QueueRow(seq, True, 0, b"") for a, b in fitting for seq in range(a, b + 1))
         if rows:
-            self._put(endpoint, stream, rows, wanted, void=True)
+            self._put(endpoint, stream, rows, list(fitting), void=True)
+        return fits
 
     def _put(
         self,
@@ -98,6 +115,11 @@ class QueueWriter:
         after = queued.messages.count() + queued.voids.count()
         self._queue.counted(endpoint, after - before)
         self._stored(endpoint, stream, [] if void else ranges)
+
+    def floor_passed(self, endpoint: Endpoint, stream: StreamId, floor: int) -> None:
+        """The sender has the verdicts for what is below its floor, and B says no more of it."""
+        if floor > 1:
+            self.delete(endpoint, stream, ((1, floor - 1),))
 
     def delete(self, endpoint: Endpoint, stream: StreamId, ranges: Sequence[Range]) -> None:
         """Delete the rows that B gave a verdict for."""

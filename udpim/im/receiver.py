@@ -29,7 +29,7 @@ from udpim.im.records import (
     PutInStream,
 )
 from udpim.model import StreamId
-from udpim.ranges import Range, RangeSet
+from udpim.ranges import Range, RangeSet, without
 from udpim.wire.im_codec import section_messages
 from udpim.wire.im_packets import (
     AckR,
@@ -87,7 +87,7 @@ class Inbox:
         for id_, messages in restored.items():
             stream = self._streams[id_]
             self._store_ready(stream, messages)
-            stream.release_next = min(stream.ready)
+            stream.release_next = min(stream.release_next, *stream.ready)
             self._release(stream)
 
     def _add(self, stream: InStream) -> InStream:
@@ -193,8 +193,7 @@ class Inbox:
     def _take(self, stream: InStream, section: Section, *, pulled: bool) -> None:
         first, last = section.first, section.last
         new = stream.open_in(first, last)
-        fresh = sum(b - a + 1 for a, b in new)
-        if fresh < section.count:
+        if sum(b - a + 1 for a, b in new) < section.count:
             self._again(stream, first, last)
         if pulled:
             stream.pulled.add(first, last)
@@ -221,9 +220,8 @@ class Inbox:
     def _again(self, stream: InStream, first: int, last: int) -> None:
         """A copy of something settled: the same verdict again (I8), after any commit under way."""
         self.duplicates += 1
-        for low, high in stream.busy.missing(max(first, stream.floor), last):
-            stream.report.add(low, high)
-            self._reports[stream] = None
+        stream.report.add(first, last)
+        self._reports[stream] = None
 
     def _void(self, stream: InStream, first: int, last: int, *, pulled: bool) -> None:
         open_ = stream.open_in(first, last)
@@ -328,7 +326,8 @@ class Inbox:
     def _emit_reports(
         self, emit: Callable[[ImPacket, StreamId | None], None], stream: InStream
     ) -> None:
-        ranges = list(stream.report)
+        # What is not durable yet is reported after its commit (I7).
+        ranges = without(stream.report, stream.busy)
         stream.report.clear()
         pulled = [part for a, b in ranges for part in stream.pulled.within(a, b)]
         pushed = [part for a, b in ranges for part in stream.pulled.missing(a, b)]

@@ -25,9 +25,9 @@ from udpim.im.offline_queue import OfflineQueue
 from udpim.im.queue_writer import QueueWriter
 from udpim.im.receipt_rows import ReceiptRows
 from udpim.im.records import DeviceRecord, PutDevice, ServerSnapshot
-from udpim.im.session import Named, Push, Relay, Session
+from udpim.im.session import Named, Relay, Session, Told
 from udpim.model import Endpoint, RejectCode, StreamId
-from udpim.ranges import Range, RangeSet, chunked
+from udpim.ranges import Range, RangeSet, chunked, without
 from udpim.wire.im_codec import cut_section
 from udpim.wire.im_packets import (
     AckA,
@@ -78,7 +78,9 @@ class Router:
         self.queue = OfflineQueue(snapshot.queue)
         self.receipts = ReceiptRows(snapshot.receipts, self.ledger)
         self._answers = Answers(self.registry, store_epoch=store_epoch, durable=durable)
-        self._writer = QueueWriter(self.queue, self.ledger, self._stored)
+        self._writer = QueueWriter(
+            self.queue, self.ledger, self._stored, config_.queue_messages_max
+        )
         self.sessions: dict[Endpoint, Session] = {}
         self.stored_for_absent: list[tuple[Endpoint, StreamId, int, int]] = []
         """What the on_offline hook is told; drained by the node."""
@@ -87,13 +89,20 @@ class Router:
     # --- Sessions ---
 
     def register(self, record: DeviceRecord, after: Continuation) -> None:
-        """Make a login durable; a new incarnation knows none of the receipts that wait."""
-        endpoint = Endpoint(record.user, record.device)
-        old = self.registry.get(endpoint)
-        if old is not None and old.incarnation != record.incarnation:
-            self.receipts.forget(endpoint)
-        self.registry.put(record)
-        self.ledger.put(PutDevice(record), after)
+        """Make a login durable; nobody is told of it before.
+
+        A new incarnation knows none of the receipts that wait (R7).
+        """
+        self.ledger.put(PutDevice(record), partial(self._registered, record, after))
+
+    def _registered(self, record: DeviceRecord, after: Continuation, ok: bool) -> None:
+        if ok:
+            endpoint = Endpoint(record.user, record.device)
+            old = self.registry.get(endpoint)
+            self.registry.put(record)
+            if old is not None and old.incarnation != record.incarnation:
+                self.receipts.forget(endpoint)
+        after(ok)
 
     def session_opened(self, session: Session) -> None:
         """A login succeeded; the node has ended any other session of this endpoint before."""
@@ -108,15 +117,17 @@ class Router:
             head = (push.floor, push.base)
             for section, parts in push.open_sections():
                 self._writer.store(endpoint, stream, head, section, parts)
-            self._writer.store_voids(endpoint, stream, head, list(push.cancels))
+            self._store_voids(endpoint, stream, head, list(push.cancels))
         for tag in (*unacked, *(tag for _, tag in session.frames)):
             if isinstance(tag, Relay):
                 self._keep_receipt(tag)
 
     def on_acked(self, session: Session, tag: object) -> None:
         """A client's hop has acked one of our packets."""
-        if isinstance(tag, Named | Relay):
+        if isinstance(tag, Named | Told | Relay):
             session.outbound.confirm(tag.stream)
+        if isinstance(tag, Told):
+            self._answers.told(session, tag.stream)
         if isinstance(tag, Relay):
             self._acknowledge(tag)
 
@@ -192,6 +203,7 @@ class Router:
         if known:
             for device in self.registry.devices(user):
                 self.receipts.floor_passed(stream, device, packet.floor)
+                self._writer.floor_passed(Endpoint(user, device), stream, packet.floor)
         return known
 
     def _due(self, stream: StreamId, packet: _Head) -> Iterator[tuple[DeviceRecord, int]]:
@@ -206,7 +218,7 @@ class Router:
     ) -> list[Range]:
         """Answer what a receipt row knows; return the rest."""
         row = self.receipts.find(stream, endpoint.device)
-        if row is None:
+        if row is None or row.incarnation != self._incarnation(endpoint):
             return list(ranges)
         delivered = [part for a, b in ranges for part in row.delivered.within(a, b)]
         void = [part for a, b in ranges for part in row.void.within(a, b)]
@@ -214,6 +226,11 @@ class Router:
             relay = Relay(stream, endpoint, row.incarnation, tuple(delivered), tuple(void))
             self._answers.verdicts(session, relay, kept=True)
         return [part for a, b in ranges for part in row.missing(a, b)]
+
+    def _incarnation(self, endpoint: Endpoint) -> int:
+        record = self.registry.get(endpoint)
+        assert record is not None, "only registered endpoints have sessions, rows or receipts"
+        return record.incarnation
 
     def _deliver(
         self,
@@ -240,23 +257,16 @@ class Router:
                 return False
             self._writer.store(endpoint, stream, head, section, ranges)
             return True
-        push = online.push(stream)
-        for first, last in ranges:
-            for low, high in push.unreceipted.missing(first, last):
-                self._push(online, push, stream, head, cut_section(section, low, high))
+        if online.unreceipted >= self._config.queue_messages_max:
+            return False
+        for low, high in without(ranges, online.push(stream).unreceipted):
+            self._push(online, stream, head, cut_section(section, low, high))
         return True
 
     def _push(
-        self,
-        online: Session,
-        push: Push,
-        stream: StreamId,
-        head: tuple[int, int],
-        section: Section,
+        self, online: Session, stream: StreamId, head: tuple[int, int], section: Section
     ) -> None:
-        push.floor, push.base = head
-        push.unreceipted.add(section.first, section.last)
-        push.sections.append(section)
+        online.pushed(stream, head, section)
         handle, name = online.outbound.of(stream)
         tag = None if name is None else Named(stream)
         online.send(MsgN(handle, name, head[0], head[1], section), tag)
@@ -266,17 +276,21 @@ class Router:
     ) -> None:
         online = self.sessions.get(endpoint)
         if self.queue.find(endpoint, stream) is not None or online is None:
-            self._writer.store_voids(endpoint, stream, head, ranges)
+            self._store_voids(endpoint, stream, head, ranges)
         if online is None:
             return
         push = online.push(stream)
-        fresh = [part for a, b in ranges for part in push.cancels.missing(a, b)]
-        if fresh:
-            push.floor, push.base = head
-            push.cancels.update(fresh)
-        for part in chunked(fresh, RANGES_A_PACKET):
+        push.floor, push.base = head
+        push.cancels.update(ranges)
+        for part in chunked(ranges, RANGES_A_PACKET):
             handle, name = online.outbound.of(stream)
             online.send(CancelN(handle, name, *head, part), Named(stream))
+
+    def _store_voids(
+        self, endpoint: Endpoint, stream: StreamId, head: tuple[int, int], ranges: list[Range]
+    ) -> None:
+        if not self._writer.store_voids(endpoint, stream, head, ranges):
+            self._drop("cancel beyond the queue's limit")
 
     # --- From recipients ---
 
@@ -287,10 +301,7 @@ class Router:
             self._drop("receipt for somebody else's stream")
             return
         verdicts = packet.delivered + packet.void
-        push = session.pushes.get(stream)
-        if push is not None:
-            for first, last in verdicts:
-                push.receipted(first, last)
+        session.receipted(stream, verdicts)
         self._writer.delete(endpoint, stream, verdicts)
         relay = Relay(stream, endpoint, session.incarnation, packet.delivered, packet.void)
         sender = self.sessions.get(Endpoint(stream.user, stream.device))
@@ -301,6 +312,12 @@ class Router:
 
     def _keep_receipt(self, relay: Relay) -> None:
         """A is away: the row is the receipt's home until A's floor passes it."""
+        if self._incarnation(relay.recipient) != relay.incarnation:
+            self._drop("receipt of an older incarnation")
+            return
+        if not self.registry.is_sender(relay.stream):
+            self._drop("receipt for an unknown sender")
+            return
         self.receipts.keep(
             relay.stream,
             relay.recipient.device,

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from heapq import heappop, heappush
 
 from udpim import config
 from udpim.config import ClientConfig
+from udpim.im.deadlines import Deadlines
 from udpim.im.handles import OutHandles
 from udpim.im.out_stream import WITHDRAWN, Change, OutStream, StreamChanged
 from udpim.im.records import (
@@ -33,10 +33,13 @@ from udpim.im.records import (
     TrimOutbox,
 )
 from udpim.im.transmitter import Transmitter
-from udpim.im.waiting_ack import Flight
 from udpim.model import MessageState, RejectCode, StreamId
 from udpim.ranges import Range, without
 from udpim.wire.im_packets import AckN, Members, MsgA, Refuse, StatusA
+from udpim.wire.im_schema import ORDINAL_BYTES_MAX
+
+_Batch = tuple[list[tuple[OutStream, int, int, int]], list[StreamChanged]]
+"""Per stream the last seq, floor and restamps of a transaction, and what it lets be shown."""
 
 
 class Outbox:
@@ -58,11 +61,14 @@ class Outbox:
         self._ops: list[Op] = []
         self._dirty: dict[OutStream, None] = {}
         self._changes: list[StreamChanged] = []
-        self._committing: deque[list[tuple[OutStream, int, int, int]]] = deque()
+        self._closed: list[StreamChanged] = []
+        """Shown once they are durable (I7)."""
+        self._committing: deque[_Batch] = deque()
         self._transmitter = Transmitter(now)
         self.transmit = self._transmitter.transmit
-        self._deadlines: list[tuple[float, int, OutStream, int]] = []
-        self._deadlines_set = 0
+        self.on_acked = self._transmitter.on_acked
+        self._deadlines = Deadlines()
+        self._store_epoch = 0
         self._lease_at: float | None = None
         """When to ask again what is STORED; None without a session."""
         self._stamp = 0
@@ -82,7 +88,7 @@ class Outbox:
             stream.restore_row(row.seq, row.epoch, row.stamp, row.payload)
             self._stamp = max(self._stamp, row.stamp)
             if row.ttl_ms:
-                self._set_deadline(stream, row.seq, now + row.ttl_ms / 1000)
+                self._deadlines.set(stream, row.seq, row.seq, now + row.ttl_ms / 1000)
         for stream in numbered.values():
             self.open_messages += stream.next_seq - stream.floor
             stream.refresh(stream.floor, stream.next_seq - 1)
@@ -135,8 +141,7 @@ class Outbox:
         first = stream.append(stamps, payloads)
         ttl_ms = 0 if ttl_s is None else max(1, int(ttl_s * 1000))
         if ttl_s is not None:
-            for seq in range(first, first + count):
-                self._set_deadline(stream, seq, now + ttl_s)
+            self._deadlines.set(stream, first, first + count - 1, now + ttl_s)
         self._ops.append(
             PutOutbox(stream.number, first, stream.epoch, ttl_ms, stamps, tuple(payloads))
         )
@@ -150,8 +155,7 @@ class Outbox:
         for low, high in without(stream.settled.missing(first, last), stream.cancelled):
             untouched = max(low, stream.fresh_from if stream.store_epoch else low)
             if untouched <= high:
-                changes = stream.close(untouched, high, WITHDRAWN, at_once=False)
-                self._changed(stream, changes)
+                self._close(stream, untouched, high, WITHDRAWN, at_once=False)
             if low < untouched:
                 last_sent = min(high, untouched - 1)
                 stream.cancelled.add(low, last_sent)
@@ -169,15 +173,16 @@ class Outbox:
         self._by_conversation.clear()
         self.rolled_back = False
 
-    def _set_deadline(self, stream: OutStream, seq: int, when: float) -> None:
-        self._deadlines_set += 1
-        heappush(self._deadlines, (when, self._deadlines_set, stream, seq))
+    def _close(self, stream: OutStream, first: int, last: int, code: int, *, at_once: bool) -> None:
+        changes = stream.close(first, last, code, at_once=at_once)
+        self._closed += [StreamChanged(stream, *change) for change in changes]
 
     # --- The session ---
 
     def session_started(self, handles: OutHandles, store_epoch: int, now: float) -> None:
         """The login succeeded: everything that is open and not STORED goes out again."""
         self._transmitter.session_started(handles)
+        self._store_epoch = store_epoch
         self._lease_at = now + config.STATUS_LEASE_S
         for stream in self._streams.values():
             if stream.forget_membership(store_epoch):
@@ -192,10 +197,6 @@ class Outbox:
         """The connection is gone; the next session starts over."""
         self._lease_at = None
         self._transmitter.session_ended()
-
-    def on_acked(self, flight: Flight, now: float) -> None:
-        """The first hop has taken the flight's packet."""
-        self._transmitter.on_acked(flight, now)
 
     def _ask_for_stored(self, stream: OutStream) -> None:
         last = stream.next_seq - 1
@@ -220,11 +221,7 @@ class Outbox:
             self._drop("msg:A for an unknown handle")
             return
         self._transmitter.remote_rtt_s = packet.rtt_us / 1e6
-        for first, last in packet.ranges:
-            for low, high in stream.covered.missing(first, min(last, stream.next_seq - 1)):
-                fresh = stream.accepted.missing(low, high)
-                stream.accepted.add(low, high)
-                self._changed(stream, [(a, b, MessageState.ACCEPTED) for a, b in fresh])
+        self._changed(stream, stream.take_accepted(packet.ranges))
 
     def receive_refuse(self, packet: Refuse) -> None:
         """A refusal is about a copy (R6): final only when no other copy can have been forwarded."""
@@ -234,26 +231,28 @@ class Outbox:
             return
         if RejectCode(packet.code).transient:
             return
-        for first, last in packet.ranges:
-            for low, high in stream.settled.missing(first, min(last, stream.next_seq - 1)):
-                self._refused(stream, low, high, packet.code)
+        for first, last in without(stream.used(packet.ranges), stream.settled):
+            self._refused(stream, first, last, packet.code)
         self._refresh(stream, ())
 
     def _refused(self, stream: OutStream, first: int, last: int, code: int) -> None:
         if stream.store_epoch == 0:
-            self._changed(stream, stream.close(first, last, code, at_once=True))
+            self._close(stream, first, last, code, at_once=True)
             return
         open_ = without([(first, last)], stream.cancelled)
         for low, high in without(open_, stream.resent):
-            self._changed(stream, stream.close(low, high, code, at_once=False))
+            self._close(stream, low, high, code, at_once=False)
             self._transmitter.again(stream, low, high)
         for low, high in open_:
             self.cancel(stream, low, high)
 
     def receive_members(self, stream: OutStream, packet: Members) -> None:
         """Stamp anew what was stamped with an epoch that the server does not know (R2)."""
-        if stream.store_epoch == packet.store_epoch and packet.epoch < stream.epoch:
+        if packet.store_epoch != self._store_epoch or packet.epoch < stream.epoch:
             self._drop("membership older than known")
+            return
+        if any(line.ordinal >= 8 * ORDINAL_BYTES_MAX for line in packet.members):
+            self._drop("ordinal beyond every bitmap")
             return
         unknown = stream.epoch == 0
         self._changed(
@@ -283,7 +282,8 @@ class Outbox:
             self._drop("verdict for a seq that was never used")
             return
         view = stream.member(packet.ordinal)
-        if view is None or packet.incarnation not in (0, view.incarnation):
+        server_only = packet.incarnation == 0 and top == 0
+        if view is None or not (server_only or packet.incarnation == view.incarnation):
             self._drop("verdict of an unknown incarnation")
             return
         for first, last in packet.delivered:
@@ -295,11 +295,10 @@ class Outbox:
         for first, last in packet.void:
             for low, high in view.delivered.missing(first, last):
                 view.take_void(low, high)
-        for first, last in packet.excused:
-            view.take_excused(first, min(last, stream.next_seq - 1))
+        for first, last in stream.used(packet.excused):
+            view.take_excused(first, last)
         if packet.store_epoch == stream.store_epoch:
-            for first, last in packet.stored:
-                self._changed(stream, stream.take_stored(view, first, last))
+            self._changed(stream, stream.take_stored(view, packet.stored))
         touched = packet.delivered + packet.void + packet.stored + packet.excused
         self._refresh(stream, touched)
 
@@ -309,12 +308,11 @@ class Outbox:
         if view is None or packet.store_epoch != stream.store_epoch:
             self._drop("status of an unknown endpoint")
             return
-        for first, last in packet.asked:
-            for low, high in stream.lapse_stored(view, first, last, packet.stored):
-                self._changed(stream, [(low, high, MessageState.PENDING)])
-                self._transmitter.again(stream, low, high)
-        for first, last in packet.stored:
-            self._changed(stream, stream.take_stored(view, first, last))
+        lapsed, changes = stream.lapse_stored(view, packet.asked, packet.stored)
+        self._changed(stream, changes)
+        for low, high in lapsed:
+            self._transmitter.again(stream, low, high)
+        self._changed(stream, stream.take_stored(view, packet.stored))
         self._refresh(stream, packet.asked)
 
     def _refresh(self, stream: OutStream, ranges: Sequence[Range]) -> None:
@@ -334,11 +332,9 @@ class Outbox:
     def handle_timeout(self, now: float) -> None:
         """Wake flights whose receipts are late, deadlines, and the STORED lease."""
         self._transmitter.handle_timeout(now)
-        while self._deadlines and self._deadlines[0][0] <= now:
-            _, _, stream, seq = heappop(self._deadlines)
-            if not stream.final(seq):
-                stream.expired.add(seq, seq)
-                self.cancel(stream, seq, seq)
+        for stream, first, last in self._deadlines.due(now):
+            for low, high in stream.delivered.missing(first, last):
+                self.cancel(stream, low, high)
         if self._lease_at is not None and self._lease_at <= now:
             self._lease_at = now + config.STATUS_LEASE_S
             for stream in self._streams.values():
@@ -348,7 +344,7 @@ class Outbox:
         """Return when `handle_timeout` has something to do."""
         times = (
             self._transmitter.waiting.next_timeout(),
-            self._deadlines[0][0] if self._deadlines else None,
+            self._deadlines.next_timeout(),
             self._lease_at,
         )
         return min((t for t in times if t is not None), default=None)
@@ -372,7 +368,8 @@ class Outbox:
             ops.append(PutOutStream(stream.record()))
             batch.append((stream, stream.next_seq - 1, stream.floor, stream.stamps_wanted))
         self._dirty.clear()
-        self._committing.append(batch)
+        closed, self._closed = self._closed, []
+        self._committing.append((batch, closed))
         return ops
 
     def on_committed(self) -> list[tuple[OutStream, int]]:
@@ -381,7 +378,10 @@ class Outbox:
         Returns:
             Per stream the last seq that is now durable.
         """
-        batch = self._committing.popleft()
+        batch, closed = self._committing.popleft()
+        for change in closed:
+            change.stream.closing.remove(change.first, change.last)
+        self._changes += closed
         for stream, last, floor, stamps in batch:
             stream.durable_floor = floor
             if stamps == stream.stamps_wanted:

@@ -7,7 +7,7 @@ that dies loses it, and the senders' retransmissions bring it back.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from udpim.im.handles import InHandles, OutHandles
@@ -22,6 +22,12 @@ class Named(NamedTuple):
     stream: StreamId
 
 
+class Told(NamedTuple):
+    """Tag of a members packet: the next one waits for its ack, as frames have no order."""
+
+    stream: StreamId
+
+
 class Relay(NamedTuple):
     """Tag of an ack:N with verdicts: once A's session has acked it, B gets its ack:A (R3)."""
 
@@ -32,7 +38,7 @@ class Relay(NamedTuple):
     void: tuple[Range, ...]
 
 
-Tag = Named | Relay | None
+Tag = Named | Told | Relay | None
 
 
 class Push:
@@ -49,13 +55,19 @@ class Push:
         self.floor = 1
         self.base = 1
 
-    def receipted(self, first: int, last: int) -> None:
-        """B gave its verdict: these need no hand-over to the queue any more."""
+    def receipted(self, first: int, last: int) -> int:
+        """B gave its verdict: these need no hand-over to the queue any more.
+
+        Returns:
+            How many messages were unreceipted.
+        """
+        count = sum(b - a + 1 for a, b in self.unreceipted.within(first, last))
         self.unreceipted.remove(first, last)
         self.cancels.remove(first, last)
         sections = self.sections
         while sections and not self.unreceipted.within(sections[0].first, sections[0].last):
             sections.popleft()
+        return count
 
     def open_sections(self) -> list[tuple[Section, list[Range]]]:
         """Return the sections that hold unreceipted seqs, with those seqs."""
@@ -93,6 +105,10 @@ class Session:
         self.pushes: dict[StreamId, Push] = {}
         self.told: dict[StreamId, int] = {}
         """Version of the membership that this sender was told, per stream."""
+        self.telling: set[StreamId] = set()
+        """Streams with a members packet that is not acked."""
+        self.unreceipted = 0
+        """Messages pushed and not receipted, of all streams."""
         self.batches = 0
         """Answers to offline:R so far."""
         self.reading = False
@@ -106,6 +122,20 @@ class Session:
         if push is None:
             push = self.pushes[stream] = Push()
         return push
+
+    def pushed(self, stream: StreamId, head: tuple[int, int], section: Section) -> None:
+        """Remember a push until its receipt. ``head`` is (floor, base)."""
+        push = self.push(stream)
+        push.floor, push.base = head
+        push.unreceipted.add(section.first, section.last)
+        push.sections.append(section)
+        self.unreceipted += section.count
+
+    def receipted(self, stream: StreamId, ranges: Sequence[Range]) -> None:
+        """The client gave its verdicts for ``ranges``."""
+        push = self.pushes.get(stream)
+        if push is not None:
+            self.unreceipted -= sum(push.receipted(first, last) for first, last in ranges)
 
     def send(self, packet: ImPacket, tag: Tag = None) -> None:
         """Queue one IM packet for this client."""

@@ -14,7 +14,7 @@ from udpim.im.handles import OutHandles
 from udpim.im.out_stream import OutStream
 from udpim.im.waiting_ack import Flight, WaitingAckQueue
 from udpim.model import StreamId
-from udpim.ranges import chunked, without
+from udpim.ranges import chunked
 from udpim.wire.im_codec import SECTION_ENTRY_BYTES, SECTION_HEAD_BYTES, encode_section
 from udpim.wire.im_packets import CancelR, ImPacket, MsgR, StatusR
 from udpim.wire.im_schema import RANGES_MAX, SECTION_BYTES_MAX
@@ -83,16 +83,17 @@ class Transmitter:
 
     def _wake(self, flight: Flight, now: float) -> None:
         stream = flight.stream
-        open_ = stream.covered.missing(flight.first, flight.last)
-        sizes = [len(stream.rows[seq][1]) for a, b in open_ for seq in range(a, b + 1)]
+        cancels, messages = stream.open_in(flight.first, flight.last)
+        sizes = [len(stream.rows[seq][1]) for a, b in messages for seq in range(a, b + 1)]
         if not self.waiting.may_resend(sum(sizes), len(sizes), now):
             self.waiting.arm(flight, now + 1.0)
             return
         interval = min(config.E2E_TIMER_S_MAX, 2 * flight.interval_s)
-        self._again += [(stream, low, high, interval) for low, high in open_]
+        self._again += [(stream, low, high, interval) for low, high in cancels + messages]
 
     def _interval_s(self) -> float:
-        return max(config.E2E_TIMER_S_MIN, 3 * self.remote_rtt_s)
+        wanted = max(config.E2E_TIMER_S_MIN, 3 * self.remote_rtt_s)
+        return min(config.E2E_TIMER_S_MAX, wanted)
 
     # --- Packets ---
 
@@ -124,26 +125,24 @@ class Transmitter:
             part_last = min(last, stream.cursor + SLICE - 1)
             emitted += self._emit_open(emit, stream, stream.cursor, part_last, self._interval_s())
             stream.cursor = part_last + 1
-        if stream.cursor > last:
-            del self._ready[stream]
+        del self._ready[stream]
+        if stream.cursor <= last:
+            self._ready[stream] = None  # behind the others: streams in turn
         return emitted
 
     def _emit_open(
         self, emit: Emit, stream: OutStream, first: int, last: int, interval_s: float
     ) -> int:
         """Emit what is open of first..last: payloads as msg:R, given-up seqs as cancel:R."""
-        open_ = stream.covered.missing(first, last)
-        if not len(stream.cancelled):
-            return sum(self._emit_run(emit, stream, a, b, interval_s) for a, b in open_)
-        cancelled = [part for a, b in open_ for part in stream.cancelled.within(a, b)]
-        lists = chunked(cancelled, RANGES_MAX)
+        cancels, messages = stream.open_in(first, last)
+        lists = chunked(cancels, RANGES_MAX)
         for ranges in lists:
             handle, name = self._name(stream)
             head = (handle, name, stream.durable_floor, stream.head_runs())
             flight = self._flight(stream, ranges[0][0], ranges[-1][1], interval_s)
             emit(CancelR(*head, ranges), flight)
         emitted = len(lists)
-        for low, high in without(open_, stream.cancelled):
+        for low, high in messages:
             emitted += self._emit_run(emit, stream, low, high, interval_s)
         return emitted
 
@@ -167,6 +166,7 @@ class Transmitter:
                 stamps.append(stamp)
                 payloads.append(payload)
                 seq += 1
+            assert payloads, "send() takes no payload that fits no section"
             handle, name = self._name(stream)
             packet = MsgR(
                 handle,

@@ -57,14 +57,17 @@ class WaitingAckQueue:
         return flights
 
     def may_resend(self, size_bytes: int, count: int, now: float) -> bool:
-        """Take ``count`` messages of together ``size_bytes`` from the budget, if it allows them."""
+        """Take ``count`` messages of together ``size_bytes`` from the budget, if it allows them.
+
+        A full budget allows any flight and goes into debt for it: none is too large for ever.
+        """
         earned = (now - self._credit_at) * config.RESEND_MESSAGES_PER_S
         self._credit_messages = min(config.RESEND_MESSAGES_BURST, self._credit_messages + earned)
         self._credit_at = now
         if size_bytes <= self._credit_bytes:
             self._credit_bytes -= size_bytes
             return True
-        if count <= self._credit_messages:
+        if count <= self._credit_messages or self._credit_messages == config.RESEND_MESSAGES_BURST:
             self._credit_messages -= count
             return True
         return False

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from udpim.config import ClientConfig
-from udpim.errors import ConfigError, DecodeError, StoreError
+from udpim.errors import ConfigError, DecodeError, LocalProtocolError, StoreError
 from udpim.hop.codes import CloseCode, ConnectionState
 from udpim.hop.config import HopConfig
 from udpim.hop.connection import Connection
@@ -113,7 +113,11 @@ class ClientNode:
     # --- Commands ---
 
     def connect(self, address: Address, now: float) -> None:
-        """Dial the server, and again after every loss, until `close`."""
+        """Dial the server, and again after every loss, until `close`.
+
+        Raises:
+            LocalProtocolError: If the node was connected or closed before.
+        """
         self._address = address
         self._dial(now)
 
@@ -153,7 +157,7 @@ class ClientNode:
             if self._dialer is not None:
                 self._dialer.receive_datagram(data, path, now)
                 self._look_at_dialer(now)
-            elif self._connection is not None and data and self.state in _LIVE:
+            elif self._connection is not None and data:
                 self._receive(self._connection, data, path, now)
             else:
                 self._drop("no connection")
@@ -166,21 +170,28 @@ class ClientNode:
         incoming = connection.receive_packet(data, path, now)
         if incoming is None:
             return
+        if self.state not in _LIVE:
+            connection.take(incoming, now)  # only to repeat our CLOSE (PROTOCOL §3.3)
+            return
         try:
             packets = [im_codec.decode(body) for body in incoming.frames]
         except DecodeError:
             connection.refuse("malformed IM packet")
             return
         handlers = []
+        methods = _ONLINE if self.state is LinkState.ONLINE else _LOGGING_IN
         for packet in packets:
             if packet is None:
                 self._drop("IM packet of an unknown kind")
                 continue
-            handler = self._handler(packet)
+            method = methods.get(type(packet))
+            handler = None if method is None else method(self, packet)
             if handler is None:
                 connection.refuse("IM packet not acceptable now")
                 return
             handlers.append(handler)
+            if isinstance(packet, p.LoginOk):
+                methods = _ONLINE  # what follows in the same packet comes after the login
         connection.take(incoming, now)
         for handler in handlers:
             handler(now)
@@ -238,9 +249,9 @@ class ClientNode:
             self._draw_incarnation()
             self.outbox.new_incarnation(self._incarnation)
             self._lost(CloseCode.NO_ERROR, "the store was restored from an old copy", now)
-        elif connection.state is ConnectionState.CLOSED and self.state is not LinkState.CLOSED:
+        elif connection.state is not ConnectionState.OPEN and self.state in _LIVE:
             info = connection.closed
-            assert info is not None, "a closed connection knows why"
+            assert info is not None, "a connection that is not open knows why"
             if info.by_peer and info.code == CloseCode.REPLACED:
                 self._stop(info.code, info.reason, now)
             else:
@@ -249,13 +260,17 @@ class ClientNode:
     # --- The link ---
 
     def _move(self, input_: LinkInput, code: int, reason: str, *, refused: bool = False) -> None:
-        self.state = TRANSITIONS[self.state, input_]
+        state = TRANSITIONS.get((self.state, input_))
+        if state is None:
+            raise LocalProtocolError(f"cannot {input_.value} while {self.state.value}")
+        self.state = state
         self._events.append(
             LinkChanged(state=self.state, code=code, reason=reason, login_refused=refused)
         )
 
     def _dial(self, now: float) -> None:
         assert self._address is not None, "connect names the address"
+        self._move(LinkInput.DIAL, 0, "")
         self._connection = None
         self._dialer = Dialer(
             server=self._address,
@@ -264,7 +279,6 @@ class ClientNode:
             now=now,
         )
         self._deadline = now + self.config.hello_s_max
-        self._move(LinkInput.DIAL, 0, "")
 
     def _look_at_dialer(self, now: float) -> None:
         assert self._dialer is not None
@@ -306,17 +320,6 @@ class ClientNode:
         self._move(LinkInput.LOST, code, reason)
 
     # --- IM packets ---
-
-    def _handler(self, packet: p.ImPacket) -> Callable[[float], None] | None:
-        """Return what to do with a packet once its frame is taken; None to leave it untaken."""
-        if self.state is LinkState.ONLINE:
-            method = _ONLINE.get(type(packet))
-        else:
-            method = _LOGGING_IN.get(type(packet))
-        if method is None:
-            return None
-        handler: Callable[[float], None] | None = method(self, packet)
-        return handler
 
     def _on_login_ok(self, packet: p.LoginOk) -> Callable[[float], None]:
         def welcome(now: float) -> None:

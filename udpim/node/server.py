@@ -196,7 +196,8 @@ class ServerNode:
         link = self._logging_in.pop(token)
         login = link.login
         link.login = None
-        if login is None or link.connection.state is not ConnectionState.OPEN:
+        assert login is not None, "one login at a time is checked"
+        if link.connection.state is not ConnectionState.OPEN:
             return
         self._touched[link] = None
         endpoint = Endpoint(login.user, login.device)
@@ -213,11 +214,11 @@ class ServerNode:
             self.router.register(record, lambda ok: self._registered(link, endpoint, login, ok))
 
     def _crowded(self, endpoint: Endpoint) -> bool:
-        registry = self.router.registry
-        if len(self._by_endpoint) >= self.config.sessions_max:
+        online = endpoint in self._by_endpoint
+        if len(self._by_endpoint) >= self.config.sessions_max and not online:
             return True
-        known = registry.get(endpoint) is not None
-        return not known and registry.epoch(endpoint.user) >= self.config.devices_per_user_max
+        devices = self.router.registry.latest(endpoint.user)
+        return endpoint.device not in devices and len(devices) >= self.config.devices_per_user_max
 
     def shutdown(self, now: float) -> None:
         """Say goodbye to everybody; unreceipted pushes go to the queue."""
@@ -379,12 +380,13 @@ class ServerNode:
                 continue
             self._touched[link] = None
             connection = link.connection
+            if connection.queued_frames + len(session.frames) > self.config.session_frames_max:
+                self._end_session(link)
+                connection.close(CloseCode.SHUTDOWN, "too far behind", now)
+                continue
             for packet, tag in session.frames:
                 connection.send_frame(encode(packet), tag, now)
             session.frames.clear()
-            if connection.queued_frames > self.config.session_frames_max:
-                connection.close(CloseCode.SHUTDOWN, "too far behind", now)
-                self._end_session(link)
         self._outgoing.clear()
 
     def _arm(self, link: Link) -> None:

@@ -107,8 +107,7 @@ class DatagramEndpoint(asyncio.DatagramProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed; with an error where asyncio gave up on it."""
-        if not self._closed.done():
-            self._closed.set_result(None)
+        self._closed.set_result(None)
         if exc is not None:
             self._on_lost(exc)
 
@@ -126,7 +125,8 @@ class DatagramEndpoint(asyncio.DatagramProtocol):
 
     def _send_one(self, data: bytes, address: Address) -> None:
         transport = self._transport
-        if transport is None or transport.is_closing():
+        assert transport is not None, "open_endpoint waits for it"
+        if transport.is_closing():
             self._drop("endpoint closed")
             return
         self._sent += 1
@@ -137,14 +137,9 @@ class DatagramEndpoint(asyncio.DatagramProtocol):
 
     async def close(self) -> None:
         """Close the socket, after what waits in the kernel's and asyncio's hands has left."""
-        if self._transport is not None:
-            self._transport.close()
-            await self._closed
-
-    def abort(self) -> None:
-        """Close the socket at once."""
-        if self._transport is not None:
-            self._transport.abort()
+        assert self._transport is not None, "open_endpoint waits for it"
+        self._transport.close()
+        await self._closed
 
     def stats(self) -> dict[str, int]:
         """Return the counters."""

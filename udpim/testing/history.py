@@ -151,6 +151,8 @@ class History:
     store_epoch: int = 0
     lost_disks: dict[str, int] = field(default_factory=dict)
     """When a host last lost what it had stored, or part of it."""
+    hostile: set[str] = field(default_factory=set)
+    """Hosts that a test lets lie: what they claim is no violation, what others believe is."""
     frames: list[SeenFrame] = field(default_factory=list)
     crossings: list[Crossing] = field(default_factory=list)
     order: int = 0
@@ -178,7 +180,8 @@ class History:
     def on_accepted(self, msgid: MsgId) -> None:
         """`send()` returned."""
         self.sends[msgid].accepted = self.tick()
-        self.open.add(msgid)
+        if self.last_state(msgid) not in FINAL_STATES:
+            self.open.add(msgid)
 
     def on_shown(self, msgid: MsgId, state: MessageState, life: int) -> None:
         """A sender's application saw a state."""
@@ -226,6 +229,8 @@ class History:
     def on_disk_lost(self, host: str) -> None:
         """A disk was lost or replaced by an old copy, or a memory died."""
         self.lost_disks[host] = self.tick()
+        sender = endpoint_of(host)
+        self.open = {m for m in self.open if (m.stream.user, m.stream.device) != sender}
 
     def on_durable(self, host: str, ops: Sequence[r.Op]) -> None:
         """A transaction of a host is durable."""
@@ -250,7 +255,8 @@ class History:
             if op.key == "incarnation":
                 self.incarnations[endpoint] = value
             elif op.key == "login_count":
-                self.logins[endpoint][self.incarnations.get(endpoint, 0), value] = order
+                login = (self.incarnations.get(endpoint, 0), value)
+                self.logins[endpoint].setdefault(login, order)
         elif isinstance(op, r.PutInbox):
             for seq in op.seqs:
                 key = ((endpoint, self.incarnations[endpoint]), MsgId(op.stream, seq))
@@ -263,7 +269,7 @@ class History:
         elif isinstance(op, r.PutOutbox):
             stream = self._numbers[host, op.number]
             for seq, payload in enumerate(op.payloads, op.first_seq):
-                self.rows[MsgId(stream, seq)] = (order, payload)
+                self.rows.setdefault(MsgId(stream, seq), (order, payload))
                 self.epochs[MsgId(stream, seq)] = op.epoch
         elif isinstance(op, r.StampOutbox):
             for msgid in _msgids(self._numbers[host, op.number], [(op.first, op.last)]):
@@ -319,7 +325,8 @@ class History:
         content = crossing.content
         if isinstance(content.long, Welcome):
             ids = content.long.destination_cid, content.long.source_cid
-            self._peers.update((ids, ids[::-1]))
+            # The first one counts: a replayed HELLO opens a second connection for the same id.
+            self._peers.setdefault(*ids)
         order = self.tick()
         if crossing.replayed:
             return

@@ -49,6 +49,10 @@ def _of(h: History, *types: type) -> list[SeenFrame]:
     return [f for f in h.frames if isinstance(f.packet, types) and f.stream is not None]
 
 
+def _honest(h: History, *types: type) -> list[SeenFrame]:
+    return [f for f in _of(h, *types) if f.source not in h.hostile]
+
+
 def i1_no_loss(h: History) -> Stories:
     """A message accepted by `send()` ends, per endpoint due it, DELIVERED and delivered exactly
     once, VOID, EXCUSED or REJECTED, or stays pending or UNKNOWN; it never vanishes.
@@ -117,7 +121,7 @@ def i5_definite_negative(h: History) -> Stories:
                 for inbox in shown.incarnations:
                     if (inbox, msgid) in h.commits:
                         yield f"{msgid} was shown VOID, and {inbox[0]} has it"
-    for frame in _of(h, p.AckR):
+    for frame in _honest(h, p.AckR):
         inbox = (endpoint_of(frame.source), frame.incarnation)
         for msgid in frame.ranges("void"):
             if (inbox, msgid) in h.commits:
@@ -143,7 +147,7 @@ def i7_promise_after_durable(h: History) -> Stories:
     """Nothing that promises leaves before its transaction is durable."""
     for frame in h.frames:
         check = _PROMISES.get(type(frame.packet))
-        if check is not None:
+        if check is not None and frame.source not in h.hostile:
             yield from check(h, frame)
     for msgid, send in h.sends.items():
         if send.accepted is not None and h.rows.get(msgid, (_NEVER,))[0] > send.accepted:
@@ -228,7 +232,7 @@ def _by_ordinal(h: History, frame: SeenFrame) -> Endpoint | None:
 def i8_equal_answers(h: History) -> Stories:
     """Every duplicate with seq ≥ floor gets the same verdict again."""
     said: dict[tuple[Endpoint, int, MsgId], str] = {}
-    for frame in _of(h, p.AckR):
+    for frame in _honest(h, p.AckR):
         for verdict in ("delivered", "void"):
             for msgid in frame.ranges(verdict):
                 key = (endpoint_of(frame.source), frame.incarnation, msgid)
@@ -270,7 +274,7 @@ def i10_evidence(h: History) -> Stories:
             for msgid in frame.section():
                 key = (frame.destination, msgid)
                 copies[key] = min(frame.arrived, copies.get(key, _NEVER))
-    for frame in _of(h, p.AckR, p.MsgA):
+    for frame in _honest(h, p.AckR, p.MsgA):
         for msgid in frame.ranges("delivered" if isinstance(frame.packet, p.AckR) else "ranges"):
             if copies.get((frame.source, msgid), _NEVER) > frame.sent:
                 yield f"{frame.source} spoke of {msgid} although no copy had arrived there"

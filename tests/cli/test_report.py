@@ -1,0 +1,93 @@
+"""A report passes only a run that was clean, on a network that was bad, with a server replaced."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from udpim.cli.audit import Verdict
+from udpim.cli.relay import Counters
+from udpim.cli.report import DemoReport, DirectionReport
+
+CLEAN = Verdict(sent=10, delivered=10)
+
+
+def direction(verdict=CLEAN):
+    return DirectionReport(
+        name="alice → bob", verdict=verdict, delivery_s=[0.01, 0.03], receipt_s=[0.02]
+    )
+
+
+PASSED = DemoReport(
+    options={"loss": 0.2},
+    directions=[direction(), direction()],
+    up=Counters(received=9, dropped=2, sent=7),
+    down=Counters(received=8, dropped=1, sent=7),
+    sent={"msg:R": 5, "login": 1},
+    resent={"msg:R": 2},
+    pids=[17, 18],
+    killed_at=11,
+    traffic_s=1.5,
+    trouble=[],
+)
+
+
+def test_a_clean_run_passes(capsys):
+    assert [] == PASSED.problems()
+    PASSED.print()
+    out = capsys.readouterr().out
+    assert "passed in 1.5 s" in out
+    assert "server killed after 11 of 20 messages: pid 17 → 18" in out
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"up": Counters(received=9, sent=9)}, "dropped 0 up and 1 down"),
+        ({"down": Counters()}, "dropped 2 up and 0 down"),
+        ({"pids": [17]}, "never replaced"),
+        ({"pids": [17, 17]}, "never replaced"),
+        ({"killed_at": None}, "never replaced"),
+        ({"killed_at": 20}, "in the middle"),
+        ({"trouble": ["not finished within 3 s"]}, "not finished within 3 s"),
+        ({"directions": []}, "nothing was sent"),
+        *(
+            ({"directions": [direction(), direction(replace(CLEAN, **{key: 1}))]}, words)
+            for key, words in {
+                "lost": "1 lost",
+                "duplicated": "1 duplicated",
+                "altered": "1 altered",
+                "out_of_order": "1 out of order",
+                "false_receipts": "1 with a false receipt",
+                "unsettled": "1 without a final receipt",
+            }.items()
+        ),
+        ({"directions": [direction(replace(CLEAN, delivered=9))]}, "only 9 of 10"),
+    ],
+)
+def test_whatever_is_wrong_fails_it(capsys, change, words):
+    report = replace(PASSED, **change)
+    assert any(words in problem for problem in report.problems())
+    assert not report.to_dict()["ok"]
+    report.print()
+    assert "FAILED" in capsys.readouterr().out
+
+
+def test_without_loss_asked_for_nothing_need_be_dropped():
+    calm = Counters(received=9, sent=9)
+    assert [] == replace(PASSED, options={"loss": 0}, up=calm, down=calm).problems()
+
+
+def test_json_holds_the_numbers():
+    found = json.loads(json.dumps(PASSED.to_dict()))
+    assert found["ok"]
+    assert 20 == found["total"]["delivered"]
+    assert {"p50": 10.0, "p99": 30.0} == found["directions"]["alice → bob"]["delivery_ms"]
+    assert {"sent": 5, "resent": 2} == found["im_packets"]["msg:R"]
+    assert (2, [17, 18]) == (found["relay"]["up"]["dropped"], found["server_pids"])
+
+
+def test_times_that_were_not_measured_are_shown_as_such(capsys):
+    blank = replace(direction(), delivery_s=[], receipt_s=[])
+    replace(PASSED, directions=[blank]).print()
+    assert "–" in capsys.readouterr().out

@@ -1,0 +1,42 @@
+"""Worlds in which the tests of the semantics begin."""
+
+from udpim.testing import LinkFaults, World
+
+
+def met(seed, *, faults=None, users=("alice", "bob"), **settings):
+    """A server and one device per user; everybody is logged in and alice knows whom bob is."""
+    world = World(seed, **({} if faults is None else {"faults": faults}), **settings)
+    world.server()
+    clients = [world.client(user) for user in users]
+    world.online()
+    clients[0].send(users[1], b"hello")
+    world.settle()
+    return world, *clients
+
+
+def bad(ratio, *, delay_s=0.02):
+    """Everything that a network does, each to this share of the datagrams."""
+    return LinkFaults(
+        loss_ratio=ratio,
+        duplicate_ratio=ratio,
+        reorder_ratio=ratio,
+        delay_s=delay_s,
+        jitter_s=delay_s / 2,
+    )
+
+
+def payloads(count, label="m"):
+    return [f"{label}{n}".encode() for n in range(count)]
+
+
+def got(world, client):
+    """What the application of a client was given, in order."""
+    return [one.payload for one in world.history.handovers if one.endpoint == client.endpoint]
+
+
+def finish(world):
+    """Heal everything, demand liveness, let the oracle judge, demand silence."""
+    world.heal_and_settle()
+    world.run(5)
+    world.check()
+    world.check_quiet()

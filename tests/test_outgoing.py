@@ -1,0 +1,154 @@
+"""Sending: room, order of those who wait for it, and what a cancelled wait leaves behind."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+import udpim
+from tests.runtime.helpers import live, login, payloads, serve, take
+from udpim import MessageState
+from udpim.outgoing import Outgoing
+
+LIMIT = 3
+
+
+def narrow(server):
+    return login(server, "alice", outbox_messages_max=LIMIT)
+
+
+async def turns(count=20):
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+@live
+async def test_at_the_limit_sending_waits_and_sending_at_once_raises():
+    async with serve() as server, narrow(server) as alice, login(server, "bob") as bob:
+        await alice.send_many("bob", payloads(LIMIT))
+        with pytest.raises(udpim.OutboxFull, match="3 messages are unsettled"):
+            alice.send_nowait("bob", b"no room")
+        waiting = asyncio.create_task(alice.send("bob", b"later"))
+        await turns()
+        assert not waiting.done()
+        assert [*payloads(LIMIT), b"later"] == [m.payload for m in await take(bob, LIMIT + 1)]
+        assert MessageState.DELIVERED is await (await waiting)
+
+
+@live
+async def test_who_waited_first_sends_first():
+    async with serve() as server, narrow(server) as alice, login(server, "bob") as bob:
+        await alice.send_many("bob", payloads(LIMIT))
+        large = asyncio.create_task(alice.send_many("bob", payloads(LIMIT, b"large")))
+        await turns(1)
+        small = asyncio.create_task(alice.send("bob", b"small"))
+        got = [m.payload for m in await take(bob, 2 * LIMIT + 1)]
+        assert [*payloads(LIMIT), *payloads(LIMIT, b"large"), b"small"] == got
+        await asyncio.gather(large, small)
+
+
+@live
+async def test_cancelled_while_it_waits_for_room_nothing_was_queued_and_the_next_goes_on():
+    async with serve() as server, narrow(server) as alice, login(server, "bob") as bob:
+        await alice.send_many("bob", payloads(LIMIT - 1))
+        first = asyncio.create_task(alice.send_many("bob", payloads(2, b"never")))
+        await turns(1)
+        second = asyncio.create_task(alice.send("bob", b"second"))
+        await turns(1)
+        assert not second.done()
+        first.cancel()
+        await second
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        got = [m.payload for m in await take(bob, LIMIT)]
+        assert [*payloads(LIMIT - 1), b"second"] == got
+
+
+@live
+async def test_cancelled_while_it_waits_for_the_commit_the_message_is_sent():
+    async with serve() as server, narrow(server) as alice, login(server, "bob") as bob:
+        sending = asyncio.create_task(alice.send("bob", b"already in"))
+        await turns(1)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        assert [b"already in"] == [m.payload for m in await take(bob, 1)]
+
+
+@live
+async def test_a_batch_that_can_never_fit_is_refused():
+    async with serve() as server, narrow(server) as alice:
+        with pytest.raises(udpim.OutboxFull):
+            await alice.send_many("bob", payloads(LIMIT + 1))
+        assert 0 == alice.stats()["outbox_open"]
+
+
+@live
+async def test_closing_ends_the_wait_for_room():
+    async with serve() as server, narrow(server) as alice, login(server, "bob") as bob:
+        await alice.send_many("bob", payloads(LIMIT))
+        waiting = asyncio.create_task(alice.send("bob", b"never"))
+        await turns(1)
+        closing = asyncio.create_task(alice.close())
+        with pytest.raises(udpim.ConnectionClosed):
+            await waiting
+        assert payloads(LIMIT) == [m.payload for m in await take(bob, LIMIT)]
+        await closing
+
+
+class Node:
+    """An outbox that is full, and takes what it is given."""
+
+    def __init__(self):
+        self.config = udpim.ClientConfig(user="alice", device="main", outbox_messages_max=LIMIT)
+        self.outbox = SimpleNamespace(open_messages=LIMIT)
+        self.stream = object()
+        self.sent = []
+
+    def send_messages(self, to, payloads, *, now, wall_ms, ttl_s):
+        self.outbox.open_messages += len(payloads)
+        self.sent += payloads
+        return self.stream, len(self.sent)
+
+
+async def crowd(names):
+    """Tasks that wait for room, in this order."""
+    node = Node()
+    outgoing = Outgoing(node, None, lambda: None)
+    tasks = []
+    for name in names:
+        tasks.append(asyncio.create_task(outgoing.send_many("bob", [name], None)))
+        await turns(2)
+    return node, outgoing, tasks
+
+
+@live
+async def test_room_that_is_taken_meanwhile_is_waited_for_again_in_front():
+    node, outgoing, tasks = await crowd([b"first", b"second"])
+    node.outbox.open_messages = LIMIT - 1
+    outgoing.committed([])
+    node.outbox.open_messages = LIMIT
+    await turns()
+    assert [] == node.sent
+    node.outbox.open_messages = LIMIT - 2
+    outgoing.committed([])
+    await turns()
+    assert [b"first", b"second"] == node.sent
+    outgoing.committed([(node.stream, 2)])
+    assert [1, 1] == [len(await task) for task in tasks]
+
+
+@pytest.mark.parametrize("granted_first", [True, False])
+@live
+async def test_a_cancelled_wait_passes_its_room_on(granted_first):
+    node, outgoing, tasks = await crowd([b"first", b"second"])
+    node.outbox.open_messages = LIMIT - 1
+    steps = [lambda: outgoing.committed([]), tasks[0].cancel]
+    for step in steps if granted_first else reversed(steps):
+        step()
+    await turns()
+    assert tasks[0].cancelled()
+    assert [b"second"] == node.sent
+    outgoing.end(udpim.ConnectionClosed(0, "closed"))
+    with pytest.raises(udpim.ConnectionClosed):
+        await tasks[1]

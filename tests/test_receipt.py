@@ -1,0 +1,186 @@
+"""Receipts: who is told what, and when. The stream behind them is a stand-in."""
+
+import asyncio
+
+import pytest
+
+import udpim
+from tests.runtime.helpers import live
+from udpim.im.out_stream import StreamChanged
+from udpim.model import MessageState, MsgId, RejectCode, StreamId
+from udpim.receipt import Receipt, ReceiptBook
+
+
+class Stream:
+    """Shows the state that it was told."""
+
+    id = StreamId("alice", "phone", 7, "bob")
+
+    def __init__(self):
+        self.states = {}
+
+    def state(self, seq):
+        return self.states.get(seq, MessageState.PENDING)
+
+    def reject_code(self, seq):
+        return RejectCode.FORBIDDEN
+
+
+class Outbox:
+    def __init__(self):
+        self.calls = []
+
+    def cancel(self, stream, first, last):
+        self.calls.append(("cancel", first, last))
+
+    def resend(self, stream, seq):
+        self.calls.append(("resend", seq))
+
+
+class World:
+    def __init__(self):
+        self.stream, self.outbox, self.wakes = Stream(), Outbox(), 0
+        self.book = ReceiptBook(self.outbox, self.wake)
+
+    def wake(self):
+        self.wakes += 1
+
+    def receipt(self, seq=1):
+        return Receipt(self.book, self.stream, seq)
+
+    def show(self, first, last, state):
+        self.stream.states.update(dict.fromkeys(range(first, last + 1), state))
+        self.book.changed([StreamChanged(self.stream, first, last, state)])
+
+
+async def started(coroutine):
+    task = asyncio.ensure_future(coroutine)
+    await asyncio.sleep(0)
+    return task
+
+
+async def wait_for(receipt):
+    return await receipt
+
+
+@live
+async def test_each_wait_ends_at_its_state_or_a_higher_one():
+    world = World()
+    receipt = world.receipt()
+    accepted, stored, delivered, settled = [
+        await started(wait)
+        for wait in (receipt.accepted(), receipt.stored(), wait_for(receipt), receipt.settled())
+    ]
+    assert 1 == world.book.waiting
+    world.show(1, 1, MessageState.ACCEPTED)
+    assert MessageState.ACCEPTED is await accepted
+    world.show(1, 1, MessageState.STORED)
+    assert MessageState.STORED is await stored
+    world.show(1, 1, MessageState.PENDING)
+    await asyncio.sleep(0)
+    assert not delivered.done()
+    assert not settled.done()
+    world.show(1, 1, MessageState.DELIVERED)
+    assert MessageState.DELIVERED is await delivered is await settled
+    assert 0 == world.book.waiting
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "words"),
+    [
+        (MessageState.VOID, udpim.DeliveryVoid, "void"),
+        (MessageState.REJECTED, udpim.DeliveryRejected, "rejected, forbidden"),
+        (MessageState.UNKNOWN, udpim.DeliveryTimeout, "outcome unknown"),
+        (MessageState.EXCUSED, udpim.DeliveryError, "excused"),
+    ],
+)
+@live
+async def test_every_other_end_raises_at_every_level(state, error, words):
+    world = World()
+    receipt = world.receipt()
+    waits = [await started(w) for w in (receipt.accepted(), receipt.stored(), wait_for(receipt))]
+    world.show(1, 1, state)
+    for wait in (*waits, wait_for(receipt)):
+        with pytest.raises(error, match=words) as caught:
+            await wait
+        assert receipt is caught.value.receipt
+
+
+@live
+async def test_unknown_settles_later():
+    world = World()
+    receipt = world.receipt()
+    world.show(1, 1, MessageState.UNKNOWN)
+    settled = await started(receipt.settled())
+    world.show(1, 1, MessageState.VOID)
+    assert MessageState.VOID is await settled
+
+
+@pytest.mark.parametrize("span", [(1, 1000), (5, 5), (5, 6), (4, 6)])
+@live
+async def test_a_range_reaches_who_waits_in_it_and_nobody_else(span):
+    world = World()
+    waits = {seq: await started(wait_for(world.receipt(seq))) for seq in (5, 2000)}
+    world.show(*span, MessageState.DELIVERED)
+    assert MessageState.DELIVERED is await waits[5]
+    assert not waits[2000].done()
+    assert 1 == world.book.waiting
+    waits[2000].cancel()
+
+
+@live
+async def test_cancelling_one_wait_leaves_the_others_and_no_trace():
+    world = World()
+    receipt = world.receipt()
+    first, second = await started(wait_for(receipt)), await started(receipt.settled())
+    first.cancel()
+    await asyncio.wait([first])
+    assert 1 == world.book.waiting
+    world.show(1, 1, MessageState.DELIVERED)
+    assert MessageState.DELIVERED is await second
+    third = await started(wait_for(world.receipt(2)))
+    third.cancel()
+    await asyncio.wait([third])
+    assert 0 == world.book.waiting
+
+
+@live
+async def test_a_wait_that_is_cancelled_as_it_ends_leaves_no_trace():
+    world = World()
+    wait = await started(wait_for(world.receipt()))
+    world.show(1, 1, MessageState.DELIVERED)
+    wait.cancel()
+    await asyncio.wait([wait])
+    assert wait.cancelled()
+    assert 0 == world.book.waiting
+
+
+@live
+async def test_commands_reach_the_outbox_until_the_end():
+    world = World()
+    receipt = world.receipt(9)
+    receipt.cancel()
+    receipt.resend()
+    assert [("cancel", 9, 9), ("resend", 9)] == world.outbox.calls
+    assert 2 == world.wakes
+    waiting = await started(wait_for(receipt))
+    cancelled = await started(receipt.stored())
+    cancelled.cancel()
+    error = udpim.ConnectionClosed(0, "closed")
+    world.book.fail(error)
+    with pytest.raises(udpim.ConnectionClosed):
+        await waiting
+    with pytest.raises(udpim.ConnectionClosed):
+        receipt.cancel()
+    with pytest.raises(udpim.ConnectionClosed):
+        await receipt
+    world.show(9, 9, MessageState.DELIVERED)
+    assert MessageState.DELIVERED is await receipt
+
+
+def test_a_receipt_shows_what_it_is_about():
+    receipt = World().receipt(3)
+    assert MsgId(Stream.id, 3) == receipt.msgid
+    assert "bob" == receipt.recipient
+    assert MessageState.PENDING is receipt.state
+    assert "<Receipt alice/phone→bob#3 PENDING>" == repr(receipt)

@@ -1,0 +1,246 @@
+"""The server over real sockets: hooks, limits, ends and errors."""
+
+import asyncio
+
+import pytest
+
+import udpim
+from tests.runtime.helpers import live, login, payloads, serve, take, until
+from udpim import MessageState
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"security": None, "open_to_all": True}, 'write security="plain"'),
+        ({}, "needs an authenticate hook, or open_to_all=True"),
+        ({"authenticate": bool, "open_to_all": True}, "would leave the authenticate hook unasked"),
+        ({"open_to_all": True, "close_timeout": -1}, "close_timeout must not be negative"),
+    ],
+)
+def test_a_wrong_argument_is_refused_at_once(options, words):
+    with pytest.raises(udpim.ConfigError, match=words):
+        udpim.Server(**{"security": "plain", **options})
+
+
+def test_a_port_out_of_range_is_refused_at_once():
+    with pytest.raises(udpim.ConfigError, match="port 65536 is out of range, 0 to 65535"):
+        serve(port=65536)
+
+
+@live
+async def test_a_port_in_use_is_named_and_the_store_released(tmp_path):
+    file = tmp_path / "server.db"
+    async with serve() as first:
+        with pytest.raises(udpim.ConfigError, match="port in use"):
+            await serve(port=first.address[1], store=file)
+    async with serve(store=file) as second:
+        assert 0 == second.stats()["sessions"]
+
+
+@live
+async def test_an_address_of_another_machine_is_named():
+    with pytest.raises(udpim.ConnectError, match="no such address"):
+        await serve("192.0.2.1")
+
+
+@live
+async def test_it_is_started_once():
+    listening = serve()
+    with pytest.raises(udpim.ConfigError, match="not listening yet"):
+        _ = listening.address
+    async with listening:
+        with pytest.raises(udpim.ConfigError, match="started before"):
+            await listening
+
+
+@live
+async def test_the_hook_sees_who_asks_and_its_words_travel():
+    seen = []
+
+    async def authenticate(request):
+        seen.append((request.user, request.device, request.token))
+        assert "secret" not in repr(request)
+        await asyncio.sleep(0)
+        return request.user == "alice" or "only alice, €" * 30
+
+    async with serve(authenticate=authenticate) as server:
+        async with login(server, "alice", device="phone", token="secret"):
+            assert [("alice", "phone", "secret")] == seen
+        with pytest.raises(udpim.LoginError) as caught:
+            await login(server, "bob")
+        assert caught.value.reason.startswith("only alice, €only")
+        assert len(caught.value.reason.encode()) <= 255
+
+
+@live
+async def test_a_token_that_is_no_text_is_refused(monkeypatch):
+    monkeypatch.setattr("udpim.connecting.check_token", lambda token: b"\xff")
+    async with serve(authenticate=lambda request: True) as server:
+        with pytest.raises(udpim.LoginError, match="the token is not UTF-8"):
+            await login(server, "alice")
+
+
+async def fails_later(request):
+    raise ZeroDivisionError
+
+
+def fails_at_once(request):
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("hook", [fails_later, fails_at_once])
+@live
+async def test_a_hook_that_raises_lets_nobody_in_and_is_logged(hook, caplog):
+    async with serve(authenticate=hook) as server:
+        with pytest.raises(udpim.LoginError, match="authentication failed to run"):
+            await login(server, "alice")
+    assert "the authenticate hook failed" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+@live
+async def test_a_hook_that_never_answers_does_not_hold_up_the_end():
+    started = asyncio.Event()
+
+    async def authenticate(request):
+        started.set()
+        await asyncio.Event().wait()
+
+    async with serve(authenticate=authenticate) as server:
+        dialling = asyncio.ensure_future(login(server, "alice").__aenter__())
+        await started.wait()
+        await server.close()
+        dialling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await dialling
+
+
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize("broken", [False, True])
+@live
+async def test_on_offline_is_told_what_was_stored(later, broken, tmp_path, caplog):
+    notices = []
+
+    def told(notice):
+        notices.append(notice)
+        if broken:
+            raise ZeroDivisionError
+
+    async def told_later(notice):
+        told(notice)
+
+    hook = told_later if later else told
+    async with serve(store=tmp_path / "server.db", on_offline=hook) as server:
+        async with login(server, "bob"):
+            pass
+        async with login(server, "alice") as alice:
+            receipts = await alice.send_many("bob", payloads(5))
+            for receipt in receipts:
+                await receipt.stored()
+        await until(lambda: notices)
+        assert ("bob", "main") == notices[0].endpoint
+        assert "alice" == notices[0].stream.user
+        assert set(range(1, 6)) == {s for n in notices for s in range(n.first, n.last + 1)}
+    assert broken == ("the on_offline hook failed" in caplog.text)
+
+
+@live
+async def test_messages_wait_for_a_known_user_who_never_logged_in():
+    async with (
+        serve(known_user=lambda user: user == "bob") as server,
+        login(server, "alice") as alice,
+    ):
+        rejected = await alice.send("carol", b"hi")
+        assert MessageState.REJECTED is await rejected.settled()
+        receipt = await alice.send("bob", b"hi")
+        async with login(server, "bob") as bob:
+            assert [b"hi"] == [m.payload for m in await take(bob, 1)]
+            assert MessageState.DELIVERED is await receipt
+
+
+@live
+async def test_a_known_user_hook_that_raises_rejects_nothing(caplog):
+    asked = asyncio.Event()
+
+    def known_user(user):
+        asked.set()
+        raise ZeroDivisionError
+
+    async with (
+        serve(known_user=known_user) as server,
+        login(server, "alice", close_timeout=0.0) as alice,
+    ):
+        receipt = await alice.send("bob", b"hi")
+        await asked.wait()
+        await alice.send("alice", b"behind it")
+        await take(alice, 1)
+        assert MessageState.REJECTED is not receipt.state
+    assert "the known_user hook failed" in caplog.text
+
+
+@live
+async def test_serving_for_ever_ends_when_it_is_closed():
+    async with serve() as server:
+        serving = asyncio.create_task(server.serve_forever())
+        async with login(server, "alice") as alice:
+            await asyncio.gather(server.close(), server.close())
+            await serving
+            await until(lambda: alice.state is not udpim.LinkState.ONLINE)
+            await alice.close(0)
+
+
+class BrokenStore(udpim.MemoryStore):
+    """Fails when told to, in the way that it is told."""
+
+    error = None
+
+    def completed(self):
+        return [done._replace(error=self.error) for done in super().completed()]
+
+
+@live
+async def test_a_broken_store_ends_the_server_but_a_full_one_does_not(caplog):
+    store = BrokenStore()
+    async with serve(store=store) as server:
+        serving = asyncio.create_task(server.serve_forever())
+        store.error = udpim.StoreFull(store.path, "no room")
+        with pytest.raises(udpim.HandshakeFailed, match="the store refused the login"):
+            await login(server, "alice", connect_timeout=0.3)
+        store.error = None
+        async with login(server, "alice"):
+            pass
+        assert not serving.done()
+        store.error = udpim.StoreError(store.path, "the disk fails")
+        with pytest.raises(udpim.ConnectError):
+            await login(server, "bob", connect_timeout=0.3)
+        with pytest.raises(udpim.StoreError, match="the disk fails"):
+            await serving
+    assert "no room" in caplog.text
+
+
+@live
+async def test_a_bug_in_the_node_ends_the_server(caplog):
+    async with serve() as server:
+        serving = asyncio.create_task(server.serve_forever())
+        server._node.receive_datagrams = lambda burst, now: 1 // 0
+        with pytest.raises(udpim.ConnectTimeout):
+            await login(server, "alice", connect_timeout=0.2)
+        with pytest.raises(udpim.ConnectionClosed, match="internal error: ZeroDivisionError"):
+            await serving
+    assert "the driver stops" in caplog.text
+
+
+@live
+async def test_what_is_unreceipted_at_the_end_waits_in_the_queue(tmp_path):
+    files = {name: tmp_path / f"{name}.db" for name in ("server", "alice")}
+    async with serve(store=files["server"]) as server:
+        bob = await login(server, "bob")
+        async with login(server, "alice", store=files["alice"], close_timeout=0.0) as alice:
+            receipt = await alice.send("bob", b"hi")
+            await anext(aiter(bob))  # memory inbox, not handled: no receipt
+            assert MessageState.DELIVERED is not receipt.state
+        await server.close()
+        await bob.close(0)
+    async with serve(store=files["server"]) as server, login(server, "bob") as bob:
+        assert [b"hi"] == [m.payload for m in await take(bob, 1)]
