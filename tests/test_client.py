@@ -123,6 +123,7 @@ async def test_messages_in_flight_survive_a_restart_of_the_server(tmp_path):
         assert payloads(count) == [m.payload for m in await taking]
         assert {MessageState.DELIVERED} == {await receipt for receipt in receipts}
         assert alice.stats()["logins"] == 2
+        await asyncio.gather(alice.close(), bob.close())
 
 
 @live

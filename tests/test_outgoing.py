@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 import udpim
-from tests.runtime.helpers import live, login, payloads, serve, take
+from tests.runtime.helpers import live, login, payloads, serve, take, turns
 from udpim import MessageState
 from udpim.outgoing import Outgoing
 
@@ -17,11 +17,6 @@ def narrow(server):
     return login(server, "alice", outbox_messages_max=LIMIT)
 
 
-async def turns(count=20):
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
 @live
 async def test_at_the_limit_sending_waits_and_sending_at_once_raises():
     async with serve() as server, narrow(server) as alice, login(server, "bob") as bob:
@@ -29,7 +24,7 @@ async def test_at_the_limit_sending_waits_and_sending_at_once_raises():
         with pytest.raises(udpim.OutboxFull, match="3 messages are unsettled"):
             alice.send_nowait("bob", b"no room")
         waiting = asyncio.create_task(alice.send("bob", b"later"))
-        await turns()
+        await turns(20)
         assert not waiting.done()
         assert [*payloads(LIMIT), b"later"] == [m.payload for m in await take(bob, LIMIT + 1)]
         assert MessageState.DELIVERED is await (await waiting)
@@ -128,11 +123,11 @@ async def test_room_that_is_taken_meanwhile_is_waited_for_again_in_front():
     node.outbox.open_messages = LIMIT - 1
     outgoing.committed([])
     node.outbox.open_messages = LIMIT
-    await turns()
+    await turns(20)
     assert [] == node.sent
     node.outbox.open_messages = LIMIT - 2
     outgoing.committed([])
-    await turns()
+    await turns(20)
     assert [b"first", b"second"] == node.sent
     outgoing.committed([(node.stream, 2)])
     assert [1, 1] == [len(await task) for task in tasks]
@@ -146,7 +141,7 @@ async def test_a_cancelled_wait_passes_its_room_on(granted_first):
     steps = [lambda: outgoing.committed([]), tasks[0].cancel]
     for step in steps if granted_first else reversed(steps):
         step()
-    await turns()
+    await turns(20)
     assert tasks[0].cancelled()
     assert [b"second"] == node.sent
     outgoing.end(udpim.ConnectionClosed(0, "closed"))

@@ -56,3 +56,9 @@ async def until(condition):
     """Let the event loop run until the condition holds; the test's own limit ends it."""
     while not condition():  # noqa: ASYNC110  # whatever makes it true
         await asyncio.sleep(0.001)
+
+
+async def turns(count):
+    """Give the event loop so many turns."""
+    for _ in range(count):
+        await asyncio.sleep(0)

@@ -5,7 +5,7 @@ from collections import deque
 
 import pytest
 
-from tests.runtime.helpers import live, until
+from tests.runtime.helpers import live, turns, until
 from udpim.errors import LocalProtocolError, StoreError
 from udpim.node.effects import Authenticate, Commit, ReadQueueItems
 from udpim.runtime import driver as module
@@ -73,14 +73,9 @@ class World:
 
     async def attached(self):
         self.driver.attach(self.endpoint)
-        await turns()
+        await turns(5)
         self.node.log.clear()
         return self
-
-
-async def turns(count=5):
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 @live
@@ -89,7 +84,7 @@ async def test_many_commands_in_one_turn_make_one_pass():
     for _ in range(10):
         world.driver.wake()
     world.driver.receive([(b"x", ADDRESS)])
-    await turns()
+    await turns(5)
     assert [("burst", [(b"x", ADDRESS)]), "pass"] == world.node.log
 
 
@@ -103,7 +98,7 @@ async def test_effects_are_carried_out_before_datagrams_leave_and_events_come_la
     world.node.events.append("event")
     world.driver.wake()
     assert 0 == world.driver.commits_in_progress
-    await turns()
+    await turns(5)
     assert [("committed", 1, None), "pass", "pass"] == world.node.log
     assert [ask] == asked
     assert [(b"x", ADDRESS)] == world.endpoint.sent
@@ -115,7 +110,7 @@ async def test_before_it_has_an_endpoint_it_commits_but_sends_nothing():
     world = World()
     world.node.effects.append(Commit(token=1, ops=()))
     world.driver.wake()
-    await turns()
+    await turns(5)
     assert [("committed", 1, None)] == world.node.log
 
 
@@ -143,12 +138,12 @@ async def test_a_commit_is_in_progress_until_its_verdict_and_a_read_until_its_an
     world = await World(store).attached()
     world.node.effects.extend([Commit(token=1, ops=()), ReadQueueItems(token=2, request=None)])
     world.driver.wake()
-    await turns()
+    await turns(5)
     assert 1 == world.driver.commits_in_progress
     error = StoreError("a.db", "no")
     store.ready = [Completion(1, error, ()), Completion(2, None, ())]
     await asyncio.to_thread(store.wake)
-    await turns()
+    await turns(5)
     assert [("committed", 1, error), ("read", 2, ())] == [
         entry for entry in world.node.log if entry != "pass"
     ]
@@ -163,7 +158,7 @@ async def test_a_flood_leaves_the_rest_of_the_loop_its_turn():
     world.driver.wake()
     await asyncio.sleep(0)
     assert module.PASSES_MAX == len(world.endpoint.sent)
-    await turns()
+    await turns(5)
     assert count == len(world.endpoint.sent)
 
 
@@ -173,21 +168,21 @@ async def test_the_timer_fires_when_it_is_due_and_an_early_one_is_kept():
     loop = asyncio.get_running_loop()
     world.node.timeout = loop.time() + 0.01
     world.driver.wake()
-    await turns()
+    await turns(5)
     early = world.driver._timer
     world.node.timeout = later = loop.time() + 0.03
     world.driver.wake()
-    await turns()
+    await turns(5)
     assert early is world.driver._timer
     await until(lambda: "timeout" in world.node.log)
     assert later <= loop.time()
     world.node.timeout = loop.time() + 3600
     world.driver.wake()
-    await turns()
+    await turns(5)
     late = world.driver._timer
     world.node.timeout = loop.time() + 1800
     world.driver.wake()
-    await turns()
+    await turns(5)
     assert late.cancelled()
     world.driver.stop()
     assert world.driver._timer.cancelled()
@@ -223,7 +218,7 @@ async def test_a_bug_is_logged_and_told_once_and_the_node_left_alone(where, capl
     world.driver.receive([])
     world.driver.wake()
     world.driver.fail(LocalProtocolError("another one"))
-    await turns()
+    await turns(5)
     assert [] == world.node.log
     assert 1 == len(world.failures)
 
@@ -234,7 +229,7 @@ async def test_an_event_that_stops_the_driver_is_the_last():
     world.driver._on_event = lambda event: world.driver.stop()
     world.node.events.extend(["first", "second"])
     world.driver.wake()
-    await turns()
+    await turns(5)
     assert ["second"] == list(world.node.events)
 
 
@@ -246,12 +241,12 @@ async def test_waiting_for_a_condition_ends_with_it_with_time_or_with_the_driver
     assert [] == world.driver._watches
     flag = []
     waiting = asyncio.create_task(world.driver.wait_until(lambda: bool(flag), 20.0))
-    await turns()
+    await turns(5)
     flag.append(1)
     world.driver.wake()
     assert await waiting
     waiting = asyncio.create_task(world.driver.wait_until(lambda: False, 20.0))
-    await turns()
+    await turns(5)
     world.driver.stop()
     assert not await waiting
     assert not await world.driver.wait_until(lambda: True, 20.0)

@@ -638,16 +638,18 @@ def test_a_gap_holds_back_its_own_stream_only(seed):
     world, alice, bob = met(seed)
     carol = world.client("carol")
     world.online()
+    carol.send("bob", b"hello")
+    world.settle()
     world.network.intercept("msg:R", source=alice.host)
     alice.send("bob", b"first")
     world.run(0.005)
     alice.send("bob", b"second")
     carol.send("bob", b"other")
     world.run(0.06)
-    assert got(world, bob) == [b"hello", b"other"], "FIFO within a stream, not across"
+    assert got(world, bob) == [b"hello", b"hello", b"other"], "FIFO within a stream, not across"
     world.settle()
     received = got(world, bob)
-    assert received == [b"hello", b"other", b"first", b"second"]
+    assert received == [b"hello", b"hello", b"other", b"first", b"second"]
     finish(world)
 
 

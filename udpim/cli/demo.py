@@ -30,9 +30,9 @@ from udpim.model import MessageState
 from udpim.receipt import Receipt
 from udpim.wire.im_schema import PAYLOAD_BYTES_MAX
 
-UNSETTLED_MAX = 512
-"""Messages that each sender keeps unreceipted: enough to fill the pipe, few enough that the
-latencies tell about the network and not about a queue in front of it."""
+UNSETTLED_SHARE, UNSETTLED_MIN, UNSETTLED_MAX = 8, 64, 512
+"""Each sender keeps an eighth of its messages unreceipted, within limits: enough to fill the pipe,
+few enough that the latencies tell about the network and not about a queue in front of it."""
 BATCH_MAX = 32
 """Messages handed to ``send_many`` at once."""
 MESSAGES_MAX = 100_000
@@ -195,7 +195,8 @@ class Demo:
         finally:
             self._progress.close()
             if not self._server.running:
-                self._trouble.append(f"the server ended by itself: {self._server.complaints()}")
+                said = self._server.complaints() or "it said nothing"
+                self._trouble.append(f"the server was not running at the end: {said}")
             await self._server.stop()
         return DemoReport(
             options=self._options,
@@ -232,6 +233,10 @@ class Demo:
                 start = loop.time()
                 try:
                     await self._traffic(clients, relay)
+                except BaseException:
+                    # The limit is hard: no draining of what cannot be drained.
+                    await asyncio.gather(*(client.close(0) for client in clients.values()))
+                    raise
                 finally:
                     self._traffic_s = loop.time() - start
         except* Error as group:
@@ -256,9 +261,10 @@ class Demo:
                 task.cancel()
 
     async def _send(self, client: Client, d: Direction) -> None:
-        """Send everything, keeping at most `UNSETTLED_MAX` messages without a receipt."""
+        """Send everything, keeping only so many messages without a receipt."""
         loop = asyncio.get_running_loop()
-        room = asyncio.Semaphore(UNSETTLED_MAX)
+        share = len(d.payloads) // UNSETTLED_SHARE
+        room = asyncio.Semaphore(min(max(share, UNSETTLED_MIN), UNSETTLED_MAX))
 
         async def settle(receipt: Receipt, sent_at: float) -> None:
             try:

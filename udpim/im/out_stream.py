@@ -127,23 +127,25 @@ class OutStream:
                 last = min(last, self.runs[RUNS_MAX].first - 1)
         return last
 
-    def forget_membership(self, store_epoch: int) -> bool:
+    def forget_membership(self, store_epoch: int) -> list[Change] | None:
         """Start over under another store: epochs, ordinals and STORED are void (R3).
 
         Returns:
-            Whether anything changed.
+            What thereby shows PENDING; None when the store is the same.
         """
         if self.store_epoch in (0, store_epoch):
-            return False
+            return None
         self.store_epoch = store_epoch
         self.epoch = 0
         self.runs = [EpochRun(self.floor, 0)]
-        self.accepted.clear()
+        lapsed = RangeSet()
         for member in self.members:
+            lapsed.update(member.stored)
             member.stored.clear()
             member.joined, member.left = 1, 1
         self.covered = self.settled.copy()
-        return True
+        self.accepted.subtract(lapsed)
+        return [(a, b, MessageState.PENDING) for a, b in self._undecided(list(lapsed))]
 
     def learn_members(
         self, store_epoch: int, epoch: int, members: Sequence[Member]

@@ -173,8 +173,11 @@ class Inbox:
             if self._per_user.get(id_.user, 0) >= config.STREAMS_PER_PEER_MAX:
                 self._drop("too many streams of one sender")
                 return None
-            record = InStreamRecord(id_, base - 1, 0, 0, floor, ())
-            stream = self._add(InStream(record))
+            # What lies between floor and base is not due to us: nobody may take it for delivered.
+            undue = ((floor, base - 1),) if floor < base else ()
+            stream = self._add(InStream(InStreamRecord(id_, base - 1, 0, 0, floor, undue)))
+            if undue:
+                self._settled(stream, list(undue))
         if stream.raise_floor(floor):
             self._dirty[stream] = None
         if base > stream.cum + 1:

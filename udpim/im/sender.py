@@ -56,6 +56,7 @@ class Outbox:
         self._config = config_
         self.incarnation = incarnation
         self._streams: dict[StreamId, OutStream] = {}
+        self.stream = self._streams.get
         self._by_conversation: dict[str, OutStream] = {}
         self._numbers = 0
         self._ops: list[Op] = []
@@ -185,7 +186,9 @@ class Outbox:
         self._store_epoch = store_epoch
         self._lease_at = now + config.STATUS_LEASE_S
         for stream in self._streams.values():
-            if stream.forget_membership(store_epoch):
+            lapsed = stream.forget_membership(store_epoch)
+            if lapsed is not None:
+                self._changed(stream, lapsed)
                 self._stamp_rows(stream)
                 self._dirty[stream] = None
             if stream.floor < stream.next_seq:
@@ -204,10 +207,6 @@ class Outbox:
             self._transmitter.ask(stream, stream.floor, last)
 
     # --- Inputs ---
-
-    def stream(self, id_: StreamId) -> OutStream | None:
-        """Return the stream with this identity, if it is ours and known."""
-        return self._streams.get(id_)
 
     def by_handle(self, handle: int) -> OutStream | None:
         """Return the stream that we gave this number on the present connection."""

@@ -82,7 +82,7 @@ class SeenFrame:
     packet: p.ImPacket
     stream: StreamId | None
     incarnation: int
-    """Of the sending host's store."""
+    """Of the client's store, be it source or destination."""
     size: int
     """Payload bytes of messages."""
     arrived: int | None = None
@@ -346,6 +346,7 @@ class History:
 
     def _frame(self, crossing: Crossing, packet: p.ImPacket, order: int) -> SeenFrame:
         source, cid = crossing.source[0], crossing.content.cid
+        client = crossing.destination[0] if source == SERVER else source
         section = getattr(packet, "section", None)
         size = 0
         if section is not None:
@@ -358,7 +359,7 @@ class History:
             connection=cid,
             packet=packet,
             stream=self._stream(source, cid, packet),
-            incarnation=0 if source == SERVER else self.incarnations.get(endpoint_of(source), 0),
+            incarnation=self.incarnations.get(endpoint_of(client), 0),
             size=size,
         )
 

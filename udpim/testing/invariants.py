@@ -197,9 +197,8 @@ def _ack_a(h: History, frame: SeenFrame) -> Stories:
         for name in ("delivered", "void")
         for msgid in other.ranges(name)
     }
-    inbox = h.incarnations[endpoint_of(frame.destination)]
     for msgid in frame.ranges("ranges"):
-        kept = h.kept.get((stream, device, inbox, msgid.seq), _NEVER)
+        kept = h.kept.get((stream, device, frame.incarnation, msgid.seq), _NEVER)
         if msgid.seq not in heard and kept > frame.sent:
             yield f"ack:A of {msgid} left although its receipt could still get lost"
 
@@ -250,7 +249,8 @@ def i9_accepted_never_disarms(h: History) -> Stories:
         if endpoint is not None and frame.arrived is not None:
             for name in ("delivered", "void", "excused"):
                 for msgid in frame.ranges(name):
-                    heard.setdefault((msgid, endpoint), frame.arrived)
+                    earlier = heard.get((msgid, endpoint), _NEVER)
+                    heard[msgid, endpoint] = min(frame.arrived, earlier)
     for order, msgid, store_epoch, epoch in h.trims:
         closed = {shown.state for shown in h.shown.get(msgid, ())} & {_S.REJECTED, _S.VOID}
         devices = h.devices[store_epoch].items()
@@ -301,7 +301,9 @@ def i12_restraint(h: History) -> Stories:
     """
     sessions: dict[bytes, list[SeenFrame]] = defaultdict(list)
     for frame in _of(h, p.MsgR):
-        sessions[frame.connection].append(frame)
+        assert isinstance(frame.packet, p.MsgR)
+        if frame.packet.runs[0].epoch:  # else it asks for the membership, and is not forwarded
+            sessions[frame.connection].append(frame)
     for frames in sessions.values():
         known: set[MsgId] = set()
         new = again = again_messages = largest = 0
@@ -345,7 +347,7 @@ def i13_authority(h: History) -> Stories:
         for verdict in ("delivered", "void"):
             for msgid in frame.ranges(verdict):
                 key = (endpoint_of(frame.source), frame.incarnation, verdict, msgid)
-                reported.setdefault(key, frame.arrived)
+                reported[key] = min(frame.arrived, reported.get(key, _NEVER))
     for frame in _of(h, p.AckN, p.MsgN):
         if isinstance(frame.packet, p.MsgN):
             for msgid in frame.section():

@@ -157,6 +157,10 @@ class VirtualNetwork:
         """Let nothing pass in this direction."""
         self._cuts.add((source, destination))
 
+    def mend(self) -> None:
+        """End every cut."""
+        self._cuts.clear()
+
     def heal(self) -> None:
         """End every fault: no loss, no cuts, no intercepts. Delays stay."""
         self._cuts.clear()

@@ -201,7 +201,8 @@ class World:
                 state = f"{process.node.state.value} {process.node.drops}"
             elif isinstance(process, VirtualServer) and process.up:
                 state = f"up {process.node.drops} {process.node.router.drops}"
-            lines.append(f"{process.host}: life {process.life}, {state}, {process.errors}")
+            disk = "disk" if process.store.durable else "memory"
+            lines.append(f"{process.host}: {disk}, life {process.life}, {state}, {process.errors}")
         for msgid in sorted(self.history.open)[:10]:
             lines.append(f"{msgid}: {self.history.last_state(msgid).name}")
         return "\n".join(lines)
