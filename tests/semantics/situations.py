@@ -37,6 +37,7 @@ def got(world, client):
 def finish(world):
     """Heal everything, demand liveness, let the oracle judge, demand silence."""
     world.heal_and_settle()
+    world.online()
     world.run(5)
     world.check()
     world.check_quiet()

@@ -5,8 +5,8 @@ find nothing, and the network must fall silent.
 """
 
 import pytest
-from tests.semantics.situations import finish, got, met, payloads
 
+from tests.semantics.situations import finish, got, met, payloads
 from udpim.im.records import (
     PutInbox,
     PutMeta,
@@ -509,8 +509,19 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.__name__.replace("_", " "))
+NOT_YET = {
+    a_restores_an_old_disk_and_writes_before_it_is_online: (
+        "what is written between the restart and the login that betrays the old disk collides"
+    ),
+}
+
+
+def rows():
+    for row in ROWS:
+        marks = [pytest.mark.xfail(reason=NOT_YET[row], strict=True)] if row in NOT_YET else []
+        yield pytest.param(row, id=row.__name__.replace("_", " "), marks=marks)
+
+
+@pytest.mark.parametrize("row", list(rows()))
 def test_matrix(row, seed):
     row(seed)
-
-

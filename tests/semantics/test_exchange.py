@@ -3,8 +3,8 @@
 import itertools
 
 import pytest
-from tests.semantics.situations import bad, finish, got, met, payloads
 
+from tests.semantics.situations import bad, finish, got, met, payloads
 from udpim.config import WINDOW, ServerConfig
 from udpim.im.records import PutInbox, PutQueue
 from udpim.model import MessageState, StreamId

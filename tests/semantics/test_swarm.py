@@ -7,11 +7,11 @@ different in kind. `UDPIM_SEED` replays one.
 import random
 
 import pytest
-from tests.semantics.situations import bad, finish, got
 
+from tests.semantics.situations import bad, finish, got
 from udpim.testing import World
 
-WORLDS = 40
+WORLDS = 24
 TURNS = 60
 
 

@@ -69,6 +69,7 @@ class Answers:
         """ack:N(STORED): said after the commit, by a durable store only (I7)."""
         if not self._durable:
             return
+        self.members(sender, stream)
         ordinal = self._ordinal(endpoint)
         for part in chunked(ranges, RANGES_A_PACKET):
             handle, name = sender.outbound.of(stream)

@@ -116,7 +116,7 @@ class OutStream:
         """Return the epoch runs from the durable floor on, as heads carry them."""
         while len(self.runs) > 1 and self.runs[1].first <= self.durable_floor:
             del self.runs[0]
-        return tuple(self.runs[:RUNS_MAX])
+        return tuple(self.runs[:RUNS_MAX]) or (EpochRun(self.durable_floor, self.epoch),)
 
     def sendable_until(self, window: int) -> int:
         """Return the last seq that may be transmitted now (R9; and what a head can stamp)."""
@@ -172,7 +172,8 @@ class OutStream:
     def _forget_confirmations(self, view: MemberView) -> None:
         """R7: a newer incarnation of an endpoint knows nothing of the open rows."""
         last = self.next_seq
-        for known in (view.confirmed, view.delivered, view.void, view.stored):
+        view.stored.subtract(view.confirmed.within(self.floor, last))  # those rows are gone
+        for known in (view.confirmed, view.delivered, view.void):
             known.remove(self.floor, last)
         self.settled.remove(self.floor, last)
         self.covered.remove(self.floor, last)

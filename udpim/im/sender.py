@@ -45,8 +45,8 @@ _Batch = tuple[list[tuple[OutStream, int, int, int]], list[StreamChanged]]
 class Outbox:
     """All outgoing streams of one device.
 
-    Drive: commands and ``receive_*`` / ``handle_timeout``, then `take_ops` (commit them, then
-    `on_committed`), `transmit` while the session is up, and `take_changes`.
+    Drive: commands and inputs, then `take_ops` (commit, then `on_committed`), `transmit` while the
+    session is up, and `take_changes`.
     """
 
     def __init__(
@@ -160,7 +160,8 @@ class Outbox:
             if low < untouched:
                 last_sent = min(high, untouched - 1)
                 stream.cancelled.add(low, last_sent)
-                self._changed(stream, [(low, last_sent, MessageState.UNKNOWN)])
+                shown = stream.delivered.missing(low, last_sent)
+                self._changed(stream, [(a, b, MessageState.UNKNOWN) for a, b in shown])
             self._transmitter.again(stream, low, high)
         self._dirty[stream] = None
 
@@ -186,11 +187,10 @@ class Outbox:
         self._store_epoch = store_epoch
         self._lease_at = now + config.STATUS_LEASE_S
         for stream in self._streams.values():
-            lapsed = stream.forget_membership(store_epoch)
-            if lapsed is not None:
+            if (lapsed := stream.forget_membership(store_epoch)) is not None:
+                self._refresh(stream, ())
                 self._changed(stream, lapsed)
                 self._stamp_rows(stream)
-                self._dirty[stream] = None
             if stream.floor < stream.next_seq:
                 stream.cursor = stream.floor
                 self._transmitter.ready(stream)
@@ -261,6 +261,8 @@ class Outbox:
             self._stamp_rows(stream)
             stream.cursor = stream.floor
         elif stream.renewed:
+            # The new incarnation takes our floor from the question, and waits for nothing below.
+            self._transmitter.ask(stream, stream.floor, max(stream.floor, stream.next_seq - 1))
             self._transmitter.again(stream, stream.floor, stream.cursor - 1)
         self._dirty[stream] = None
         self._transmitter.ready(stream)

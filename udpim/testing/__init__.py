@@ -13,11 +13,11 @@ __all__ = [
     "LinkFaults",
     "Oracle",
     "Sent",
+    "Violated",
     "VirtualClient",
     "VirtualClock",
     "VirtualNetwork",
     "VirtualServer",
     "VirtualStore",
-    "Violated",
     "World",
 ]

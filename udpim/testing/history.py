@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from udpim.im import records as r
 from udpim.model import FINAL_STATES, Endpoint, MessageState, MsgId, StreamId
@@ -82,7 +81,7 @@ class SeenFrame:
     packet: p.ImPacket
     stream: StreamId | None
     incarnation: int
-    """Of the client's store, be it source or destination."""
+    """With which the client of this connection logged in."""
     size: int
     """Payload bytes of messages."""
     arrived: int | None = None
@@ -158,7 +157,9 @@ class History:
     order: int = 0
     _seen: dict[tuple[bytes, int], SeenFrame] = field(default_factory=dict)
     _names: dict[tuple[bytes, int], StreamId] = field(default_factory=dict)
-    _peers: dict[bytes, bytes] = field(default_factory=dict)
+    _peers: dict[bytes, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    _used: set[bytes] = field(default_factory=set)
+    _logged_in: dict[bytes, int] = field(default_factory=dict)
     _numbers: dict[tuple[str, int], StreamId] = field(default_factory=dict)
 
     def tick(self) -> int:
@@ -248,7 +249,7 @@ class History:
         for op in ops:
             self._client_op(host, op, order, ops)
 
-    def _client_op(self, host: str, op: Any, order: int, ops: Sequence[r.Op]) -> None:
+    def _client_op(self, host: str, op: r.Op, order: int, ops: Sequence[r.Op]) -> None:
         endpoint = endpoint_of(host)
         if isinstance(op, r.PutMeta):
             value = int.from_bytes(op.value, "big")
@@ -300,7 +301,7 @@ class History:
             if bit:
                 self.voided.setdefault((inbox, MsgId(record.stream, seq)), order)
 
-    def _server_op(self, op: Any, order: int) -> None:
+    def _server_op(self, op: r.Op, order: int) -> None:
         if isinstance(op, r.PutMeta) and op.key == "store_epoch":
             self.store_epoch = int.from_bytes(op.value, "big")
         elif isinstance(op, r.PutDevice):
@@ -325,11 +326,12 @@ class History:
         content = crossing.content
         if isinstance(content.long, Welcome):
             ids = content.long.destination_cid, content.long.source_cid
-            # The first one counts: a replayed HELLO opens a second connection for the same id.
-            self._peers.setdefault(*ids)
+            self._peers[ids[0]].append(ids[1])
         order = self.tick()
         if crossing.replayed:
             return
+        if content.long is None:
+            self._used.add(content.cid)
         for hop_seq, packet in content.packets:
             key = (content.cid, hop_seq)
             if key not in self._seen:
@@ -346,7 +348,6 @@ class History:
 
     def _frame(self, crossing: Crossing, packet: p.ImPacket, order: int) -> SeenFrame:
         source, cid = crossing.source[0], crossing.content.cid
-        client = crossing.destination[0] if source == SERVER else source
         section = getattr(packet, "section", None)
         size = 0
         if section is not None:
@@ -359,9 +360,21 @@ class History:
             connection=cid,
             packet=packet,
             stream=self._stream(source, cid, packet),
-            incarnation=self.incarnations.get(endpoint_of(client), 0),
+            incarnation=self._incarnation(cid, packet),
             size=size,
         )
+
+    def _peer(self, cid: bytes) -> bytes:
+        """Return the server's id of the connection whose client has this id.
+
+        Of several WELCOMEs to repeated HELLOs the client went on with one.
+        """
+        return next((other for other in self._peers[cid] if other in self._used), b"")
+
+    def _incarnation(self, cid: bytes, packet: p.ImPacket) -> int:
+        if isinstance(packet, p.Login):
+            self._logged_in[cid] = packet.incarnation
+        return self._logged_in.get(cid) or self._logged_in.get(self._peer(cid), 0)
 
     def _stream(self, source: str, cid: bytes, packet: p.ImPacket) -> StreamId | None:
         """Resolve a packet's handle as its receiver does (PROTOCOL §4.3)."""
@@ -369,7 +382,7 @@ class History:
         if handle is None:
             return None
         if isinstance(packet, p.MsgA | p.AckA | p.Refuse):
-            return self._names.get((self._peers.get(cid, b""), handle))
+            return self._names.get((self._peer(cid), handle))
         name = getattr(packet, "name", None)
         if name is not None:
             if isinstance(packet, p.MsgR | p.CancelR | p.StatusR):

@@ -10,20 +10,21 @@ from collections.abc import Callable, Sequence
 
 from udpim.testing import invariants as i
 from udpim.testing.history import History
+from udpim.testing.promises import Stories, i7_promise_after_durable
 
 LIVENESS_S = 10 + 3 * 30.0
 """I14: 10 s and three times the hop's dead time."""
 STORIES_MAX = 20
 """Violations told in one failure."""
 
-ALWAYS: tuple[Callable[[History], i.Stories], ...] = (
+ALWAYS: tuple[Callable[[History], Stories], ...] = (
     i.i1_no_loss,
     i.i2_no_duplicate,
     i.i3_receipt_truth,
     i.i4_lattice,
     i.i5_definite_negative,
     i.i6_bounded_exact_dedup,
-    i.i7_promise_after_durable,
+    i7_promise_after_durable,
     i.i8_equal_answers,
     i.i9_accepted_never_disarms,
     i.i10_evidence,
@@ -98,7 +99,7 @@ class Oracle:
         }
         return [("empty", words) for words, there in facts.items() if not there]
 
-    def _stories(self, checks: Sequence[Callable[[History], i.Stories]]) -> list[tuple[str, str]]:
+    def _stories(self, checks: Sequence[Callable[[History], Stories]]) -> list[tuple[str, str]]:
         return [(check.__name__, story) for check in checks for story in check(self._history)]
 
     def _raise(self, stories: list[tuple[str, str]]) -> None:

@@ -16,18 +16,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
-from typing import Any
 
 from udpim.config import ClientConfig, ServerConfig
 from udpim.hop.config import HopConfig
-from udpim.model import Endpoint, MessageState
+from udpim.model import MessageState, MsgId
 from udpim.testing.clock import VirtualClock
 from udpim.testing.history import History
 from udpim.testing.network import PERFECT, LinkFaults, VirtualNetwork
-from udpim.testing.nodes import VirtualClient, VirtualProcess, VirtualServer
+from udpim.testing.nodes import VirtualClient, VirtualServer
 from udpim.testing.oracle import LIVENESS_S, Oracle
+from udpim.testing.process import Surroundings, VirtualProcess
 from udpim.testing.storage import VirtualStore
-
 
 POLL_S = 0.05
 """How often `World.settle` looks."""
@@ -70,9 +69,9 @@ class World:
         """Return the server, started when it is not there yet."""
         if self._server is None:
             self._server = VirtualServer(
-                hop_config=self._hop_config,
-                config=config or ServerConfig(),
-                **self._common("server", durable=durable),
+                self._surroundings("server", durable=durable),
+                config or ServerConfig(),
+                self._hop_config,
             )
             self._server.start()
         return self._server
@@ -84,7 +83,7 @@ class World:
         *,
         durable: bool = True,
         start: bool = True,
-        **settings: Any,
+        config: ClientConfig | None = None,
     ) -> VirtualClient:
         """Return a new client; it dials the server at once.
 
@@ -93,15 +92,13 @@ class World:
             device: Its device.
             durable: Whether its store survives a crash.
             start: Whether it is started now.
-            settings: Further fields of its `ClientConfig`.
+            config: Its node's limits, and the same user and device; None for the defaults.
         """
-        endpoint = Endpoint(user, device)
         client = VirtualClient(
-            endpoint,
-            config=ClientConfig(user=user, device=device, **settings),
-            hop_config=self._hop_config,
+            self._surroundings(f"{user}/{device}", durable=durable),
+            config or ClientConfig(user=user, device=device),
+            self._hop_config,
             ports=lambda: next(self._ports),
-            **self._common(str(endpoint), durable=durable),
         )
         assert client.host not in self.clients, f"{client.host} is there already"
         self.clients[client.host] = client
@@ -110,7 +107,7 @@ class World:
             client.start()
         return client
 
-    def _common(self, host: str, *, durable: bool) -> dict[str, Any]:
+    def _surroundings(self, host: str, *, durable: bool) -> Surroundings:
         store = VirtualStore(self.clock, f"disk of {host}", durable=durable, sync_s=self._sync_s)
         return {
             "seed": self.seed,
@@ -139,14 +136,15 @@ class World:
         end = self.clock.now + within_s
         while not predicate():
             due = self.clock.next_at()
-            assert due is not None and due <= end, (
-                f"not within {within_s:g} s (at {self.clock.now:.3f} s)\n{self.story()}"
-            )
+            late = due is None or due > end
+            assert not late, f"not within {within_s:g} s\n{self.story()}"
             self.clock.step()
 
     def online(self, within_s: float = 60.0) -> None:
-        """Let time pass until every client that is up is logged in."""
-        self.run_until(lambda: all(c.online for c in self.clients.values() if c.up), within_s)
+        """Let time pass until every client that is up is logged in, or closed for good."""
+        self.run_until(
+            lambda: all(c.online or c.closed for c in self.clients.values() if c.up), within_s
+        )
 
     def settle(self, within_s: float = LIVENESS_S, *, stored: bool = False) -> None:
         """Let time pass until nobody's message is open.
@@ -165,6 +163,8 @@ class World:
         """Let the oracle judge, and expect that nothing is left to do at the clients that run."""
         for client in self.clients.values():
             assert not client.alarms, client.alarms[:5]
+        for msgid in [m for m in self.history.open if self._is_over(m, stored=False)]:
+            self.history.open.discard(msgid)
         self.oracle.check_settled([host for host, client in self.clients.items() if client.up])
 
     def check_quiet(self, for_s: float = 60.0) -> None:
@@ -177,11 +177,24 @@ class World:
 
     def unsettled(self, *, stored: bool = False) -> int:
         """Count accepted messages, of senders that are up, that show no final state."""
-        if not stored:
-            hosts = {host for host, client in self.clients.items() if client.up}
-            return sum(f"{m.stream.user}/{m.stream.device}" in hosts for m in self.history.open)
-        last_state = self.history.last_state
-        return sum(last_state(m) is not MessageState.STORED for m in self.history.open)
+        up = {host for host, client in self.clients.items() if client.up}
+        return sum(
+            f"{m.stream.user}/{m.stream.device}" in up and not self._is_over(m, stored=stored)
+            for m in self.history.open
+        )
+
+    def _is_over(self, msgid: MsgId, *, stored: bool) -> bool:
+        """Tell whether a message without a final state has to wait for nothing.
+
+        Of a memory inbox a sender can only learn that the outcome is UNKNOWN (PROTOCOL §5.1).
+        """
+        state = self.history.last_state(msgid)
+        if state is MessageState.UNKNOWN:
+            recipients = [
+                c for c in self.clients.values() if c.endpoint.user == msgid.stream.conversation
+            ]
+            return any(not client.store.durable for client in recipients)
+        return stored and state is MessageState.STORED
 
     def heal_and_settle(self, *, stored: bool = False) -> None:
         """End every fault, start who is down, and demand the liveness of I14."""

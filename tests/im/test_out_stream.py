@@ -1,0 +1,225 @@
+"""What a sender knows of one stream, per endpoint and in all (semantics R1, R2, R7, R9)."""
+
+import pytest
+
+from tests.im.helpers import DURABLE, EPOCH, STREAM, TWO, member
+from udpim.im.out_stream import WITHDRAWN, OutStream
+from udpim.im.records import OutStreamRecord
+from udpim.model import MessageState, RejectCode
+from udpim.wire.im_packets import EpochRun
+from udpim.wire.im_schema import RUNS_MAX
+
+FRESH = OutStreamRecord(1, STREAM.incarnation, "bob", 1, 1, 0, 0, (), (), ())
+
+
+def stream(count=9, *members):
+    s = OutStream(STREAM, FRESH)
+    s.append([0] * count, [b"x"] * count)
+    s.committed = count
+    s.learn_members(EPOCH, len(members or TWO), members or TWO)
+    return s
+
+
+def settle(s, ordinal, first, last):
+    view = s.member(ordinal)
+    view.delivered.add(first, last)
+    view.confirmed.add(first, last)
+    s.delivered.add(first, last)
+    s.refresh(first, last)
+
+
+def test_floor_waits_for_every_endpoint_due():
+    s = stream()
+    settle(s, 0, 1, 5)
+    assert 1 == s.floor
+    settle(s, 1, 1, 3)
+    assert 4 == s.floor
+    assert [4, 5, 6, 7, 8, 9] == list(s.rows)
+
+
+def test_stored_lets_the_window_go_on_but_not_floor():
+    s = stream(9, member(0))
+    s.take_stored(s.member(0), ((1, 4),))
+    s.refresh(1, 4)
+    assert (1, 6) == (s.floor, s.sendable_until(2))
+
+
+def test_what_was_never_used_is_never_recorded():
+    s = stream(5, member(0))
+    far = ((4, 9), (2**63, 2**64 - 1))
+    assert [(4, 5)] == s.used(far)
+    assert [(4, 5, MessageState.STORED)] == s.take_stored(s.member(0), far)
+    assert [(4, 5)] == list(s.member(0).stored)
+    assert ([], []) == s.lapse_stored(s.member(0), ((2**63, 2**64 - 1),), ())
+
+
+def test_a_membership_of_another_store_starts_over():
+    s = stream()
+    settle(s, 0, 1, 1)
+    s.take_stored(s.member(1), ((2, 3),))
+    assert s.forget_membership(EPOCH) is None
+    assert [(2, 3, MessageState.PENDING)] == s.forget_membership(EPOCH + 1)
+    assert (0, [EpochRun(1, 0)]) == (s.epoch, s.runs)
+    assert [] == s.refresh(1, 9), "nobody is due anything before the new membership is known"
+
+
+def test_a_new_incarnation_takes_back_what_is_open_and_nothing_that_was_shown():
+    s = stream(9, member(0))
+    settle(s, 0, 1, 2)
+    settle(s, 0, 4, 5)
+    s.take_stored(s.member(0), ((5, 6),))
+    s.learn_members(EPOCH, 1, [member(0, incarnation=DURABLE | 9)])
+    assert s.renewed
+    assert (3, [(3, 5), (7, 9)]) == (s.floor, s.covered.missing(1, 9))
+    assert MessageState.DELIVERED == s.state(4)
+    assert [(6, 6)] == list(s.member(0).stored), "its queue has it for the new one"
+
+
+def test_the_same_membership_again_changes_nothing():
+    s = stream(3, member(0))
+    settle(s, 0, 2, 2)
+    s.learn_members(EPOCH, 1, [member(0)])
+    assert not s.renewed
+    assert [(1, 1), (3, 3)] == s.covered.missing(1, 3)
+
+
+def test_heads_carry_the_runs_from_floor_on():
+    s = stream(2, member(0))
+    for epoch in range(2, 6):
+        s.learn_members(EPOCH, epoch, [member(0)])
+        s.append([0], [b"x"])
+    s.committed = 6
+    assert 5 == len(s.runs)
+    assert s.runs[RUNS_MAX].first - 1 == s.sendable_until(100)
+    assert [1, 1, 2, 3, 4, 5] == [s.epoch_of(seq) for seq in range(1, 7)]
+    assert 0 == s.epoch_of(0)
+    s.durable_floor = 5
+    assert 6 == s.sendable_until(100)
+    assert (EpochRun(5, 4), EpochRun(6, 5)) == s.head_runs()
+
+
+def test_a_head_without_rows_still_names_its_epoch():
+    s = OutStream(STREAM, FRESH._replace(next_seq=5, floor=5, epoch=2))
+    assert (EpochRun(5, 2),) == s.head_runs()
+
+
+def test_who_needs_no_copy_is_told_to_the_server():
+    s = stream()
+    settle(s, 0, 1, 3)
+    s.take_stored(s.member(1), ((4, 4),))
+    assert [0b01, 0b00, 0b10] == [s.covered_members(n, n) for n in (3, 5, 4)]
+    assert 0 == stream(3, member(0)).covered_members(1, 3)
+
+
+@pytest.mark.parametrize(
+    ("phone", "laptop", "shown"),
+    [
+        ("delivered", "void", "DELIVERED"),
+        ("void", "delivered", "DELIVERED"),
+        ("void", "void", "VOID"),
+        ("void", "excused", "EXCUSED"),
+        ("excused", "excused", "EXCUSED"),
+        ("delivered", None, "DELIVERED"),
+        ("void", None, "PENDING"),
+    ],
+)
+def test_the_whole_is_decided_by_all_who_are_due(phone, laptop, shown):
+    s = stream(1)
+    s.rows[1] = (0, b"x")
+    s.runs = [EpochRun(1, 2)]
+    for ordinal, said in enumerate((phone, laptop)):
+        if said == "delivered":
+            settle(s, ordinal, 1, 1)
+        elif said == "void":
+            s.member(ordinal).take_void(1, 1)
+        elif said == "excused":
+            s.member(ordinal).take_excused(1, 1)
+    changes = s.refresh(1, 1)
+    assert shown == s.state(1).name
+    assert (shown in ("VOID", "EXCUSED")) == bool(changes)
+    assert s.final(1) == (shown != "PENDING")
+    if changes:
+        assert [] == s.refresh(1, 1), "said once"
+
+
+def test_a_cancelled_message_that_nobody_can_promise_never_is_unknown():
+    s = stream(1, member(0, incarnation=7))
+    s.cancelled.add(1, 1)
+    s.member(0).take_void(1, 1)
+    assert [] == s.refresh(1, 1)
+    assert MessageState.UNKNOWN == s.state(1)
+    assert 2 == s.floor
+
+
+def test_a_verdict_below_the_first_run_belongs_to_nobody():
+    s = stream(3)
+    assert [(1, 3, 2)] == list(s.segments(0, 3))
+    s.append([0], [b"x"])
+    s.runs.append(EpochRun(4, 3))
+    assert [(2, 3, 2), (4, 4, 3)] == list(s.segments(2, 4))
+    assert [(4, 4, 3)] == list(s.segments(4, 4))
+
+
+def test_closing_is_shown_once_it_is_durable():
+    s = stream(6)
+    assert [(2, 3, MessageState.REJECTED)] == s.close(2, 3, 18, at_once=False)
+    assert MessageState.PENDING == s.state(2)
+    s.closing.clear()
+    assert MessageState.REJECTED == s.state(2)
+    assert RejectCode.TOO_LARGE == s.reject_code(3)
+    s.close(4, 4, 18, at_once=False)
+    s.close(6, 6, WITHDRAWN, at_once=False)
+    s.closing.clear()
+    assert [(2, 4, 18), (6, 6, WITHDRAWN)] == s.rejected
+    assert MessageState.VOID == s.state(6)
+    assert MessageState.PENDING == s.state(5)
+
+
+def test_what_was_withdrawn_stays_so_when_it_is_refused():
+    s = stream(2)
+    s.close(1, 1, WITHDRAWN, at_once=False)
+    assert [(2, 2, MessageState.REJECTED)] == s.close(1, 2, 16, at_once=True)
+    s.closing.clear()
+    assert [MessageState.VOID, MessageState.REJECTED] == [s.state(1), s.state(2)]
+    assert 3 == s.floor
+
+
+def test_a_stream_survives_its_record():
+    s = stream()
+    settle(s, 0, 1, 4)
+    settle(s, 1, 1, 2)
+    for ordinal in (0, 1):
+        s.member(ordinal).take_void(3, 3)
+    s.refresh(3, 3)
+    s.close(6, 6, 16, at_once=False)
+    s.cancelled.add(7, 7)
+    s.delivered.remove(3, 3)
+    again = OutStream(STREAM, s.record())
+    for seq in range(again.floor, 10):
+        again.restore_row(seq, 2 if seq < 8 else 3, 0, b"x")
+    again.refresh(again.floor, 9)
+    s.closing.clear()
+    assert [EpochRun(4, 2), EpochRun(8, 3)] == again.runs
+    assert s.record() == again.record()
+    states = [again.state(seq).name for seq in (1, 2, 4, 5, 6, 7)]
+    assert ["DELIVERED", "DELIVERED", "DELIVERED", "PENDING", "REJECTED", "UNKNOWN"] == states
+    assert [(4, 9)] == list(again.resent), "another life may have sent them"
+
+
+def test_a_copy_in_doubt_is_not_forgotten_below_floor():
+    s = OutStream(STREAM, FRESH._replace(next_seq=4, floor=1))
+    assert [(1, 3)] == list(s.resent)
+    assert s.member(9) is None
+
+
+def test_states_rise_in_the_order_of_the_lattice():
+    s = stream(2, member(0))
+    seen = [s.state(1)]
+    assert [(1, 1, MessageState.ACCEPTED)] == s.take_accepted(((1, 1),))
+    assert [] == s.take_accepted(((1, 1),))
+    seen.append(s.state(1))
+    s.take_stored(s.member(0), ((1, 1),))
+    seen.append(s.state(1))
+    settle(s, 0, 1, 1)
+    seen.append(s.state(1))
+    assert ["PENDING", "ACCEPTED", "STORED", "DELIVERED"] == [state.name for state in seen]

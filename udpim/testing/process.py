@@ -1,0 +1,235 @@
+"""A virtual process: a production node under the production effect executor, without sockets.
+
+It can crash and start again from what its disk holds, be paused, and have clocks that jump. Its
+inputs are bursts of datagrams, its timer, and its store's wake; after each it drains the node as the
+contract of the nodes says (`udpim.node`). Which node it is, `udpim.testing.nodes` decides.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any, TypedDict
+
+from udpim.model import Address
+from udpim.node import events as ev
+from udpim.node.client import ClientNode
+from udpim.node.server import ServerNode
+from udpim.store.executor import EffectExecutor
+from udpim.store.state import StoreState
+from udpim.testing.history import History
+from udpim.testing.network import VirtualNetwork
+from udpim.testing.storage import VirtualStore
+
+SOCKET_BUFFER_DATAGRAMS = 512
+"""What waits for a paused process; more is lost, as in a socket's buffer."""
+SPINS_MAX = 1000
+"""Timers of one node in one instant; more is a node that asks for nothing but to be asked."""
+
+
+class Surroundings(TypedDict):
+    """What every process of a world shares, and its store."""
+
+    seed: object
+    network: VirtualNetwork
+    history: History
+    store: VirtualStore
+
+
+class VirtualProcess:
+    """What a client's and a server's process have in common.
+
+    Attributes:
+        host: ``server``, or ``user/device``.
+        address: Where datagrams reach it now.
+        store: Its disk or memory.
+        life: Number of the present process, from 1.
+        clock_skew_s: What its monotonic clock is ahead of the world's.
+        wall_skew_ms: What its wall clock is ahead of the world's.
+        errors: What its store refused.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        address: Address,
+        surroundings: Surroundings,
+    ) -> None:
+        """Describe a process; `start` runs it."""
+        self.host = host
+        self.address = address
+        self.store = store = surroundings["store"]
+        self.life = 0
+        self.history = history = surroundings["history"]
+        self.clock_skew_s = 1e5 * random.Random(f"{surroundings['seed']}:{host}:skew").random()
+        self.wall_skew_ms = 0
+        self.errors: list[Exception] = []
+        self._seed = surroundings["seed"]
+        self._network = surroundings["network"]
+        self._clock = self._network.clock
+        self._node: ClientNode | ServerNode | None = None
+        self._executor: EffectExecutor | None = None
+        self._buffer: list[tuple[bytes, Address]] = []
+        self._paused = False
+        self._draining = False
+        self._armed: float | None = None
+        self._spins = 0
+        self._spun_at = -1.0
+        store.observe = lambda ops: history.on_durable(host, ops)
+
+    # --- Life and death ---
+
+    @property
+    def up(self) -> bool:
+        """Whether the process runs; a paused one does too."""
+        return self._node is not None
+
+    @property
+    def now(self) -> float:
+        """Its monotonic clock."""
+        return self._clock.now + self.clock_skew_s
+
+    def start(self) -> None:
+        """Run a new process on what the disk holds."""
+        assert self._node is None, f"{self.host} is up already"
+        self.life += 1
+        random_bytes = random.Random(f"{self._seed}:{self.host}:{self.life}").randbytes
+        self._node = self._make(random_bytes)
+        self._executor = EffectExecutor(self._node, self.store, self._handlers())
+        self.store.set_wake(self._turn)
+        self._network.bind(self.address, self._arrive)
+        self._started()
+        self._turn()
+
+    def crash(self, *, landing: int = 0) -> None:
+        """Die at once; see `VirtualStore.crash`."""
+        assert self._node is not None, f"{self.host} is down already"
+        self._node = self._executor = None
+        self._armed = None
+        self._buffer.clear()
+        self._paused = False
+        self._network.unbind(self.address)
+        self.store.crash(landing=landing)
+        if not self.store.durable:
+            self.history.on_disk_lost(self.host)
+
+    def restart(self, *, landing: int = 0) -> None:
+        """Crash, if it is up, and start again."""
+        if self.up:
+            self.crash(landing=landing)
+        self.start()
+
+    def lose_disk(self) -> None:
+        """Crash, if it is up, and start with an empty disk."""
+        if self.up:
+            self.crash()
+        self.store.lose_disk()
+        self.history.on_disk_lost(self.host)
+        self.start()
+
+    def restore(self, backup: StoreState) -> None:
+        """Crash, if it is up, and start with an old copy of the disk."""
+        if self.up:
+            self.crash()
+        self.store.restore(backup)
+        self.history.on_disk_lost(self.host)
+        self.start()
+
+    def pause(self) -> None:
+        """Stop the process as a debugger or a suspended machine does."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self._paused = False
+        self._turn()
+
+    def jump_clock(self, seconds: float) -> None:
+        """Let the monotonic clock jump ahead, as after a suspension."""
+        self.clock_skew_s += seconds
+        self._armed = None
+        self._turn()
+
+    # --- For subclasses ---
+
+    def _make(self, random_bytes: Callable[[int], bytes]) -> ClientNode | ServerNode:
+        raise NotImplementedError
+
+    def _handlers(self) -> dict[type, Callable[[Any], None]]:
+        return {}
+
+    def _started(self) -> None:
+        pass
+
+    def _on_event(self, event: ev.Event) -> None:
+        raise NotImplementedError
+
+    # --- Inputs and outputs ---
+
+    def _arrive(self, data: bytes, source: Address) -> None:
+        if len(self._buffer) >= SOCKET_BUFFER_DATAGRAMS:
+            return
+        self._buffer.append((data, source))
+        if len(self._buffer) == 1:
+            life = self.life
+            # Once more round the clock: what arrives in the same instant is one burst.
+            self._clock.call_later(0.0, lambda: self._turn() if self.life == life else None)
+
+    def _turn(self) -> None:
+        """Take in what waits and drain the node until it has nothing more to say."""
+        node = self._node
+        if node is None or self._paused or self._draining:
+            return
+        self._draining = True
+        try:
+            while self._node is node and self._drain(node):
+                pass
+        finally:
+            self._draining = False
+        if self._node is node:
+            self._arm(node)
+
+    def _drain(self, node: ClientNode | ServerNode) -> bool:
+        """One round; tell whether there was anything."""
+        busy = False
+        if self._buffer:
+            busy = True
+            burst, self._buffer = self._buffer, []
+            node.receive_datagrams(burst, self.now)
+        executor = self._executor
+        assert executor is not None
+        executor.settle(self.now)
+        if self._node is not node:
+            return False
+        for data, destination in node.datagrams_to_send(self.now):
+            busy = True
+            self._network.send(self.address, destination, data)
+            if self._node is not node:
+                return False
+        while (event := node.next_event()) is not None:
+            busy = True
+            self._on_event(event)
+            if self._node is not node:
+                return False
+        return busy
+
+    def _arm(self, node: ClientNode | ServerNode) -> None:
+        when = node.next_timeout()
+        if when is None or when == self._armed:
+            return
+        self._armed = when
+        skew_s = self.clock_skew_s
+        self._clock.call_at(when - skew_s, lambda: self._on_timer(node, when, skew_s))
+
+    def _on_timer(self, node: ClientNode | ServerNode, when: float, skew_s: float) -> None:
+        if self._node is not node or self._armed != when or skew_s != self.clock_skew_s:
+            return
+        if self._paused:
+            self._clock.call_later(0.1, lambda: self._on_timer(node, when, skew_s))
+            return
+        self._armed = None
+        self._spins = self._spins + 1 if self._spun_at == self._clock.now else 0
+        self._spun_at = self._clock.now
+        assert self._spins < SPINS_MAX, f"{self.host} wants its timer at {when} for ever"
+        node.handle_timeout(max(when, self.now))
+        self._turn()

@@ -1,0 +1,103 @@
+"""I7: nothing that promises leaves before its transaction is durable (PROTOCOL §5.2).
+
+What each IM packet promises when it leaves its host, and which commit must have come before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from udpim.model import Endpoint
+from udpim.testing.history import History, SeenFrame, endpoint_of
+from udpim.wire import im_packets as p
+
+Stories = Iterator[str]
+"""One sentence for each violation."""
+NEVER = 1 << 62
+"""Later than every fact."""
+
+
+def i7_promise_after_durable(h: History) -> Stories:
+    """Nothing that promises leaves before its transaction is durable."""
+    for frame in h.frames:
+        check = _PROMISES.get(type(frame.packet))
+        if check is not None and frame.source not in h.hostile:
+            yield from check(h, frame)
+    for msgid, send in h.sends.items():
+        if send.accepted is not None and h.rows.get(msgid, (NEVER,))[0] > send.accepted:
+            yield f"send() returned before the row of {msgid} was durable"
+
+
+def _msg_r(h: History, frame: SeenFrame) -> Stories:
+    assert isinstance(frame.packet, p.MsgR)
+    assert frame.stream is not None
+    for msgid in frame.section():
+        if h.rows.get(msgid, (NEVER,))[0] > frame.sent:
+            yield f"msg:R of {msgid} left before its outbox row was durable"
+    durable = [floor for order, floor in h.floors[frame.stream] if order < frame.sent]
+    if frame.packet.floor > max(durable, default=1):
+        yield f"msg:R of {frame.stream} told floor {frame.packet.floor}, which was not durable"
+
+
+def _ack_r(h: History, frame: SeenFrame) -> Stories:
+    inbox = (endpoint_of(frame.source), frame.incarnation)
+    for msgid in frame.ranges("delivered"):
+        if min(h.commits.get((inbox, msgid), (NEVER,))) > frame.sent:
+            yield f"{inbox[0]} said DELIVERED of {msgid} without a durable commit"
+    for msgid in frame.ranges("void"):
+        if h.voided.get((inbox, msgid), NEVER) > frame.sent:
+            yield f"{inbox[0]} said VOID of {msgid} without a durable promise"
+
+
+def _ack_n(h: History, frame: SeenFrame) -> Stories:
+    assert isinstance(frame.packet, p.AckN)
+    epoch = frame.packet.store_epoch
+    endpoint = by_ordinal(h, frame)
+    for msgid in frame.ranges("stored"):
+        if endpoint is None or h.stored.get((epoch, endpoint, msgid), NEVER) > frame.sent:
+            yield f"ack:N said STORED of {msgid} for {endpoint} without a durable row"
+
+
+def _ack_a(h: History, frame: SeenFrame) -> Stories:
+    assert frame.stream is not None
+    stream = frame.stream
+    host = f"{stream.user}/{stream.device}"
+    device = endpoint_of(frame.destination).device
+    heard = {
+        msgid.seq
+        for other in h.frames
+        if isinstance(other.packet, p.AckN) and other.stream == stream
+        if other.destination == host and (other.arrived or NEVER) < frame.sent
+        for name in ("delivered", "void")
+        for msgid in other.ranges(name)
+    }
+    for msgid in frame.ranges("ranges"):
+        kept = h.kept.get((stream, device, frame.incarnation, msgid.seq), NEVER)
+        if msgid.seq not in heard and kept > frame.sent:
+            yield f"ack:A of {msgid} left although its receipt could still get lost"
+
+
+def _login(h: History, frame: SeenFrame) -> Stories:
+    assert isinstance(frame.packet, p.Login)
+    key = (frame.packet.incarnation, frame.packet.login_count)
+    if h.logins[endpoint_of(frame.source)].get(key, NEVER) > frame.sent:
+        yield f"{frame.source} logged in before login {key[1]} was durable"
+
+
+_PROMISES: dict[type, Callable[[History, SeenFrame], Stories]] = {
+    p.MsgR: _msg_r,
+    p.AckR: _ack_r,
+    p.AckN: _ack_n,
+    p.AckA: _ack_a,
+    p.Login: _login,
+}
+
+
+def by_ordinal(h: History, frame: SeenFrame) -> Endpoint | None:
+    """Return the endpoint that an ack:N is about."""
+    assert isinstance(frame.packet, p.AckN)
+    assert frame.stream is not None
+    for endpoint, record in h.devices[frame.packet.store_epoch].items():
+        if endpoint.user == frame.stream.conversation and record.ordinal == frame.packet.ordinal:
+            return endpoint
+    return None
