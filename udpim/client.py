@@ -26,7 +26,7 @@ from udpim.hop.codes import CloseCode
 from udpim.hop.config import HopConfig
 from udpim.im.records import ClientSnapshot
 from udpim.message import Incoming, Message, Messages
-from udpim.model import Address
+from udpim.model import Address, LoginCode
 from udpim.node.client import ClientNode
 from udpim.node.events import (
     Event,
@@ -220,8 +220,11 @@ class Client:
                 self._online.set_result(None)
         elif event.state is LinkState.WAITING:
             self._last_loss = event
-        elif event.login_refused or event.code == CloseCode.REPLACED:
+        elif event.login_refused:
             self._end(LoginError(event.code, event.reason))
+        elif event.code == CloseCode.REPLACED:
+            words = "another login of this device took this one's place"
+            self._end(LoginError(LoginCode.REPLACED, words))
 
     def _on_failure(self, error: Exception) -> None:
         failure = ConnectionClosed(CloseCode.PROTOCOL_ERROR, f"internal error: {error!r}")
@@ -303,13 +306,21 @@ class Client:
         return self._node.state
 
     def stats(self) -> dict[str, Any]:
-        """Return counters: link, outbox, inbox, hop (of this connection), endpoint, drops."""
+        """Return counters: link, outbox, inbox, hop, endpoint, drops.
+
+        Those of the hop are of all connections so far; round trip, congestion window and queue are
+        of the present one.
+        """
         node, connection = self._node, self._node.connection
-        hop: dict[str, Any] = {}
-        drops = {"node": node.drops, "outbox": node.outbox.drops, "inbox": node.inbox.drops}
+        totals = node.hop_totals()
+        hop: dict[str, Any] = asdict(totals.stats)
+        drops = {
+            "node": node.drops,
+            "outbox": node.outbox.drops,
+            "inbox": node.inbox.drops,
+            "hop": totals.drops,
+        }
         if connection is not None:
-            drops["hop"] = connection.drops
-            hop = asdict(connection.stats)
             hop["smoothed_rtt_s"] = connection.rtt.smoothed_rtt
             hop["congestion_window_bytes"] = connection.congestion_window_bytes
             hop["queued_frames"] = connection.queued_frames

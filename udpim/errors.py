@@ -70,6 +70,10 @@ class HandshakeFailed(ConnectError):
     """The peer answered, but no connection could be agreed on."""
 
 
+_REPLACED = 16
+"""`udpim.model.LoginCode.REPLACED`, which stands above this module."""
+
+
 class LoginError(Error):
     """The server refused the login, or another login of this endpoint took its place.
 
@@ -86,7 +90,7 @@ class LoginError(Error):
 
     def __str__(self) -> str:
         """One line for a person."""
-        return f"login refused: {self.reason}"
+        return self.reason if self.code == _REPLACED else f"login refused: {self.reason}"
 
 
 class ConnectionClosed(Error):

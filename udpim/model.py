@@ -95,6 +95,8 @@ class LoginCode(IntEnum):
     BAD_CREDENTIALS = 1
     STALE_STORE = 2
     BUSY = 3
+    REPLACED = 16
+    """Never travels: another login of the same endpoint ended the session (PROTOCOL §3.3)."""
 
 
 SEQ_MAX = 2**64 - 1

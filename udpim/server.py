@@ -9,9 +9,8 @@ import asyncio
 import inspect
 import logging
 import os
-from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -319,9 +318,9 @@ class Listening:
 
     def _on_broken_authenticate(self, token: int) -> None:
         logger.exception("the authenticate hook failed")
-        self._answer(token, "authentication failed to run")
+        self._answer(token, "authentication failed to run", busy=True)
 
-    def _answer(self, token: int, verdict: Verdict) -> None:
+    def _answer(self, token: int, verdict: Verdict, *, busy: bool = False) -> None:
         assert self._node is not None, "started"
         assert self._driver is not None, "started"
         if self._closing is not None or self._error is not None:
@@ -329,7 +328,7 @@ class Listening:
         reason = verdict if isinstance(verdict, str) else "wrong credentials"
         fitting = reason.encode()[:REASON_BYTES_MAX].decode(errors="ignore")
         refusal = None if verdict is True else fitting
-        self._node.on_authenticated(token, refusal, self._loop.time())
+        self._node.on_authenticated(token, refusal, self._loop.time(), busy=busy)
         self._driver.wake()
 
     def _on_notify(self, notice: NotifyOffline) -> None:
@@ -358,23 +357,22 @@ class Listening:
     # --- Looking at it ---
 
     def stats(self) -> dict[str, Any]:
-        """Return counters: connections, sessions, endpoint, drops."""
+        """Return counters: connections, sessions, hop (all connections so far), endpoint, drops."""
         endpoint = self._started()
         node = self._node
         assert node is not None, "started"
-        hop: Counter[str] = Counter()
-        for connection in node.connections():
-            hop.update(connection.drops)
+        totals = node.hop_totals()
         return {
             "connections": node.links,
             "sessions": len(node.router.sessions),
+            "hop": asdict(totals.stats),
             "endpoint": endpoint.stats(),
             "drops": flat_drops(
                 {
                     "node": node.drops,
                     "router": node.router.drops,
-                    "listener": node._listener.drops,
-                    "hop": hop,
+                    "listener": node.listener_drops,
+                    "hop": totals.drops,
                     "endpoint": endpoint.drops,
                 }
             ),

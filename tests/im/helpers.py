@@ -34,7 +34,8 @@ def member(ordinal, device="phone", incarnation=DURABLE | 1, joined=1, left=0):
     return p.Member(ordinal, device, incarnation, joined, left)
 
 
-TWO = (member(0), member(1, "laptop", DURABLE | 2, joined=2))
+ONE = (member(0),)
+TWO = (*ONE, member(1, "laptop", DURABLE | 2, joined=2))
 
 
 def line(changes):
@@ -101,7 +102,7 @@ class Sender:
         self.outbox.receive_members(stream, packet)
         self.commit()
 
-    def met(self, *payloads, members=(member(0),), **more):
+    def met(self, *payloads, members=ONE, **more):
         """A logged-in sender whose first messages went out with a known membership."""
         stream, _ = self.send(*(payloads or (b"hi",)), **more)
         self.commit()
@@ -260,7 +261,7 @@ class Server:
             self.router.on_acked(session, tag)
         return [packet for packet, _ in frames]
 
-    def msg(self, session, message, floor=1, runs=((1, 1),), settled=0, stream=STREAM):
+    def msg(self, session, message, floor=1, runs=((1, 1),), *, settled=0, stream=STREAM):
         epochs = tuple(p.EpochRun(*run) for run in runs)
         session.inbound.resolve(1, stream)
         packet = p.MsgR(1, None, floor, epochs, settled, message)

@@ -327,3 +327,17 @@ def test_status_for_an_unknown_stream_makes_it_known():
     b.push(run_of(4, 4), floor=4, base=4)
     b.commit()
     assert [4] == b.released()
+
+
+def test_a_base_waits_too_when_the_void_runs_are_at_their_limit():
+    """Only a hostile sender moves base that often; the memory stays bounded (I6)."""
+    b = Receiver()
+    end = 2 * VOID_RUNS_MAX
+    for seq in range(2, end + 2, 2):
+        b.push(section(seq, b"x"), base=seq)
+    b.push(section(end + 2, b"x"), base=end + 2)
+    b.commit()
+    assert end == max(b.released())
+    b.status(floor=end + 2, base=end + 2)
+    b.commit()
+    assert [end + 2] == b.released()

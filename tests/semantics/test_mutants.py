@@ -1,8 +1,10 @@
 """Planted bugs: each breaks one rule in the classic way, and the oracle must notice (PROTOCOL §5).
 
-The bugs are planted from here by monkeypatching; udpim has no switch for any of them. Every scenario
-passes without its bug, so what is noticed is the bug.
+The bugs are planted from here by monkeypatching; udpim has no switch for any of them. Every
+scenario passes without its bug, so what is noticed is the bug.
 """
+
+from dataclasses import replace
 
 import pytest
 
@@ -74,15 +76,12 @@ def copy_comes_a_year_late(seed):
 
 def copy_again(world, sender, pushes):
     """Let an old msg:R arrive in a new session: as the sender's own end-to-end retransmission."""
-    from udpim.wire import im_codec
-
     for crossing in pushes:
         for _, packet in crossing.content.packets:
             if hasattr(packet, "runs") and hasattr(packet, "section") and packet.runs[0].epoch:
                 name = next(iter(world.history.sends)).stream._replace(user="", device="")
                 copy = packet._replace(handle=1, name=name)
-                sender.node.connection.send_frame(im_codec.encode(copy), None, sender.now)
-    sender.node.handle_timeout(sender.now)
+                sender.inject(copy)
     world.run(5)
 
 
@@ -219,8 +218,6 @@ def dedup_by_time_window(patch):
     original = Inbox.__init__
 
     def init(self, snapshot, **settings):
-        from dataclasses import replace
-
         forgotten = [
             record._replace(cum=0, delivered=0, void=0, floor=1, void_runs=())
             for record in snapshot.in_streams
@@ -290,7 +287,7 @@ def server_says_void(patch):
 
 
 def receipt_row_is_not_kept(patch):
-    def keep(self, stream, device, incarnation, delivered, void, *, after):
+    def keep(self, *verdicts, after):
         after(True)
 
     patch.setattr(ReceiptRows, "keep", keep)

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import secrets
 from collections import defaultdict, deque
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -175,6 +176,7 @@ class Demo:
         self._half = asyncio.Event()
         self._all = asyncio.Event()
         self._killed_at: int | None = None
+        self._killed = asyncio.Event()
         self._trouble: list[str] = []
         self._traffic_s = 0.0
         self._progress = Progress(self._total)
@@ -276,8 +278,9 @@ class Demo:
                 room.release()
 
         async with asyncio.TaskGroup() as group:
-            for start in range(0, len(d.payloads), BATCH_MAX):
-                batch = d.payloads[start : start + BATCH_MAX]
+            for batch in self._batches(d.payloads):
+                if len(d.sent) >= self._held_back_from(d.payloads):
+                    await self._killed.wait()
                 for _ in batch:
                     await room.acquire()
                 now = loop.time()
@@ -288,6 +291,17 @@ class Demo:
                 d.receipts += receipts
                 for receipt in receipts:
                     group.create_task(settle(receipt, now))
+
+    @staticmethod
+    def _held_back_from(payloads: list[bytes]) -> int:
+        """The last eighth leaves after the kill, so that even a short run is killed midway."""
+        return len(payloads) - max(1, len(payloads) // 8)
+
+    def _batches(self, payloads: list[bytes]) -> Iterator[list[bytes]]:
+        held_back = self._held_back_from(payloads)
+        for part in (payloads[:held_back], payloads[held_back:]):
+            for start in range(0, len(part), BATCH_MAX):
+                yield part[start : start + BATCH_MAX]
 
     async def _receive(self, client: Client, d: Direction) -> None:
         """Be the receiving program: note what is handed over, and when."""
@@ -308,6 +322,7 @@ class Demo:
         await self._half.wait()
         self._killed_at = self._handed
         await self._server.kill()
+        self._killed.set()
         self._progress.note(f"server {self._server.pids[-1]} killed with SIGKILL")
         await self._server.start()
         self._progress.note(f"server {self._server.pids[-1]} started on the same store")

@@ -40,6 +40,20 @@ class Deadlines:
             runs.append(heappop(self._heap)[2:])
         return runs
 
+    def split(self, stream: OutStream, fresh: int, legacy: OutStream) -> dict[int, float]:
+        """The runs of ``stream`` below ``fresh`` are the ``legacy``'s now.
+
+        Returns:
+            The deadlines that stay with the stream, by seq.
+        """
+        kept: dict[int, float] = {}
+        for index, (when, count, owner, first, last) in enumerate(self._heap):
+            if owner is stream and first < fresh:
+                self._heap[index] = (when, count, legacy, first, last)
+            elif owner is stream:
+                kept.update(dict.fromkeys(range(first, last + 1), when))
+        return kept
+
     def next_timeout(self) -> float | None:
         """Return the earliest deadline."""
         return self._heap[0][0] if self._heap else None

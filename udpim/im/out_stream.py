@@ -34,11 +34,25 @@ class StreamChanged(NamedTuple):
     state: MessageState
 
 
+class StreamReborn(NamedTuple):
+    """Messages that never left have a stream of the new incarnation now (R7)."""
+
+    old: StreamId
+    new: StreamId
+    first: int
+    last: int
+    """Their seqs, which are the same."""
+
+
 class OutStream:
     """The state of one stream at its sender. Payloads are in ``rows`` until floor passes them."""
 
     def __init__(self, id_: StreamId, record: OutStreamRecord) -> None:
         """Restore from a record (a fresh one for a new stream)."""
+        self.restore(id_, record)
+
+    def restore(self, id_: StreamId, record: OutStreamRecord) -> None:
+        """Become the stream of this record, without its rows."""
         self.id = id_
         self.number = record.number
         self.next_seq = record.next_seq

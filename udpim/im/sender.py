@@ -22,7 +22,7 @@ from udpim import config
 from udpim.config import ClientConfig
 from udpim.im.deadlines import Deadlines
 from udpim.im.handles import OutHandles
-from udpim.im.out_stream import WITHDRAWN, Change, OutStream, StreamChanged
+from udpim.im.out_stream import WITHDRAWN, Change, OutStream, StreamChanged, StreamReborn
 from udpim.im.records import (
     ClientSnapshot,
     Op,
@@ -32,6 +32,7 @@ from udpim.im.records import (
     StampOutbox,
     TrimOutbox,
 )
+from udpim.im.rebirth import split_stream
 from udpim.im.transmitter import Transmitter
 from udpim.model import MessageState, RejectCode, StreamId
 from udpim.ranges import Range, without
@@ -73,6 +74,8 @@ class Outbox:
         self._lease_at: float | None = None
         """When to ask again what is STORED; None without a session."""
         self._stamp = 0
+        self.reborn: list[StreamReborn] = []
+        """Drained by the node."""
         self.rolled_back = False
         """A verdict proved that this store was restored from an old copy (R7)."""
         self.drops: dict[str, int] = {}
@@ -169,11 +172,32 @@ class Outbox:
         """Send one open message again now, under its msgid."""
         self._transmitter.again(stream, seq, seq)
 
-    def new_incarnation(self, incarnation: int) -> None:
-        """Use new streams from now on; the old ones are brought to their end (R7)."""
+    def new_incarnation(self, incarnation: int, now: float) -> None:
+        """Use new streams from now on; what left under the old ones is brought to its end (R7)."""
         self.incarnation = incarnation
-        self._by_conversation.clear()
         self.rolled_back = False
+        present, self._by_conversation = self._by_conversation, {}
+        for stream in present.values():
+            if stream.fresh_from < stream.next_seq:
+                self._split(stream, now)
+
+    def _split(self, stream: OutStream, now: float) -> None:
+        """Move what never left to a stream of the new incarnation, in one transaction."""
+        old, fresh = stream.id, stream.fresh_from
+        self._numbers += 1
+        legacy = split_stream(stream, self.incarnation, self._numbers)
+        self._streams[old] = legacy
+        self._streams[stream.id] = stream
+        self.reborn.append(StreamReborn(old, stream.id, fresh, stream.next_seq - 1))
+        self._by_conversation[old.conversation] = stream
+        deadlines = self._deadlines.split(stream, fresh, legacy)
+        self._ops.append(TrimOutbox(legacy.number, fresh, stream.next_seq - 1))
+        for seq, (stamp, payload) in stream.rows.items():
+            when = deadlines.get(seq)
+            ttl_ms = 0 if when is None else max(1, int((when - now) * 1000))
+            op = PutOutbox(stream.number, seq, 0, ttl_ms, (stamp,), (payload,))
+            self._ops.append(op)
+        self._dirty[legacy] = self._dirty[stream] = None
 
     def _close(self, stream: OutStream, first: int, last: int, code: int, *, at_once: bool) -> None:
         changes = stream.close(first, last, code, at_once=at_once)
@@ -384,8 +408,8 @@ class Outbox:
             change.stream.closing.remove(change.first, change.last)
         self._changes += closed
         for stream, last, floor, stamps in batch:
-            stream.durable_floor = floor
             if stamps == stream.stamps_wanted:
+                stream.durable_floor = floor
                 stream.committed = last
                 self._transmitter.ready(stream)
         return [(stream, last) for stream, last, _, _ in batch]

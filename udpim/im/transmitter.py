@@ -104,7 +104,8 @@ class Transmitter:
             room -= 1
         while self._again and room > 0:
             stream, first, last, interval = self._again.popleft()
-            last = min(last, stream.sendable_until(config.WINDOW))
+            # What this connection has not carried yet leaves below, in its turn.
+            last = min(last, stream.cursor - 1, stream.sendable_until(config.WINDOW))
             room -= self._emit_open(emit, stream, first, last, interval)
         for stream in list(self._ready):
             if room <= 0:

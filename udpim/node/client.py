@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from udpim.config import ClientConfig
-from udpim.errors import ConfigError, DecodeError, LocalProtocolError, StoreError
+from udpim.errors import DecodeError, LocalProtocolError, StoreError
 from udpim.hop.codes import CloseCode, ConnectionState
 from udpim.hop.config import HopConfig
 from udpim.hop.connection import Connection
@@ -23,7 +23,7 @@ from udpim.hop.dial import Dialer
 from udpim.im.handles import InHandles, OutHandles
 from udpim.im.out_stream import OutStream
 from udpim.im.receiver import Inbox
-from udpim.im.records import ClientSnapshot, Op, PutMeta, QueueItems
+from udpim.im.records import ClientSnapshot, QueueItems
 from udpim.im.sender import Outbox
 from udpim.im.waiting_ack import Flight
 from udpim.model import Address, LoginCode, StreamId
@@ -35,8 +35,11 @@ from udpim.node.events import (
     OutboxCommitted,
     ReceiptsChanged,
     StoreFailed,
+    StreamsReborn,
 )
+from udpim.node.identity import Identity
 from udpim.node.state import TRANSITIONS, LinkInput, LinkState
+from udpim.node.totals import HopTotals
 from udpim.wire import im_codec
 from udpim.wire import im_packets as p
 from udpim.wire.packet import Reset, is_long, parse_long
@@ -65,15 +68,13 @@ class ClientNode:
         """
         self.config = config
         self._hop_config = hop_config or HopConfig()
-        self._durable = durable
         self._random_bytes = random_bytes
-        self._ops: list[Op] = []
+        self._identity = Identity(config, snapshot.meta, durable=durable, random_bytes=random_bytes)
         self._events: deque[Event] = deque()
         self._waiting: dict[int, list[_Waiter]] = {}
         self._waiters: list[_Waiter] = []
         self._token = 0
-        self._open_meta(snapshot.meta)
-        self.outbox = Outbox(config, self._incarnation, snapshot, now)
+        self.outbox = Outbox(config, self._identity.incarnation, snapshot, now)
         self.inbox = Inbox(snapshot, durable=durable, bytes_max=config.inbox_bytes_max)
         self.state = LinkState.IDLE
         self.store_epoch = 0
@@ -85,30 +86,10 @@ class ClientNode:
         self._deadline: float | None = None
         """End of the present attempt, login or back-off."""
         self._failures = 0
+        self._gone = HopTotals()
+        """Of earlier dialers and connections."""
         self.drops: dict[str, int] = {}
         self.receipts_acknowledged = 0
-
-    def _open_meta(self, meta: dict[str, bytes]) -> None:
-        endpoint = f"{self.config.user}\n{self.config.device}".encode()
-        owner = meta.get("endpoint", endpoint)
-        if owner != endpoint:
-            user, _, device = owner.decode().partition("\n")
-            raise ConfigError(
-                f"the store belongs to {user}/{device}, "
-                f"not to {self.config.user}/{self.config.device}"
-            )
-        self._login_count = int.from_bytes(meta.get("login_count", b""), "big")
-        if "incarnation" in meta:
-            self._incarnation = int.from_bytes(meta["incarnation"], "big")
-        else:
-            self._ops.append(PutMeta("endpoint", endpoint))
-            self._draw_incarnation()
-
-    def _draw_incarnation(self) -> None:
-        """63 random bits; the highest bit says whether the inbox is durable (PROTOCOL §5.8)."""
-        drawn = int.from_bytes(self._random_bytes(8), "big") >> 1
-        self._incarnation = drawn | (self._durable << 63)
-        self._ops.append(PutMeta("incarnation", self._incarnation.to_bytes(8, "big")))
 
     # --- Commands ---
 
@@ -118,6 +99,8 @@ class ClientNode:
         Raises:
             LocalProtocolError: If the node was connected or closed before.
         """
+        if self.state is not LinkState.IDLE:
+            raise LocalProtocolError(f"cannot connect while {self.state.value}")
         self._address = address
         self._dial(now)
 
@@ -143,9 +126,10 @@ class ClientNode:
 
     def _stop(self, code: int, reason: str, now: float, *, refused: bool = False) -> None:
         if self._connection is not None:
-            self._connection.close(code, reason, now)
+            said = CloseCode.LOGIN_REFUSED if refused else code
+            self._connection.close(said, reason, now)
             self.outbox.session_ended()
-        self._dialer = None
+        self._end_dialer()
         self._deadline = None
         self._move(LinkInput.STOP, code, reason, refused=refused)
 
@@ -190,8 +174,7 @@ class ClientNode:
                 connection.refuse("IM packet not acceptable now")
                 return
             handlers.append(handler)
-            if isinstance(packet, p.LoginOk):
-                methods = _ONLINE  # what follows in the same packet comes after the login
+            methods = _NEXT_METHODS.get(type(packet), methods)
         connection.take(incoming, now)
         for handler in handlers:
             handler(now)
@@ -246,8 +229,7 @@ class ClientNode:
                 assert isinstance(tag, StreamId)
                 self.inbox.on_acked(tag)
         if self.outbox.rolled_back:
-            self._draw_incarnation()
-            self.outbox.new_incarnation(self._incarnation)
+            self.outbox.new_incarnation(self._identity.renew(), now)
             self._lost(CloseCode.NO_ERROR, "the store was restored from an old copy", now)
         elif connection.state is not ConnectionState.OPEN and self.state in _LIVE:
             info = connection.closed
@@ -260,10 +242,7 @@ class ClientNode:
     # --- The link ---
 
     def _move(self, input_: LinkInput, code: int, reason: str, *, refused: bool = False) -> None:
-        state = TRANSITIONS.get((self.state, input_))
-        if state is None:
-            raise LocalProtocolError(f"cannot {input_.value} while {self.state.value}")
-        self.state = state
+        self.state = TRANSITIONS[self.state, input_]
         self._events.append(
             LinkChanged(state=self.state, code=code, reason=reason, login_refused=refused)
         )
@@ -271,7 +250,9 @@ class ClientNode:
     def _dial(self, now: float) -> None:
         assert self._address is not None, "connect names the address"
         self._move(LinkInput.DIAL, 0, "")
-        self._connection = None
+        if self._connection is not None:
+            self._gone.add(self._connection)
+            self._connection = None
         self._dialer = Dialer(
             server=self._address,
             config=self._hop_config,
@@ -286,18 +267,20 @@ class ClientNode:
             self._lost(CloseCode.PROTOCOL_ERROR, self._dialer.failed, now)
         elif self._dialer.connection is not None:
             self._connection = self._dialer.connection
-            self._dialer = None
+            self._end_dialer()
             self._inbound, self._outbound = InHandles(), OutHandles()
             self._deadline = now + self.config.login_s_max
             self._move(LinkInput.CONNECTED, 0, "")
             self._login(self._connection, now)
 
+    def _end_dialer(self) -> None:
+        if self._dialer is not None:
+            self._gone.add_drops(self._dialer.drops)
+            self._dialer = None
+
     def _login(self, connection: Connection, now: float) -> None:
         """Count the login durably, then say who we are."""
-        self._login_count += 1
-        count, incarnation = self._login_count, self._incarnation
-        self._ops.append(PutMeta("login_count", count.to_bytes(8, "big")))
-        login = p.Login(self.config.user, self.config.device, self.config.token, incarnation, count)
+        login = self._identity.next_login()
 
         def say() -> None:
             if connection.state is ConnectionState.OPEN:
@@ -306,25 +289,27 @@ class ClientNode:
         self._waiters.append(say)
 
     def _lost(self, code: int, reason: str, now: float) -> None:
-        """The attempt or the connection is over: back off with full jitter, then dial again."""
+        """The attempt or the connection is over: back off with full jitter, then dial again.
+
+        After a RESET the first dial comes at once, for the server is there.
+        """
         if self._connection is not None:
             self._connection.close(CloseCode.NO_ERROR, reason, now)
         self.outbox.session_ended()
-        self._dialer = None
+        self._end_dialer()
+        at_once = code == CloseCode.RESET and self._failures == 0
         ceiling = min(
             self.config.reconnect_s_max, self.config.reconnect_s_min * 2.0**self._failures
         )
         self._failures = min(self._failures + 1, 16)
         share = int.from_bytes(self._random_bytes(4), "big") / 2**32
-        self._deadline = now + ceiling * share
+        self._deadline = now if at_once else now + ceiling * share
         self._move(LinkInput.LOST, code, reason)
 
     # --- IM packets ---
 
     def _on_login_ok(self, packet: p.LoginOk) -> Callable[[float], None]:
         def welcome(now: float) -> None:
-            if self.state is not LinkState.LOGGING_IN:
-                return
             self.store_epoch = packet.store_epoch
             self._deadline = None
             self._failures = 0
@@ -337,11 +322,9 @@ class ClientNode:
     def _on_login_refused(self, packet: p.LoginRefused) -> Callable[[float], None]:
         def refused(now: float) -> None:
             connection = self._connection
-            if self.state is not LinkState.LOGGING_IN or connection is None:
-                return
+            assert connection is not None, "the refusal came on it"
             if packet.code == LoginCode.STALE_STORE:
-                self._draw_incarnation()
-                self.outbox.new_incarnation(self._incarnation)
+                self.outbox.new_incarnation(self._identity.renew(), now)
                 self._login(connection, now)
             elif packet.code == LoginCode.BUSY:
                 self._lost(CloseCode.LOGIN_REFUSED, packet.reason, now)
@@ -400,7 +383,7 @@ class ClientNode:
 
     def next_effect(self) -> Effect | None:
         """Return the next effect: one commit for everything since the last one."""
-        ops, self._ops = self._ops, []
+        ops = self._identity.take_ops()
         waiters, self._waiters = self._waiters, []
         from_outbox = self.outbox.take_ops()
         if from_outbox:
@@ -432,12 +415,16 @@ class ClientNode:
             def emit(packet: p.ImPacket, tag: Flight | StreamId | None) -> None:
                 connection.send_frame(encode(packet), tag, now)
 
-            self.inbox.transmit(emit)
+            if connection.queued_frames < self.config.hop_frames_max:
+                self.inbox.transmit(emit)
             self.outbox.transmit(emit, self.config.hop_frames_max - connection.queued_frames)
         return connection.datagrams_to_send(now)
 
     def next_event(self) -> Event | None:
         """Return the next event, None when drained."""
+        if self.outbox.reborn:
+            reborn, self.outbox.reborn = self.outbox.reborn, []
+            self._events.append(StreamsReborn(streams=reborn))
         changes = self.outbox.take_changes()
         if changes:
             self._events.append(ReceiptsChanged(changes=changes))
@@ -459,6 +446,15 @@ class ClientNode:
     def connection(self) -> Connection | None:
         """The present connection, for its statistics."""
         return self._connection
+
+    def hop_totals(self) -> HopTotals:
+        """Return the counters of every dialer and connection so far, the present ones included."""
+        totals = self._gone.copy()
+        if self._dialer is not None:
+            totals.add_drops(self._dialer.drops)
+        if self._connection is not None:
+            totals.add(self._connection)
+        return totals
 
 
 _OUTBOX_METHODS: dict[type, Callable[[Outbox, OutStream, Any], None]] = {
@@ -483,3 +479,5 @@ _LOGGING_IN: dict[type, _Method] = {
     p.LoginOk: ClientNode._on_login_ok,
     p.LoginRefused: ClientNode._on_login_refused,
 }
+_NEXT_METHODS: dict[type, dict[type, _Method]] = {p.LoginOk: _ONLINE, p.LoginRefused: {}}
+"""What may follow these in the same packet."""

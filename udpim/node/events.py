@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from udpim.errors import StoreError
-from udpim.im.out_stream import OutStream, StreamChanged
+from udpim.im.out_stream import OutStream, StreamChanged, StreamReborn
 from udpim.im.receiver import Released
 from udpim.model import Endpoint
 from udpim.node.state import LinkState
@@ -27,6 +27,13 @@ class ReceiptsChanged:
     """Messages show new states, in order."""
 
     changes: list[StreamChanged]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamsReborn:
+    """The store was an old copy: what had not left has new msgids."""
+
+    streams: list[StreamReborn]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +68,7 @@ class SessionChanged:
 Event = (
     LinkChanged
     | ReceiptsChanged
+    | StreamsReborn
     | OutboxCommitted
     | MessagesReleased
     | StoreFailed

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from heapq import heappop, heappush
 from typing import Any
 
 from udpim.config import WINDOW, ServerConfig
@@ -28,6 +27,8 @@ from udpim.im.session import Session
 from udpim.model import Address, Endpoint, LoginCode, StreamId
 from udpim.node.effects import Authenticate, Commit, Effect, NotifyOffline, ReadQueueItems
 from udpim.node.events import Event, SessionChanged, StoreFailed
+from udpim.node.link import Link, LinkTimers
+from udpim.node.totals import HopTotals
 from udpim.wire import im_codec
 from udpim.wire import im_packets as p
 from udpim.wire.im_schema import PAYLOAD_BYTES_MAX
@@ -37,22 +38,6 @@ REASON_CHARS_MAX = 60
 """Of a refusal's words: at most 240 bytes of UTF-8 in a field of 255."""
 REFUSED = object()
 """Tag of a login refusal: once it is acked the connection is closed."""
-
-
-class Link:
-    """One connection at the server and, after the login, its session."""
-
-    __slots__ = ("connection", "login", "login_by", "session", "timer_at")
-
-    def __init__(self, connection: Connection, login_by: float) -> None:
-        """A connection that has to log in by ``login_by``."""
-        self.connection = connection
-        self.session: Session | None = None
-        self.login: p.Login | None = None
-        """A login that is being checked."""
-        self.login_by: float | None = login_by
-        self.timer_at: float | None = None
-        """The deadline that stands in the node's heap."""
 
 
 class ServerNode:
@@ -114,7 +99,9 @@ class ServerNode:
         self._touched: dict[Link, None] = {}
         self._outgoing: dict[Session, None] = {}
         self._now = 0.0
-        self._timers: list[tuple[float, int, Link]] = []
+        self._timers = LinkTimers()
+        self._gone = HopTotals()
+        """Of connections that are closed."""
         self._effects: deque[Effect] = deque()
         self._events: deque[Event] = deque()
         self._counter = 0
@@ -145,6 +132,9 @@ class ServerNode:
         if incoming is None:
             return
         self._touched[link] = None
+        if connection.state is not ConnectionState.OPEN:
+            connection.take(incoming, now)  # only to repeat our CLOSE (PROTOCOL §3.3)
+            return
         try:
             packets = [im_codec.decode(body) for body in incoming.frames]
         except DecodeError:
@@ -166,11 +156,7 @@ class ServerNode:
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due; early or twice is harmless."""
-        while self._timers and self._timers[0][0] <= now:
-            when, _, link = heappop(self._timers)
-            if when != link.timer_at:
-                continue
-            link.timer_at = None
+        for link in self._timers.due(now):
             self._touched[link] = None
             link.connection.handle_timeout(now)
             if link.login_by is not None and link.login_by <= now:
@@ -191,19 +177,28 @@ class ServerNode:
         if self.router.sessions.get(session.endpoint) is session:
             answer_pull(self.router.queue, session, items)
 
-    def on_authenticated(self, token: int, refusal: str | None, now: float) -> None:
-        """The authenticate hook has answered: None for yes, else the reason."""
+    def on_authenticated(
+        self, token: int, refusal: str | None, now: float, *, busy: bool = False
+    ) -> None:
+        """The authenticate hook has answered: None for yes, else the reason.
+
+        Args:
+            token: Of the `Authenticate` effect.
+            refusal: None lets in, words do not.
+            now: The time.
+            busy: The refusal says nothing about the credentials; the client tries again later.
+        """
         link = self._logging_in.pop(token)
         login = link.login
-        link.login = None
-        assert login is not None, "one login at a time is checked"
+        assert login is not None, "a login that is being checked stays"
         if link.connection.state is not ConnectionState.OPEN:
             return
         self._touched[link] = None
         endpoint = Endpoint(login.user, login.device)
         registry = self.router.registry
         if refusal is not None:
-            self._refuse(link, LoginCode.BAD_CREDENTIALS, refusal, now)
+            code = LoginCode.BUSY if busy else LoginCode.BAD_CREDENTIALS
+            self._refuse(link, code, refusal, now)
         elif registry.is_stale(endpoint, login.incarnation, login.login_count):
             words = "the store was restored from an old copy"
             self._refuse(link, LoginCode.STALE_STORE, words, now)
@@ -230,16 +225,18 @@ class ServerNode:
     # --- Logins ---
 
     def _refuse(self, link: Link, code: LoginCode, reason: str, now: float) -> None:
-        tag = None if code is LoginCode.STALE_STORE else REFUSED
+        tag: object | None = REFUSED
+        if code is LoginCode.STALE_STORE:
+            tag = link.login = None  # it logs in again, as a new incarnation
         packet = p.LoginRefused(code, reason[:REASON_CHARS_MAX])
         link.connection.send_frame(im_codec.encode(packet), tag, now)
 
     def _registered(self, link: Link, endpoint: Endpoint, login: p.Login, ok: bool) -> None:
         """The login is durable: open the session in place of any other of this endpoint."""
-        self._touched[link] = None
         connection = link.connection
         if connection.state is not ConnectionState.OPEN:
             return
+        self._touched[link] = None
         now = self._now
         if not ok:
             self._refuse(link, LoginCode.BUSY, "the store refused the login", now)
@@ -281,12 +278,11 @@ class ServerNode:
             for tag in connection.acked_tags():
                 if tag is REFUSED:
                     connection.close(CloseCode.LOGIN_REFUSED, "login refused", now)
-                elif link.session is not None:
+                else:
+                    assert link.session is not None, "its end took all tags along"
                     self.router.on_acked(link.session, tag)
             if connection.state is not ConnectionState.OPEN and link.session is not None:
                 self._end_session(link)
-            if connection.state is ConnectionState.CLOSED:
-                self._links.pop(connection.local_cid, None)
 
     # --- IM packets ---
 
@@ -367,9 +363,18 @@ class ServerNode:
         out = self._listener.datagrams_to_send(now)
         for link in self._touched:
             out += link.connection.datagrams_to_send(now)
-            self._arm(link)
+            if link.connection.state is ConnectionState.CLOSED:
+                self._forget(link)
+            else:
+                self._timers.arm(link)
         self._touched.clear()
         return out
+
+    def _forget(self, link: Link) -> None:
+        """Its connection is closed, so nothing touches it any more."""
+        del self._links[link.connection.local_cid]
+        self._timers.disarm(link)
+        self._gone.add(link.connection)
 
     def _drain_sessions(self, now: float) -> None:
         """Move the sessions' IM packets into their connections."""
@@ -389,25 +394,13 @@ class ServerNode:
             session.frames.clear()
         self._outgoing.clear()
 
-    def _arm(self, link: Link) -> None:
-        times = (link.connection.next_timeout(), link.login_by)
-        when = min((t for t in times if t is not None), default=None)
-        if when != link.timer_at:
-            link.timer_at = when
-            if when is not None:
-                self._counter += 1
-                heappush(self._timers, (when, self._counter, link))
-
     def next_event(self) -> Event | None:
         """Return the next event, None when drained."""
         return self._events.popleft() if self._events else None
 
     def next_timeout(self) -> float | None:
         """Return when `handle_timeout` has something to do."""
-        timers = self._timers
-        while timers and timers[0][0] != timers[0][2].timer_at:
-            heappop(timers)
-        return timers[0][0] if timers else None
+        return self._timers.next_timeout()
 
     @property
     def links(self) -> int:
@@ -417,6 +410,18 @@ class ServerNode:
     def connections(self) -> list[Connection]:
         """Return the present connections, for their statistics."""
         return [link.connection for link in self._links.values()]
+
+    @property
+    def listener_drops(self) -> dict[str, int]:
+        """Datagrams of no known connection that were dropped, by reason."""
+        return self._listener.drops
+
+    def hop_totals(self) -> HopTotals:
+        """Return the counters of every connection so far, the present ones included."""
+        totals = self._gone.copy()
+        for connection in self.connections():
+            totals.add(connection)
+        return totals
 
 
 _ROUTER_METHODS: dict[type, Callable[[Router, Session, StreamId, Any], None]] = {

@@ -15,92 +15,18 @@ from udpim.im import records as r
 from udpim.model import FINAL_STATES, Endpoint, MessageState, MsgId, StreamId
 from udpim.ranges import Range
 from udpim.testing.clock import VirtualClock
+from udpim.testing.facts import (
+    SERVER,
+    ByIncarnation,
+    Handover,
+    SeenFrame,
+    Send,
+    Shown,
+    endpoint_of,
+)
 from udpim.testing.network import Crossing
 from udpim.wire import im_packets as p
 from udpim.wire.packet import Welcome
-
-SERVER = "server"
-"""Host of the server; a client's host is ``user/device``."""
-ByIncarnation = tuple[Endpoint, int]
-"""One inbox: an endpoint and the incarnation of its store."""
-
-
-def endpoint_of(host: str) -> Endpoint:
-    """Return the endpoint whose host this is."""
-    user, _, device = host.partition("/")
-    return Endpoint(user, device)
-
-
-@dataclass(slots=True, kw_only=True)
-class Send:
-    """One message that an application sent."""
-
-    msgid: MsgId
-    payload: bytes
-    asked: int
-    accepted: int | None = None
-    """When its outbox row was durable and the sender was told; None: `send()` never returned."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """A sender's application saw a state."""
-
-    order: int
-    at: float
-    life: int
-    """Number of the sender's process."""
-    state: MessageState
-    incarnations: tuple[tuple[Endpoint, int], ...]
-    """Incarnation of each of the recipient's endpoints at that moment."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handover:
-    """An application was given a message."""
-
-    order: int
-    at: float
-    endpoint: Endpoint
-    incarnation: int
-    life: int
-    msgid: MsgId
-    payload: bytes
-
-
-@dataclass(slots=True, kw_only=True)
-class SeenFrame:
-    """One IM packet on the wire: its first transmission; the hop's repetitions are not counted."""
-
-    sent: int
-    at: float
-    source: str
-    destination: str
-    connection: bytes
-    """Connection id that it was sent to."""
-    packet: p.ImPacket
-    stream: StreamId | None
-    incarnation: int
-    """With which the client of this connection logged in."""
-    size: int
-    """Payload bytes of messages."""
-    arrived: int | None = None
-
-    def ranges(self, name: str) -> Iterable[MsgId]:
-        """Yield the msgids in one of the packet's lists of ranges."""
-        ranges: Sequence[Range] = getattr(self.packet, name)
-        assert self.stream is not None
-        for first, last in ranges:
-            for seq in range(first, last + 1):
-                yield MsgId(self.stream, seq)
-
-    def section(self) -> Iterable[MsgId]:
-        """Yield the msgids of the messages in it."""
-        section = getattr(self.packet, "section", None)
-        assert self.stream is not None or section is None
-        if section is not None and self.stream is not None:
-            for seq in range(section.first, section.last + 1):
-                yield MsgId(self.stream, seq)
 
 
 @dataclass(slots=True)
@@ -155,6 +81,9 @@ class History:
     frames: list[SeenFrame] = field(default_factory=list)
     crossings: list[Crossing] = field(default_factory=list)
     order: int = 0
+    moved: dict[MsgId, MsgId] = field(default_factory=dict)
+    """Msgids that were given up before any copy left, and what the messages have instead."""
+    _replaced: dict[MsgId, Send] = field(default_factory=dict)
     _seen: dict[tuple[bytes, int], SeenFrame] = field(default_factory=dict)
     _names: dict[tuple[bytes, int], StreamId] = field(default_factory=dict)
     _peers: dict[bytes, list[bytes]] = field(default_factory=lambda: defaultdict(list))
@@ -176,7 +105,27 @@ class History:
             msgid = MsgId(stream, seq)
             if msgid in self.sends and self.sends[msgid].accepted is not None:
                 self.collisions.append(msgid)
+                self._replaced[msgid] = self.sends[msgid]
             self.sends[msgid] = Send(msgid=msgid, payload=payload, asked=order)
+
+    def on_reborn(self, old: StreamId, new: StreamId, first: int, last: int) -> None:
+        """A sender found its store to be an old copy and gave unsent messages new msgids."""
+        for seq in range(first, last + 1):
+            self._move(MsgId(old, seq), MsgId(new, seq))
+
+    def _move(self, old: MsgId, new: MsgId) -> None:
+        send = self.sends.pop(old)
+        send.msgid = new
+        self.sends[new] = send
+        self.moved[old] = new
+        if old in self.rows:
+            self.rows[new] = self.rows[old]
+        if old in self.open:
+            self.open.discard(old)
+            self.open.add(new)
+        if old in self._replaced:
+            self.sends[old] = self._replaced.pop(old)
+            self.collisions.remove(old)
 
     def on_accepted(self, msgid: MsgId) -> None:
         """`send()` returned."""

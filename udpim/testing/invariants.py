@@ -14,7 +14,8 @@ from itertools import pairwise
 
 from udpim.config import RESEND_MESSAGES_BURST, RESEND_RATIO, VOID_RUNS_MAX, WINDOW
 from udpim.model import FINAL_STATES, Endpoint, MessageState, MsgId
-from udpim.testing.history import SERVER, History, SeenFrame, endpoint_of
+from udpim.testing.facts import SERVER, SeenFrame, endpoint_of
+from udpim.testing.history import History
 from udpim.testing.promises import NEVER, Stories, by_ordinal
 from udpim.wire import im_packets as p
 
@@ -57,8 +58,8 @@ def _honest(h: History, *types: type) -> list[SeenFrame]:
 def i1_no_loss(h: History) -> Stories:
     """An accepted message never vanishes.
 
-    It ends, per endpoint due it, DELIVERED and delivered exactly once, VOID, EXCUSED or REJECTED, or
-    stays pending or UNKNOWN.
+    It ends, per endpoint due it, DELIVERED and delivered exactly once, VOID, EXCUSED or REJECTED,
+    or stays pending or UNKNOWN.
     """
     trimmed = {msgid for _, msgid, _, _ in h.trims}
     outcomes = {*FINAL_STATES, _S.UNKNOWN}  # of a memory inbox one learns no more
@@ -248,7 +249,7 @@ class _Session:
         return excess_messages > RESEND_MESSAGES_BURST + 1 + frame.at - self._started_s
 
     def forget(self, frame: SeenFrame) -> None:
-        """A new incarnation of a recipient, or a lapsed STORED: what follows is not a repetition."""
+        """What follows a recipient's new incarnation or a lapsed STORED is not a repetition."""
         if isinstance(frame.packet, p.StatusA):
             self._known -= set(frame.ranges("asked"))
         elif isinstance(frame.packet, p.Members):

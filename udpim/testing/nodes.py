@@ -20,8 +20,10 @@ from udpim.node.client import ClientNode
 from udpim.node.effects import Authenticate, NotifyOffline
 from udpim.node.server import ServerNode
 from udpim.node.state import LinkState
-from udpim.testing.history import SERVER
+from udpim.testing.facts import SERVER
 from udpim.testing.process import Surroundings, VirtualProcess
+from udpim.wire import im_codec
+from udpim.wire.im_packets import ImPacket
 
 SERVER_ADDRESS = (SERVER, 9000)
 WALL_MS = 1_800_000_000_000
@@ -175,6 +177,7 @@ class VirtualClient(VirtualProcess):
 
     def state(self, msgid: MsgId) -> MessageState:
         """Return what the node shows of a message now."""
+        msgid = self.history.moved.get(msgid, msgid)
         return self._stream(msgid.stream).state(msgid.seq)
 
     def states(self, sent: Sent) -> Counter[str]:
@@ -186,6 +189,13 @@ class VirtualClient(VirtualProcess):
         done, self.waiting = self.waiting[:count], self.waiting[len(self.waiting[:count]) :]
         for message in done:
             self._handled(*message)
+        self._turn()
+
+    def inject(self, packet: ImPacket) -> None:
+        """Send any IM packet on the present connection, as a hostile client would."""
+        connection = self.node.connection
+        assert connection is not None, f"{self.host} has no connection"
+        connection.send_frame(im_codec.encode(packet), None, self.now)
         self._turn()
 
     def close(self) -> None:
@@ -231,6 +241,9 @@ class VirtualClient(VirtualProcess):
         if isinstance(event, ev.OutboxCommitted):
             for stream, last in event.streams:
                 self._accepted(stream.id, last)
+        elif isinstance(event, ev.StreamsReborn):
+            for old, new, first, last in event.streams:
+                self.history.on_reborn(old, new, first, last)
         elif isinstance(event, ev.ReceiptsChanged):
             self._shown(event)
         elif isinstance(event, ev.MessagesReleased):

@@ -1,8 +1,8 @@
 """A virtual process: a production node under the production effect executor, without sockets.
 
 It can crash and start again from what its disk holds, be paused, and have clocks that jump. Its
-inputs are bursts of datagrams, its timer, and its store's wake; after each it drains the node as the
-contract of the nodes says (`udpim.node`). Which node it is, `udpim.testing.nodes` decides.
+inputs are bursts of datagrams, its timer, and its store's wake; after each it drains the node as
+the contract of the nodes says (`udpim.node`). Which node it is, `udpim.testing.nodes` decides.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ class VirtualProcess:
         self._armed: float | None = None
         self._spins = 0
         self._spun_at = -1.0
+        self._timer_time = float("-inf")
         store.observe = lambda ops: history.on_durable(host, ops)
 
     # --- Life and death ---
@@ -87,7 +88,8 @@ class VirtualProcess:
     @property
     def now(self) -> float:
         """Its monotonic clock."""
-        return self._clock.now + self.clock_skew_s
+        # The sum may fall an ulp short of the very deadline that the clock was set to.
+        return max(self._clock.now + self.clock_skew_s, self._timer_time)
 
     def start(self) -> None:
         """Run a new process on what the disk holds."""
@@ -147,6 +149,7 @@ class VirtualProcess:
     def jump_clock(self, seconds: float) -> None:
         """Let the monotonic clock jump ahead, as after a suspension."""
         self.clock_skew_s += seconds
+        self._timer_time = float("-inf")
         self._armed = None
         self._turn()
 
@@ -231,5 +234,6 @@ class VirtualProcess:
         self._spins = self._spins + 1 if self._spun_at == self._clock.now else 0
         self._spun_at = self._clock.now
         assert self._spins < SPINS_MAX, f"{self.host} wants its timer at {when} for ever"
-        node.handle_timeout(max(when, self.now))
+        self._timer_time = when
+        node.handle_timeout(self.now)
         self._turn()

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from udpim.model import Endpoint
-from udpim.testing.history import History, SeenFrame, endpoint_of
+from udpim.testing.facts import SeenFrame, endpoint_of
+from udpim.testing.history import History
 from udpim.wire import im_packets as p
 
 Stories = Iterator[str]

@@ -1,0 +1,113 @@
+"""What the server tells senders, in packets that fit (PROTOCOL §4.5)."""
+
+import pytest
+
+from tests.im.helpers import ALICE, DURABLE, EPOCH, INC, LAPTOP, PHONE, STREAM
+from udpim.im.answers import RANGES_A_PACKET, Answers
+from udpim.im.devices import Registry
+from udpim.im.session import Named, Relay, Session
+from udpim.wire.im_codec import decode, encode
+from udpim.wire.im_packets import AckN, Members, StatusA
+
+FRAME_BYTES_MAX = 1164
+LONG = STREAM._replace(user="u" * 32, device="d" * 32, conversation="bob")
+
+
+def setup(*, durable=True):
+    registry = Registry(())
+    for endpoint in (PHONE, LAPTOP):
+        registry.put(registry.logged_in(endpoint, DURABLE | 1, 1))
+    answers = Answers(registry, store_epoch=EPOCH, durable=durable)
+    return answers, Session(ALICE, INC, lambda: 0.0, {}), registry
+
+
+def sent(session):
+    packets = [packet for packet, _ in session.frames]
+    session.frames.clear()
+    for packet in packets:
+        assert packet == decode(encode(packet))
+        assert len(encode(packet)) <= FRAME_BYTES_MAX
+    return packets
+
+
+def holes(count, first=1):
+    return [(first + 2 * n, first + 2 * n) for n in range(count)]
+
+
+def test_the_membership_is_told_once_and_after_each_change():
+    answers, alice, registry = setup()
+    answers.members(alice, STREAM)
+    answers.members(alice, STREAM)
+    (packet,) = sent(alice)
+    assert (EPOCH, 2, ["phone", "laptop"]) == (
+        packet.store_epoch,
+        packet.epoch,
+        [member.device for member in packet.members],
+    )
+    answers.told(alice, STREAM)
+    assert [] == sent(alice)
+    registry.put(registry.logged_in(PHONE, DURABLE | 2, 1))
+    answers.members(alice, STREAM)
+    assert 1 == len(sent(alice))
+
+
+def test_a_change_waits_for_the_ack_of_the_last_one_since_frames_have_no_order():
+    answers, alice, registry = setup()
+    answers.members(alice, STREAM)
+    registry.put(registry.logged_in(PHONE, DURABLE | 2, 1))
+    answers.members(alice, STREAM, again=True)
+    assert 1 == len(sent(alice))
+    answers.told(alice, STREAM)
+    (packet,) = sent(alice)
+    assert DURABLE | 2 == packet.members[0].incarnation
+
+
+def test_whoever_stamps_wrongly_is_told_again():
+    answers, alice, _ = setup()
+    answers.members(alice, STREAM)
+    answers.told(alice, STREAM)
+    answers.members(alice, STREAM, again=True)
+    assert [Members, Members] == [type(packet) for packet in sent(alice)]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_verdicts_with_many_holes_take_several_packets(kept):
+    answers, alice, _ = setup()
+    delivered, void = tuple(holes(45)), tuple(holes(5, 2))
+    relay = Relay(LONG, LAPTOP, DURABLE | 1, delivered, void)
+    answers.verdicts(alice, relay, kept=kept)
+    tags = [tag for _, tag in alice.frames[1:]]
+    assert {Named if kept else Relay} == {type(tag) for tag in tags}
+    packets = sent(alice)[1:]
+    assert delivered == tuple(r for packet in packets for r in packet.delivered)
+    assert void == tuple(r for packet in packets for r in packet.void)
+    assert {(1, DURABLE | 1, EPOCH)} == {
+        (packet.ordinal, packet.incarnation, packet.store_epoch) for packet in packets
+    }
+    if not kept:
+        assert delivered == tuple(r for tag in tags for r in tag.delivered)
+
+
+def test_stored_is_the_servers_own_word_and_a_memory_store_has_none():
+    answers, alice, _ = setup()
+    answers.stored(alice, LAPTOP, STREAM, holes(RANGES_A_PACKET + 1))
+    packets = [packet for packet in sent(alice) if isinstance(packet, AckN)]
+    assert [RANGES_A_PACKET, 1] == [len(packet.stored) for packet in packets]
+    assert {(1, 0)} == {(packet.ordinal, packet.incarnation) for packet in packets}
+    answers, alice, _ = setup(durable=False)
+    answers.stored(alice, LAPTOP, STREAM, [(1, 1)])
+    assert [] == sent(alice)
+
+
+@pytest.mark.parametrize("asked", [[(1, 500)], [(10 * n + 1, 10 * n + 9) for n in range(48)]])
+def test_a_status_repeats_every_question_once_with_all_that_is_stored(asked):
+    answers, alice, _ = setup()
+    stored = [r for r in holes(245) if any(a <= r[0] <= b for a, b in asked)]
+    answers.status(alice, LONG, 1, asked, stored)
+    packets = sent(alice)
+    assert {StatusA} == {type(packet) for packet in packets}
+    said = [seq for packet in packets for a, b in packet.asked for seq in range(a, b + 1)]
+    assert said == [seq for a, b in asked for seq in range(a, b + 1)]
+    assert stored == [r for packet in packets for r in packet.stored]
+    for packet in packets:
+        assert all(any(a <= s <= b for a, b in packet.asked) for s, _ in packet.stored)

@@ -1,0 +1,123 @@
+"""Rows go in and out, and what may be said afterwards (R8, I7)."""
+
+from tests.im.helpers import PHONE, STREAM, run_of
+from udpim.im.ledger import Ledger
+from udpim.im.offline_queue import OfflineQueue
+from udpim.im.queue_writer import QueueWriter
+from udpim.im.records import DeleteQueue, PutQueue
+
+HEAD = (1, 1)
+
+
+class Writer:
+    def __init__(self, messages_max=10):
+        self.said = []
+        self.ledger = Ledger()
+        self.queue = OfflineQueue(())
+        self.writer = QueueWriter(
+            self.queue, self.ledger, lambda *what: self.said.append(what), messages_max
+        )
+
+    def store(self, first, last, head=HEAD):
+        section = run_of(first, last)
+        self.writer.store(PHONE, STREAM, head, section, [(first, last)])
+
+    def voids(self, *ranges):
+        return self.writer.store_voids(PHONE, STREAM, HEAD, ranges)
+
+    def commit(self, *, ok=True):
+        ops = self.ledger.take_ops()
+        self.ledger.on_committed(ok=ok)
+        return [(type(op), [row.seq for row in getattr(op, "rows", ())]) for op in ops]
+
+    @property
+    def queued(self):
+        return self.queue.stream(PHONE, STREAM)
+
+
+def test_stored_is_said_after_the_commit():
+    w = Writer()
+    w.store(1, 2)
+    assert [] == w.said
+    assert [(PutQueue, [1, 2])] == w.commit()
+    assert [(PHONE, STREAM, [(1, 2)])] == w.said
+    assert 2 == w.queue.count(PHONE)
+
+
+def test_a_failed_commit_promises_nothing():
+    w = Writer()
+    w.store(1, 2)
+    w.commit(ok=False)
+    assert [] == w.said
+    assert [(1, 2)] == w.queued.missing(1, 2)
+
+
+def test_rows_are_unique_and_an_existing_one_raises_the_head_only():
+    w = Writer()
+    w.store(1, 2)
+    w.store(1, 3, head=(2, 2))
+    assert [(PutQueue, [1, 2]), (PutQueue, [3])] == w.commit()
+    w.store(1, 3, head=(3, 3))
+    assert [] == w.ledger.take_ops()
+    assert (3, 3) == (w.queued.floor, w.queued.base)
+
+
+def test_a_cancel_turns_rows_into_void_items():
+    w = Writer()
+    w.store(1, 2)
+    w.commit()
+    w.queued.reading.add(1, 2)
+    assert w.voids((2, 3))
+    w.commit()
+    assert ([(1, 1)], [(2, 3)]) == (list(w.queued.messages), list(w.queued.voids))
+    assert [(1, 1)] == list(w.queued.reading), "a void item is pulled even when the message was"
+    assert (PHONE, STREAM, []) == w.said[-1]
+    assert w.voids((2, 3))
+    assert [] == w.ledger.take_ops()
+
+
+def test_a_cancel_meets_a_row_on_its_way():
+    w = Writer()
+    w.store(1, 1)
+    w.voids((1, 1))
+    w.commit()
+    assert ([], [(1, 1)], 1) == (
+        list(w.queued.messages),
+        list(w.queued.voids),
+        w.queue.count(PHONE),
+    )
+
+
+def test_a_cancel_of_everything_there_could_ever_be_stays_within_the_limit():
+    w = Writer(messages_max=10)
+    w.store(1, 8)
+    w.commit()
+    assert not w.voids((7, 2**64 - 1))
+    w.commit()
+    assert [(7, 10)] == list(w.queued.voids)
+    assert not w.voids((2**63, 2**63))
+    assert [] == w.ledger.take_ops()
+    assert w.voids((1, 6)), "what is queued already needs no room"
+
+
+def test_a_verdict_deletes_its_rows_and_no_others():
+    w = Writer()
+    w.writer.delete(PHONE, STREAM, [(1, 1)])
+    w.store(1, 3)
+    w.voids((5, 5))
+    w.commit()
+    w.writer.delete(PHONE, STREAM, [(8, 9)])
+    assert [] == w.ledger.take_ops()
+    w.writer.delete(PHONE, STREAM, [(2, 2), (4, 9)])
+    assert [DeleteQueue(PHONE, STREAM, ((2, 2), (5, 5)))] == w.ledger.take_ops()
+    assert (2, [(1, 1), (3, 3)]) == (w.queue.count(PHONE), list(w.queued.messages))
+
+
+def test_floor_deletes_what_nobody_answers_any_more():
+    w = Writer()
+    w.store(1, 3)
+    w.commit()
+    w.writer.floor_passed(PHONE, STREAM, 1)
+    assert [] == w.ledger.take_ops()
+    w.writer.floor_passed(PHONE, STREAM, 3)
+    assert [DeleteQueue(PHONE, STREAM, ((1, 2),))] == w.ledger.take_ops()

@@ -1,0 +1,507 @@
+"""The server's machine: routing, the queue, receipts (PROTOCOL §5.5)."""
+
+import pytest
+
+from tests.im.helpers import (
+    ALICE,
+    DURABLE,
+    INC,
+    LAPTOP,
+    PHONE,
+    STREAM,
+    Server,
+    bodies,
+    of,
+    run_of,
+    section,
+)
+from udpim.im.session import Relay
+from udpim.model import Endpoint, RejectCode
+from udpim.wire.im_packets import (
+    AckA,
+    AckN,
+    CancelN,
+    Members,
+    MsgA,
+    MsgN,
+    Nudge,
+    Refuse,
+    StatusA,
+    StatusN,
+)
+from udpim.wire.im_schema import SECTION_BYTES_MAX
+
+
+def both(**config):
+    """A server with alice and bob's phone online."""
+    s = Server(**config)
+    alice, phone = s.login(ALICE), s.login(PHONE)
+    return s, alice, phone
+
+
+def away(**config):
+    """A server with alice online and bob's phone known but away."""
+    s, alice, phone = both(**config)
+    s.logout(phone)
+    return s, alice
+
+
+def verdicts(packets):
+    return [(ack.delivered, ack.void) for ack in of(AckN, packets) if ack.incarnation]
+
+
+# --- Routing ---
+
+
+def test_the_six_packets():
+    s, alice, phone = both()
+    s.msg(alice, run_of(1, 2))
+    assert [Members, MsgA] == [type(packet) for packet in s.hop_acks(alice)]
+    (push,) = s.hop_acks(phone)
+    assert (STREAM, run_of(1, 2)) == (push.name, push.section)
+    s.ack(phone, (1, 2))
+    assert [] == of(AckA, s.hop_acks(phone)), "ack:A waits until alice's session has ack:N"
+    assert [(((1, 2),), ())] == verdicts(s.hop_acks(alice))
+    assert [((1, 2),)] == [ack.ranges for ack in of(AckA, s.hop_acks(phone))]
+    assert [] == s.begin(), "and the server keeps nothing"
+
+
+def test_msg_a_tells_the_slowest_round_trip():
+    s = Server()
+    alice = s.login(ALICE)
+    s.login(PHONE, rtt_s=0.2)
+    s.login(LAPTOP, rtt_s=0.7)
+    s.msg(alice, run_of(1, 1), runs=((1, 2),))
+    assert [700_000] == [packet.rtt_us for packet in of(MsgA, s.hop_acks(alice))]
+
+
+def test_an_epoch_that_is_not_known_is_answered_and_nothing_forwarded():
+    s, alice, phone = both()
+    for epoch in (0, 2):
+        s.msg(alice, run_of(1, 1), runs=((1, epoch),))
+        assert [1] == [packet.epoch for packet in s.hop_acks(alice)]
+    s.cancel(alice, (1, 1), runs=((1, 0),))
+    s.status(alice, (1, 1), runs=((1, 0),))
+    assert [] == phone.frames
+    assert [] == s.begin()
+
+
+def test_an_unknown_recipient_is_refused_for_good_and_a_future_one_for_now():
+    s = Server(known={"bob"})
+    alice = s.login(ALICE)
+    s.msg(alice, run_of(1, 1))
+    s.cancel(alice, (1, 1))
+    nobody = STREAM._replace(conversation="nobody")
+    s.msg(alice, run_of(1, 1), stream=nobody)
+    s.status(alice, (1, 1), stream=nobody)
+    no, never = RejectCode.NO_DEVICE, RejectCode.UNKNOWN_RECIPIENT
+    assert [no, no, never, never] == [packet.code for packet in of(Refuse, s.hop_acks(alice))]
+
+
+def test_a_section_that_fits_no_other_packet_is_refused():
+    s, alice, phone = both()
+    s.msg(alice, section(1, b"x" * SECTION_BYTES_MAX))
+    (refusal,) = s.hop_acks(alice)
+    assert (RejectCode.TOO_LARGE, ((1, 1),)) == (refusal.code, refusal.ranges)
+    assert [] == phone.frames
+
+
+def test_each_endpoint_gets_what_is_due_to_it():
+    s = Server()
+    alice, phone = s.login(ALICE), s.login(PHONE)
+    laptop = s.login(LAPTOP)
+    s.msg(alice, run_of(1, 4), runs=((1, 1), (3, 2)))
+    s.msg(alice, run_of(1, 2), runs=((1, 1), (3, 2)))
+    assert [(1, 4, 1)] == [(p.section.first, p.section.last, p.base) for p in s.hop_acks(phone)]
+    assert [(3, 4, 3)] == [(p.section.first, p.section.last, p.base) for p in s.hop_acks(laptop)]
+    s.msg(alice, run_of(5, 5), runs=((1, 1),))
+    assert [] == laptop.frames, "nothing from floor on is due to it"
+
+
+def test_endpoints_that_have_it_get_no_copy():
+    s = Server()
+    alice, phone, laptop = s.login(ALICE), s.login(PHONE), s.login(LAPTOP)
+    s.msg(alice, run_of(1, 1), runs=((1, 2),), settled=0b01)
+    assert [] == phone.frames
+    assert 1 == len(of(MsgN, s.hop_acks(laptop)))
+
+
+def test_a_duplicate_of_an_unreceipted_push_gets_msg_a_and_no_second_push():
+    s, alice, phone = both()
+    s.msg(alice, run_of(1, 2))
+    s.hop_acks(alice), s.hop_acks(phone)
+    s.msg(alice, run_of(1, 3))
+    assert [MsgA] == [type(packet) for packet in s.hop_acks(alice)]
+    (push,) = s.hop_acks(phone)
+    assert (None, 3, 3) == (push.name, push.section.first, push.section.last)
+    s.ack(phone, (1, 3))
+    s.hop_acks(alice), s.hop_acks(phone)
+    s.msg(alice, run_of(1, 1))
+    assert [1] == [p.section.first for p in of(MsgN, s.hop_acks(phone))], "ask B, it remembers"
+
+
+def test_unreceipted_pushes_are_limited():
+    s, alice, phone = both(queue_messages_max=3)
+    s.msg(alice, run_of(1, 3))
+    s.hop_acks(alice)
+    s.msg(alice, run_of(4, 4))
+    (refusal,) = s.hop_acks(alice)
+    assert (RejectCode.FULL, ((4, 4),)) == (refusal.code, refusal.ranges)
+    s.ack(phone, (1, 1))
+    s.msg(alice, run_of(4, 4))
+    assert 1 == len(of(MsgA, s.hop_acks(alice)))
+
+
+# --- The queue (R8) ---
+
+
+def test_stored_is_said_after_the_fsync_and_the_hook_is_told():
+    s, alice = away()
+    s.msg(alice, run_of(1, 2))
+    s.begin()
+    assert [] == of(AckN, s.hop_acks(alice))
+    s.finish()
+    assert [((1, 2),)] == [ack.stored for ack in of(AckN, s.hop_acks(alice))]
+    assert [(PHONE, STREAM, 1, 2)] == s.router.stored_for_absent
+
+
+def test_a_failed_commit_stores_nothing():
+    s, alice = away()
+    s.msg(alice, run_of(1, 2))
+    s.begin()
+    s.finish(ok=False)
+    assert [] == of(AckN, s.hop_acks(alice))
+
+
+def test_a_memory_store_never_says_stored():
+    s, alice = away(durable=False)
+    s.msg(alice, run_of(1, 2))
+    s.commit()
+    s.msg(alice, run_of(1, 2))
+    assert [] == of(AckN, s.hop_acks(alice))
+
+
+def test_a_retry_meets_the_row():
+    s, alice = away()
+    s.msg(alice, run_of(1, 2))
+    s.commit()
+    again = s.restart()
+    alice = again.login(ALICE)
+    again.msg(alice, run_of(1, 3))
+    assert [((1, 2),)] == [ack.stored for ack in of(AckN, again.hop_acks(alice))]
+    assert [(3,)] == [tuple(row.seq for row in op.rows) for op in again.begin()]
+
+
+def test_while_rows_wait_further_seqs_are_appended_and_the_session_is_nudged():
+    s, alice = away()
+    s.msg(alice, run_of(1, 1))
+    s.commit()
+    phone = s.login(PHONE)
+    s.msg(alice, run_of(2, 2))
+    assert [] == phone.frames
+    s.commit()
+    assert [Nudge] == [type(packet) for packet in s.hop_acks(phone)]
+    s.ack(phone, (1, 2), pulled=True)
+    s.commit()
+    s.msg(alice, run_of(3, 3))
+    assert [MsgN] == [type(packet) for packet in s.hop_acks(phone)]
+
+
+def test_a_full_queue_refuses_for_now():
+    s, alice = away(queue_messages_max=2)
+    s.msg(alice, run_of(1, 2))
+    s.commit()
+    s.hop_acks(alice)
+    s.msg(alice, run_of(3, 3))
+    assert [RejectCode.FULL] == [packet.code for packet in s.hop_acks(alice)]
+
+
+def test_a_row_below_floor_goes_for_its_verdict_has_arrived():
+    s, alice = away()
+    s.msg(alice, run_of(1, 1))
+    s.commit()
+    phone = s.login(PHONE)
+    s.msg(alice, run_of(2, 2), floor=2)
+    s.commit()
+    assert [MsgN] == [type(packet) for packet in s.hop_acks(phone)]
+    assert 0 == s.router.queue.count(PHONE)
+
+
+def test_unreceipted_pushes_go_to_the_queue_when_the_session_ends():
+    s, alice, phone = both()
+    s.msg(alice, run_of(1, 4))
+    s.cancel(alice, (4, 4))
+    s.ack(phone, (2, 2))
+    s.logout(phone)
+    queued = s.router.queue.find(PHONE, STREAM)
+    assert ([(1, 1), (3, 3)], [(4, 4)]) == (list(queued.messages), list(queued.voids))
+
+
+# --- Receipts (R3) ---
+
+
+def test_a_receipt_waits_in_a_row_for_an_absent_sender_with_the_rows_deletion():
+    s, alice = away()
+    s.msg(alice, run_of(1, 2))
+    s.commit()
+    s.logout(alice)
+    phone = s.login(PHONE)
+    s.ack(phone, (1, 2), pulled=True)
+    ops = s.begin()
+    assert ["DeleteQueue", "PutReceipt"] == [type(op).__name__ for op in ops]
+    assert [] == of(AckA, s.hop_acks(phone))
+    s.finish()
+    assert [((1, 2),)] == [ack.ranges for ack in of(AckA, s.hop_acks(phone))]
+    again = s.restart()
+    alice, phone = again.login(ALICE), again.login(PHONE)
+    again.msg(alice, run_of(1, 3))
+    assert [(((1, 2),), ())] == verdicts(again.hop_acks(alice))
+    assert [3] == [push.section.first for push in again.hop_acks(phone)]
+    again.msg(alice, run_of(3, 3), floor=3)
+    assert 0 == len(again.router.receipts)
+
+
+def test_a_memory_store_never_says_that_a_receipt_is_safe():
+    s, alice, phone = both(durable=False)
+    s.logout(alice)
+    s.ack(phone, (1, 1))
+    s.commit()
+    assert [] == of(AckA, s.hop_acks(phone))
+
+
+def test_a_relay_that_alice_may_lack_is_kept():
+    s, alice, phone = both()
+    s.msg(alice, run_of(1, 3))
+    s.hop_acks(alice)
+    s.ack(phone, (1, 1))
+    in_flight = [tag for _, tag in alice.frames]
+    alice.frames.clear()
+    s.ack(phone, (2, 2))
+    s.logout(alice, *in_flight)
+    assert [(3, 3)] == s.router.receipts.find(STREAM, "phone").missing(1, 3)
+    assert [((1, 1),), ((2, 2),)] == [ack.ranges for ack in of(AckA, s.hop_acks(phone))]
+
+
+def test_a_receipt_says_nothing_of_a_newer_incarnation():
+    s, alice, phone = both()
+    s.msg(alice, run_of(1, 1))
+    s.ack(phone, (1, 1))
+    in_flight = [tag for _, tag in alice.frames if isinstance(tag, Relay)]
+    alice.frames.clear()
+    s.logout(phone)
+    phone = s.login(PHONE, DURABLE | 9)
+    s.logout(alice, *in_flight)
+    assert {"receipt of an older incarnation": 1} == s.router.drops
+    alice = s.login(ALICE)
+    s.msg(alice, run_of(1, 1))
+    assert [MsgN] == [type(packet) for packet in s.hop_acks(phone)]
+
+
+def test_a_row_of_an_older_incarnation_is_forgotten_and_never_answers():
+    s, alice, phone = both()
+    s.logout(alice)
+    s.ack(phone, (1, 1))
+    s.commit()
+    assert 1 == len(s.router.receipts)
+    s.logout(phone)
+    s.login(PHONE, DURABLE | 9)
+    assert 0 == len(s.router.receipts)
+    assert {} == s.router.drops
+
+
+def test_a_row_that_a_crash_left_behind_does_not_answer_for_the_new_incarnation():
+    s, alice, phone = both()
+    s.logout(alice)
+    s.ack(phone, (1, 1))
+    s.commit()
+    record = s.router.registry.logged_in(PHONE, DURABLE | 9, 99)
+    s.router.register(record, lambda ok: None)
+    s.begin()
+    s.finish()  # and dies before the next transaction, which would drop the row
+    again = s.restart()
+    assert 1 == len(again.router.receipts)
+    alice = again.login(ALICE)
+    again.msg(alice, run_of(1, 1))
+    again.commit()
+    assert [((1, 1),)] == [ack.stored for ack in of(AckN, again.hop_acks(alice))]
+
+
+def test_nobody_reports_for_somebody_else():
+    s, alice, phone = both()
+    carol = s.login(Endpoint("carol", "c"))
+    s.msg(alice, run_of(1, 1))
+    s.hop_acks(alice)
+    s.ack(carol, (1, 1))
+    assert {"receipt for somebody else's stream": 1} == s.router.drops
+    assert [] == alice.frames
+    assert 1 == phone.unreceipted
+
+
+def test_receipts_for_senders_that_never_were_take_no_row():
+    s, _, phone = both()
+    for incarnation in range(50):
+        s.ack(phone, (1, 1), stream=STREAM._replace(user="zoe", incarnation=incarnation))
+    s.ack(phone, (1, 1), stream=STREAM._replace(device="other"))
+    assert {"receipt for an unknown sender": 51} == s.router.drops
+    assert 0 == len(s.router.receipts)
+
+
+def test_verdicts_are_passed_on_with_the_incarnation_that_gave_them():
+    s, alice, phone = both()
+    s.msg(alice, run_of(1, 3))
+    s.hop_acks(alice)
+    s.ack(phone, (1, 1), void=((3, 3),))
+    (ack,) = of(AckN, s.hop_acks(alice))
+    assert (0, DURABLE | 1, ((1, 1),), ((3, 3),)) == (
+        ack.ordinal,
+        ack.incarnation,
+        ack.delivered,
+        ack.void,
+    )
+
+
+def test_ack_a_names_the_stream_by_the_recipients_handle_or_not_at_all():
+    s, alice, phone = both()
+    s.msg(alice, run_of(1, 1))
+    s.ack(phone, (1, 1))
+    s.logout(phone)
+    s.hop_acks(alice)
+    phone = s.login(PHONE)
+    s.ack(phone, (1, 1))
+    s.logout(phone)
+    phone = s.login(PHONE)
+    s.hop_acks(alice)
+    assert [] == of(AckA, s.hop_acks(phone))
+
+
+# --- Cancel and status (R3, R4) ---
+
+
+def test_a_cancel_reaches_who_is_online_every_time_it_is_sent():
+    s, alice, phone = both()
+    for _ in range(2):
+        s.cancel(alice, (1, 1), (3, 3))
+        assert [((1, 1), (3, 3))] == [packet.ranges for packet in s.hop_acks(phone)]
+    assert [] == of(AckN, s.hop_acks(alice)), "only B says VOID"
+
+
+def test_a_cancel_for_who_is_away_becomes_void_items():
+    s, alice = away()
+    s.msg(alice, run_of(1, 1))
+    s.commit()
+    s.cancel(alice, (1, 2))
+    s.commit()
+    assert [(1, 2)] == list(s.router.queue.find(PHONE, STREAM).voids)
+    assert [] == verdicts(s.hop_acks(alice))
+
+
+def test_a_cancel_takes_both_ways_while_the_queue_is_not_empty():
+    s, alice = away()
+    s.msg(alice, run_of(1, 1))
+    s.commit()
+    phone = s.login(PHONE)
+    s.cancel(alice, (1, 1))
+    s.commit()
+    assert {CancelN, Nudge} == {type(packet) for packet in s.hop_acks(phone)}
+
+
+def test_a_cancel_of_everything_is_bounded_by_the_queue():
+    s, alice = away(queue_messages_max=5)
+    s.cancel(alice, (1, 2**64 - 1))
+    s.commit()
+    assert [(1, 5)] == list(s.router.queue.find(PHONE, STREAM).voids)
+    assert {"cancel beyond the queue's limit": 1} == s.router.drops
+    s, alice, phone = both(queue_messages_max=5)
+    s.cancel(alice, (1, 2**64 - 1))
+    s.logout(phone)
+    assert 5 == s.router.queue.count(PHONE)
+
+
+def test_a_cancel_goes_only_to_whom_it_concerns():
+    s = Server()
+    alice, phone = s.login(ALICE), s.login(PHONE)
+    laptop = s.login(LAPTOP)
+    s.cancel(alice, (1, 3), runs=((1, 1), (3, 2)))
+    s.cancel(alice, (1, 2), runs=((1, 1), (3, 2)))
+    assert [((1, 3),), ((1, 2),)] == [packet.ranges for packet in of(CancelN, s.hop_acks(phone))]
+    assert [((3, 3),)] == [packet.ranges for packet in of(CancelN, s.hop_acks(laptop))]
+
+
+def test_a_cancel_is_answered_by_the_receipt_row():
+    s, alice, phone = both()
+    s.logout(alice)
+    s.ack(phone, (1, 1), void=((2, 2),))
+    s.commit()
+    alice = s.login(ALICE)
+    s.hop_acks(phone)
+    s.cancel(alice, (1, 2))
+    assert [(((1, 1),), ((2, 2),))] == verdicts(s.hop_acks(alice))
+    assert [] == phone.frames
+
+
+def test_a_status_is_answered_from_row_queue_and_endpoint():
+    s, alice, phone = both()
+    s.logout(alice)
+    s.ack(phone, (1, 1))
+    s.commit()
+    s.logout(phone)
+    alice = s.login(ALICE)
+    s.msg(alice, run_of(2, 3))
+    s.commit()
+    s.hop_acks(alice)
+    s.status(alice, (1, 4))
+    packets = s.hop_acks(alice)
+    assert [(((1, 1),), ())] == verdicts(packets)
+    assert [(((1, 4),), ((2, 3),))] == [(a.asked, a.stored) for a in of(StatusA, packets)]
+    phone = s.login(PHONE)
+    s.status(alice, (1, 4), floor=2)
+    assert [(2, 2)] == [(p.floor, p.base) for p in of(StatusN, s.hop_acks(phone))]
+    s.ack(phone, (2, 3), pulled=True)
+    s.status(alice, (4, 4), floor=4)
+    assert [((2, 3),), ()] == [a.stored for a in of(StatusA, s.hop_acks(alice))]
+
+
+def test_an_ack_answers_nothing():
+    s, alice, phone = both()
+    s.msg(alice, run_of(1, 1))
+    s.ack(phone, (1, 1))
+    s.hop_acks(alice), s.hop_acks(phone)
+    s.router.on_acked(phone, None)
+    assert [] == phone.frames == alice.frames
+
+
+# --- Logins ---
+
+
+def test_a_device_is_due_messages_once_its_login_is_durable():
+    s = Server()
+    alice = s.login(ALICE)
+    said = []
+    record = s.router.registry.logged_in(PHONE, DURABLE | 1, 1)
+    s.router.register(record, said.append)
+    s.begin()
+    s.msg(alice, run_of(1, 1))
+    assert [RejectCode.UNKNOWN_RECIPIENT] == [p.code for p in of(Refuse, s.hop_acks(alice))]
+    s.finish()
+    assert [True] == said
+    assert 1 == s.router.registry.epoch("bob")
+
+
+def test_a_login_that_was_not_durable_is_none():
+    s, said = Server(), []
+    record = s.router.registry.logged_in(PHONE, DURABLE | 1, 1)
+    s.router.register(record, said.append)
+    s.begin()
+    s.finish(ok=False)
+    assert ([False], 0) == (said, s.router.registry.epoch("bob"))
+
+
+@pytest.mark.parametrize("bytes_each", [0, 900])
+def test_the_slices_are_forwarded_byte_for_byte(bytes_each):
+    s, alice, phone = both()
+    message = section(2**32, b"x" * bytes_each)
+    s.msg(alice, message, floor=2**32, runs=((2**32, 1),))
+    (push,) = s.hop_acks(phone)
+    assert message is push.section
+    assert [b"x" * bytes_each] == bodies(push)
+    assert INC == push.name.incarnation

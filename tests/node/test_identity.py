@@ -1,0 +1,46 @@
+"""Who a client's store says it is."""
+
+import pytest
+
+from udpim.config import ClientConfig
+from udpim.errors import ConfigError
+from udpim.node.identity import Identity
+
+ALICE = ClientConfig(user="alice", device="a", token=b"pw")
+
+
+def identity(meta=None, *, durable=True, config=ALICE):
+    return Identity(config, meta or {}, durable=durable, random_bytes=lambda n: b"\xff" * n)
+
+
+def meta(some):
+    return {op.key: op.value for op in some.take_ops()}
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_the_highest_bit_says_whether_the_inbox_is_durable(durable):
+    some = identity(durable=durable)
+    assert durable == some.incarnation >> 63
+    assert 2**63 - 1 == some.incarnation & (2**63 - 1)
+
+
+def test_an_identity_survives_its_store_and_counts_on():
+    first = identity()
+    assert ("alice", "a", b"pw", first.incarnation, 1) == tuple(first.next_login())
+    kept = meta(first)
+    again = identity(kept)
+    assert [] == again.take_ops()
+    assert (first.incarnation, 2) == (again.incarnation, again.next_login().login_count)
+    assert {"login_count"} == set(meta(again))
+
+
+def test_a_new_incarnation_is_written():
+    some = identity({"incarnation": b"\0" * 8})
+    assert 0 == some.incarnation
+    assert some.renew() == some.incarnation == int.from_bytes(meta(some)["incarnation"], "big")
+
+
+def test_a_store_of_somebody_else_is_refused():
+    kept = meta(identity())
+    with pytest.raises(ConfigError, match="the store belongs to alice/a, not to alice/b"):
+        identity(kept, config=ClientConfig(user="alice", device="b"))

@@ -1,0 +1,513 @@
+"""The server node: logins, sessions, and what a client may or may not make it do."""
+
+import pytest
+
+from tests.node.net import SERVER, DurableStore, Net
+from udpim.errors import StoreError
+from udpim.hop.codes import CloseCode
+from udpim.model import Endpoint, LoginCode, StreamId
+from udpim.node import events as ev
+from udpim.store.memory import MemoryStore
+from udpim.wire import im_packets as p
+from udpim.wire.im_codec import encode_section
+
+ME = StreamId("", "", 1 << 63, "bob")
+STREAM = ME._replace(user="zoe", device="z")
+
+
+def login(user="zoe", device="z", incarnation=1 << 63, count=1, token=b""):
+    return p.Login(user, device, token, incarnation, count)
+
+
+def msg(first, *payloads, handle=1, name=ME, epoch=1, floor=1):
+    section = encode_section(first, [0] * len(payloads), list(payloads))
+    return p.MsgR(handle, name, floor, (p.EpochRun(1, epoch),), 0, section)
+
+
+def dialled(net, name="raw"):
+    raw = net.raw_client(name)
+    net.run(0.2)
+    assert raw.open
+    return raw
+
+
+def logged_in(net, user="zoe", device="z", **more):
+    raw = dialled(net, user + device)
+    raw.send(login(user, device, **more))
+    net.run(0.2)
+    assert 1 == len(raw.of(p.LoginOk)), raw.packets
+    raw.packets.clear()
+    return raw
+
+
+# --- The exchange, end to end ---
+
+
+def test_messages_reach_their_recipient_in_order_with_true_receipts():
+    net = Net()
+    net.server()
+    bob, alice = net.client("bob").online(), net.client("alice").online()
+    alice.send("bob", *[b"%d" % n for n in range(300)])
+    net.run(3)
+    assert [b"%d" % n for n in range(300)] == bob.got
+    assert {"DELIVERED"} == set(alice.shown())
+    assert 1 <= bob.node.receipts_acknowledged
+    assert 0 == alice.node.outbox.open_messages
+
+
+def test_an_absent_recipient_gets_everything_at_its_login():
+    net = Net()
+    server = net.server()
+    bob, alice = net.client("bob").online(), net.client("alice").online()
+    bob.node.close(net.now)
+    net.run(1)
+    alice.send("bob", *[b"%d" % n for n in range(100)])
+    net.run(1)
+    assert {"STORED"} == set(alice.shown())
+    assert {Endpoint("bob", "d")} == {effect.endpoint for effect in server.absent}
+    told = [seq for e in server.absent for seq in range(e.first, e.last + 1)]
+    assert list(range(1, 101)) == told
+    alice.node.close(net.now)
+    net.run(1)
+    bob.restart()
+    net.run(2)
+    assert 100 == len(bob.got)
+    alice.restart()
+    net.run(2)
+    assert {"DELIVERED"} == set(alice.shown())
+
+
+def test_the_server_may_die_and_another_goes_on():
+    net = Net()
+    server = net.server()
+    bob, alice = net.client("bob").online(), net.client("alice").online()
+    alice.send("bob", b"1", b"2")
+    net.run(0.005)
+    server.restart()
+    net.run(40)
+    assert [b"1", b"2"] == bob.got
+    assert {"DELIVERED"} == set(alice.shown())
+
+
+def test_an_unknown_recipient_is_rejected():
+    net = Net()
+    net.server()
+    alice = net.client("alice").online()
+    alice.send("nobody", b"1")
+    net.run(1)
+    assert ["REJECTED"] == alice.shown()
+
+
+def test_nothing_is_said_before_the_disk_has_it():
+    net = Net()
+    server = net.server()
+    bob, alice = net.client("bob").online(), net.client("alice").online()
+    bob.node.close(net.now)
+    net.run(1)
+    server.store.held = True
+    alice.send("bob", b"1")
+    net.run(1)
+    assert ["ACCEPTED"] == alice.shown()
+    server.store.held = False
+    net.run(1)
+    assert ["STORED"] == alice.shown()
+
+
+# --- Logins ---
+
+
+def test_a_login_needs_the_hooks_yes():
+    net = Net()
+    server = net.server()
+    server.verdict = lambda endpoint, secret: None if secret == b"pw" else "wrong token" * 20
+    raw = dialled(net)
+    raw.send(login(token=b"no"))
+    net.run(0.5)
+    (refused,) = raw.packets
+    assert LoginCode.BAD_CREDENTIALS == refused.code
+    assert refused.reason.startswith("wrong token")
+    net.run(0.5)
+    assert CloseCode.LOGIN_REFUSED == raw.connection.closed.code
+    logged_in(net, token=b"pw")
+
+
+def test_a_login_is_answered_once_it_is_durable():
+    net = Net()
+    server = net.server()
+    server.settle()
+    server.store.held = True
+    raw = dialled(net)
+    raw.send(login())
+    net.run(1)
+    assert [] == raw.packets
+    server.store.held = False
+    net.run(3)
+    (ok,) = raw.packets
+    assert (True, False) == (ok.durable, ok.queue_waiting)
+    assert [SERVER] == [SERVER for _ in server.of(ev.SessionChanged)]
+
+
+def test_a_memory_server_says_so():
+    net = Net()
+    net.server(MemoryStore())
+    raw = dialled(net)
+    raw.send(login())
+    net.run(0.5)
+    assert not raw.packets[0].durable
+
+
+def test_a_store_that_fails_logs_nobody_in():
+    net = Net()
+    server = net.server()
+    server.settle()
+    server.store.fail = StoreError("s.db", "full")
+    raw = dialled(net)
+    raw.send(login())
+    net.run(0.5)
+    assert [LoginCode.BUSY] == [packet.code for packet in raw.packets]
+    assert ["full"] == [event.error.words for event in server.of(ev.StoreFailed)]
+
+
+def test_a_login_that_nobody_waits_for_is_forgotten():
+    net = Net()
+    server = net.server()
+    server.hold_logins = True
+    raw = dialled(net)
+    raw.send(login())
+    net.run(0.2)
+    raw.connection.close(0, "", net.now)
+    net.run(2)
+    server.answer()
+    assert [] == server.of(ev.SessionChanged)
+
+
+def test_a_connection_that_dies_during_the_commit_gets_no_session():
+    net = Net()
+    server = net.server()
+    server.settle()
+    server.store.held = True
+    raw = dialled(net)
+    raw.send(login())
+    net.run(0.2)
+    raw.connection.close(0, "", net.now)
+    net.run(1)
+    server.store.held = False
+    net.run(1)
+    assert [] == server.of(ev.SessionChanged)
+
+
+def test_who_does_not_log_in_is_closed():
+    net = Net()
+    server = net.server(login_s_max=3.0)
+    raw = dialled(net)
+    net.run(3.1)
+    assert CloseCode.LOGIN_REFUSED == raw.connection.closed.code
+    net.run(5)
+    assert (0, []) == (server.node.links, server.node.connections())
+
+
+def test_a_second_login_displaces_the_first():
+    net = Net()
+    server = net.server()
+    first = logged_in(net, "zoe", "z")
+    second = dialled(net, "second")
+    second.send(login(count=2))
+    net.run(1)
+    assert CloseCode.REPLACED == first.connection.closed.code
+    assert second.open
+    assert [True, False, True] == [event.online for event in server.of(ev.SessionChanged)]
+
+
+def test_a_stale_store_may_try_again_on_the_same_connection():
+    net = Net()
+    net.server()
+    logged_in(net)
+    raw = dialled(net, "again")
+    raw.send(login(count=1))
+    net.run(0.3)
+    assert [LoginCode.STALE_STORE] == [packet.code for packet in raw.packets]
+    raw.send(login(incarnation=9, count=2))
+    net.run(0.3)
+    assert 1 == len(raw.of(p.LoginOk))
+
+
+def test_sessions_are_limited_but_a_session_may_be_taken_over():
+    net = Net()
+    net.server(sessions_max=1)
+    logged_in(net)
+    other = dialled(net, "other")
+    other.send(login("yan", "y"))
+    again = dialled(net, "again")
+    again.send(login(count=2))
+    net.run(0.5)
+    assert [LoginCode.BUSY] == [packet.code for packet in other.packets]
+    assert 1 == len(again.of(p.LoginOk))
+
+
+def test_devices_of_a_user_are_limited_even_when_all_come_at_once():
+    net = Net()
+    server = net.server(devices_per_user_max=2)
+    server.settle()
+    server.store.held = True
+    raws = [dialled(net, str(n)) for n in range(4)]
+    for n, raw in enumerate(raws):
+        raw.send(login("zoe", f"d{n}"))
+    net.run(0.5)
+    server.store.held = False
+    net.run(2)
+    kinds = sorted(type(packet).__name__ for raw in raws for packet in raw.packets)
+    assert ["LoginOk", "LoginOk", "LoginRefused", "LoginRefused"] == kinds
+
+
+# --- Sessions ---
+
+
+def test_before_the_login_nothing_else_is_taken():
+    net = Net()
+    server = net.server()
+    raw = dialled(net)
+    raw.send(msg(1, b"x"))
+    net.run(0.3)
+    (connection,) = server.node.connections()
+    assert "IM packet not acceptable now" in connection.drops
+
+
+def test_one_login_at_a_time_is_checked():
+    net = Net()
+    server = net.server()
+    server.hold_logins = True
+    raw = dialled(net)
+    raw.send(login())
+    net.run(0.1)
+    raw.send(login("yan"))
+    net.run(0.1)
+    assert 1 == len(server.unanswered)
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        p.LoginOk(1, True, True, 1, 1),
+        p.MsgN(1, ME, 1, 1, encode_section(1, [0], [b""])),
+        p.AckR(9, None, False, (), ()),
+        msg(1, b"x", name=None, handle=9),
+        login(),
+        b"\x7f",
+        b"",
+    ],
+)
+def test_what_no_client_may_say_is_dropped_whole(packet):
+    net = Net()
+    server = net.server()
+    raw = logged_in(net)
+    raw.send(packet, msg(1, b"x"))
+    net.run(0.1)
+    assert [] == raw.packets
+    (connection,) = server.node.connections()
+    assert {"malformed IM packet", "IM packet not acceptable now"} & set(connection.drops)
+
+
+def test_unknown_kinds_from_0x80_on_are_skipped():
+    net = Net()
+    server = net.server()
+    raw = logged_in(net)
+    raw.send(b"\xff", msg(1, b"x"))
+    net.run(0.1)
+    assert 1 == len(raw.of(p.Refuse))
+    assert {"IM packet of an unknown kind": 1} == server.node.drops
+
+
+def test_the_sender_is_the_sessions_identity():
+    net = Net()
+    net.server()
+    bob = logged_in(net, "bob", "b")
+    zoe = logged_in(net)
+    zoe.send(msg(1, b"x", name=ME._replace(user="alice", device="a")))
+    net.run(0.3)
+    (push,) = bob.of(p.MsgN)
+    assert ("zoe", "z") == (push.name.user, push.name.device)
+
+
+def test_a_recipients_handle_is_no_way_to_write_as_the_sender():
+    net = Net()
+    server = net.server()
+    bob = logged_in(net, "bob", "b")
+    theirs = ME._replace(user="alice", device="a")
+    bob.send(p.AckR(1, theirs, False, (), ()))
+    net.run(0.1)
+    bob.send(msg(1, b"forged", handle=1, name=None))
+    net.run(0.1)
+    assert any("IM packet not acceptable now" in c.drops for c in server.node.connections())
+
+
+def test_one_pull_at_a_time():
+    net = Net()
+    server = net.server()
+    bob = logged_in(net, "bob", "b")
+    server.store.held = True
+    bob.send(p.OfflineR(1), p.OfflineR(1))
+    net.run(0.2)
+    server.store.held = False
+    net.run(3)
+    assert [0] == [packet.total for packet in bob.of(p.OfflineA)]
+    assert {"offline:R during another one": 1} == server.node.drops
+
+
+def test_a_pull_that_outlives_its_session_is_answered_to_nobody():
+    net = Net()
+    server = net.server()
+    bob = logged_in(net, "bob", "b")
+    server.store.held = True
+    bob.send(p.OfflineR(1))
+    net.run(0.2)
+    bob.connection.close(0, "", net.now)
+    net.run(1)
+    server.store.held = False
+    net.run(1)
+    assert [] == bob.of(p.OfflineA)
+
+
+def test_a_client_too_far_behind_is_left_and_its_messages_are_kept():
+    net = Net()
+    server = net.server(session_frames_max=100)
+    bob, zoe = logged_in(net, "bob", "b"), logged_in(net)
+    bob.takes = False
+    first = 1
+    while all(event.online for event in server.of(ev.SessionChanged)):
+        zoe.send(*[msg(seq, b"x") for seq in range(first, first + 30)])
+        net.run(0.05)
+        first += 30
+    queued = server.node.router.queue.find(Endpoint("bob", "b"), STREAM)
+    assert [(1, first - 1)] == list(queued.messages)
+    assert first > 1024, "the hop's window was full before"
+
+
+def test_what_is_queued_for_a_session_that_has_ended_is_not_sent():
+    net = Net()
+    server = net.server()
+    bob, zoe = logged_in(net, "bob", "b"), logged_in(net)
+    zoe.send(msg(1, b"x"))
+    zoe.connection.ping()
+    for data, to in zoe.drain():
+        server.node.receive_datagrams([(data, zoe.address)], net.now)
+    bob.connection.close(0, "", net.now)
+    for data, to in bob.drain():
+        server.node.receive_datagrams([(data, bob.address)], net.now)
+    net.run(1)
+    assert [] == bob.of(p.MsgN)
+    assert 1 == server.node.router.queue.count(Endpoint("bob", "b"))
+
+
+def test_shutdown_says_goodbye_and_keeps_what_is_unreceipted():
+    net = Net()
+    server = net.server()
+    bob, zoe = logged_in(net, "bob", "b"), logged_in(net)
+    zoe.send(msg(1, b"x"))
+    net.run(0.1)
+    server.node.shutdown(net.now)
+    net.run(1)
+    assert [CloseCode.SHUTDOWN] * 2 == [raw.connection.closed.code for raw in (bob, zoe)]
+    queued = server.store.load_server().queue
+    assert [((1, 1),)] == [entry.messages for entry in queued]
+
+
+def test_a_silent_client_is_forgotten():
+    net = Net()
+    server = net.server()
+    raw = logged_in(net)
+    net.drop = lambda source, to, data: True
+    net.run(45)
+    assert 0 == server.node.links
+    assert server.node.next_timeout() is None
+    assert not raw.open
+
+
+def test_garbage_is_counted_and_changes_nothing():
+    net = Net()
+    server = net.server()
+    raw = logged_in(net)
+    for data in (b"", b"\x01", b"\x01" + bytes(40), b"\x81", bytes(1200), b"\x01" * 20):
+        server.receive(data, ("192.0.2.9", 1))
+    server.timeout()
+    raw.send(msg(1, b"x"))
+    net.run(0.3)
+    assert 1 == len(raw.of(p.Refuse))
+
+
+def test_a_replayed_datagram_changes_nothing():
+    net = Net()
+    server = net.server()
+    raw = logged_in(net)
+    raw.send(msg(1, b"x"))
+    ((data, _),) = raw.drain()
+    for source in (raw.address, raw.address, ("192.0.2.9", 1)):
+        server.receive(data, source)
+    net.run(0.3)
+    assert 1 == len(raw.of(p.Refuse))
+    (connection,) = server.node.connections()
+    assert raw.address == connection.path
+
+
+def test_a_client_that_acks_what_was_never_sent_loses_its_session():
+    net = Net()
+    server = net.server()
+    raw = logged_in(net)
+    server.receive(raw.optimistic_ack(), raw.address)
+    net.run(0.1)
+    assert [True, False] == [event.online for event in server.of(ev.SessionChanged)]
+    assert CloseCode.PROTOCOL_ERROR == raw.connection.closed.code
+
+
+def test_secrets_and_epoch_outlive_the_process():
+    net = Net()
+    server = net.server()
+    server.settle()
+    epoch = server.node.router.store_epoch
+    server.restart()
+    assert epoch == server.node.router.store_epoch
+    assert server.node.next_effect() is None
+    server.boot(DurableStore())
+    assert epoch != server.node.router.store_epoch
+
+
+# --- What a report counts ---
+
+
+def test_a_refusal_of_the_hook_may_be_for_now_only():
+    net = Net()
+    server = net.server()
+    server.hold_logins = True
+    raw = dialled(net)
+    raw.send(login())
+    net.run(0.1)
+    (asked,) = server.unanswered
+    server.node.on_authenticated(asked.token, "later", net.now, busy=True)
+    net.run(0.1)
+    assert [(LoginCode.BUSY, "later")] == [(r.code, r.reason) for r in raw.packets]
+
+
+def test_a_closed_connection_repeats_its_close_to_who_did_not_hear():
+    net = Net()
+    server = net.server()
+    raw = logged_in(net)
+    net.drop = lambda source, to, data: source == SERVER
+    server.node.shutdown(net.now)
+    net.run(0.02)
+    net.drop = lambda source, to, data: False
+    raw.send(msg(1, b"x"))
+    net.run(0.2)
+    assert CloseCode.SHUTDOWN == raw.connection.closed.code
+
+
+def test_counters_outlive_their_connections():
+    net = Net()
+    server = net.server()
+    raw = logged_in(net)
+    before = server.node.hop_totals().stats.datagrams_sent
+    assert before > 0
+    raw.connection.close(0, "", net.now)
+    net.run(1)
+    assert 0 == server.node.links
+    server.receive(b"\x01" * 40, ("192.0.2.9", 1))
+    assert before <= server.node.hop_totals().stats.datagrams_sent
+    assert {"unknown connection id": 1} == server.node.listener_drops

@@ -1,0 +1,105 @@
+"""The history takes its facts from disks and wires, and believes no node."""
+
+from tests.testing.facts import ALICE, BOB, ONE, STREAM
+from udpim.im import records as r
+from udpim.model import MessageState, MsgId
+from udpim.testing.clock import VirtualClock
+from udpim.testing.facts import SERVER
+from udpim.testing.history import History
+from udpim.wire import im_packets as p
+
+OUT = r.OutStreamRecord(1, 7, "bob", 3, 1, 5, 1, (), (), ())
+
+
+def history_of(host, *transactions):
+    history = History(VirtualClock())
+    history.incarnations.update({ALICE: 7, BOB: 9})
+    for ops in transactions:
+        history.on_durable(host, ops)
+    return history
+
+
+def test_outbox_rows_belong_to_the_stream_of_their_number():
+    put = r.PutOutbox(1, 1, 0, 0, (1, 2), (b"one", b"two"))
+    history = history_of(
+        "alice/phone",
+        [put, r.PutOutStream(OUT)],
+        [r.StampOutbox(1, 1, 2, 4)],
+        [r.TrimOutbox(1, 1, 1), r.PutOutStream(OUT._replace(floor=2))],
+    )
+    assert history.rows[ONE] == (1, b"one")
+    assert history.epochs[MsgId(STREAM, 2)] == 4
+    assert history.trims == [(3, ONE, 5, 4)]
+    assert history.floors[STREAM] == [(1, 1), (3, 2)]
+
+
+def test_inbox_commits_and_void_promises_are_dated_once():
+    record = r.InStreamRecord(STREAM, 2, 1, 2, 1, ((2, 2),))
+    history = history_of(
+        "bob/phone",
+        [r.PutInbox(STREAM, (1, 3), (0, 0), (b"", b"")), r.PutInStream(record)],
+        [r.PutInStream(record), r.MarkHandled(STREAM, ((1, 1),))],
+    )
+    assert [seq for (_, (_, seq)) in history.commits] == [1, 3]
+    assert {msgid.seq: order for (_, msgid), order in history.voided.items()} == {2: 1, 4: 1}
+    assert history.handled[BOB, ONE] == [2]
+
+
+def test_logins_are_counted_by_incarnation():
+    history = history_of(
+        "bob/phone",
+        [r.PutMeta("incarnation", b"\x0b"), r.PutMeta("login_count", b"\x01")],
+        [r.PutMeta("login_count", b"\x01")],
+    )
+    assert history.incarnations[BOB] == 11
+    assert history.logins[BOB] == {(11, 1): 1}
+
+
+def test_server_s_disk_tells_devices_queue_and_receipts():
+    device = r.DeviceRecord("bob", "phone", 0, 1, 9, (), 1)
+    rows = (r.QueueRow(1, False, 0, b""), r.QueueRow(2, True, 0, b""))
+    history = history_of(
+        SERVER,
+        [r.PutMeta("store_epoch", b"\x05"), r.PutDevice(device)],
+        [r.PutQueue(BOB, STREAM, 1, 1, rows)],
+        [r.PutReceipt(r.ReceiptRecord(STREAM, "phone", 9, ((1, 1),), ((3, 3),)))],
+    )
+    assert history.devices == {5: {BOB: device}}
+    assert history.stored == {(5, BOB, ONE): 2}
+    assert history.kept == {(STREAM, "phone", 9, 1): 3, (STREAM, "phone", 9, 3): 3}
+
+
+def test_open_messages_are_those_without_an_outcome():
+    history = history_of("alice/phone")
+    history.on_send(STREAM, 1, [b"one"])
+    assert history.open == set()
+    history.on_accepted(ONE)
+    assert history.open == {ONE}
+    history.on_shown(ONE, MessageState.DELIVERED, 1)
+    assert history.open == set()
+    history.on_shown(ONE, MessageState.PENDING, 2)
+    assert history.open == {ONE}
+    history.on_disk_lost("alice/phone")
+    assert history.open == set()
+
+
+def test_frames_are_seen_once_and_resolved_by_the_names_on_their_connection(seed):
+    from udpim.testing import World
+
+    world = World(seed)
+    world.server()
+    alice, bob = world.client("alice"), world.client("bob")
+    world.online()
+    lost = world.network.intercept("msg:N", copies=(1,))
+    sent = alice.send("bob", [b"one", b"two"])
+    world.settle()
+    world.run(1)
+    assert lost.dropped == 1
+    pushes = [f for f in world.history.frames if isinstance(f.packet, p.MsgN)]
+    assert [list(f.section()) for f in pushes] == [sent.msgids]
+    assert pushes[0].size == 6
+    assert pushes[0].incarnation == world.history.incarnations[bob.endpoint]
+    accepted = [f for f in world.history.frames if isinstance(f.packet, p.MsgA)]
+    assert {f.stream for f in accepted} == {sent.stream}
+    receipts = [f for f in world.history.frames if isinstance(f.packet, p.AckA)]
+    assert {f.stream for f in receipts} == {sent.stream}

@@ -1,0 +1,85 @@
+"""The server's connections, each with its login and session, and the timer that they share.
+
+Between the server node, which decides, and the connections: a :class:`Link` is what the node knows
+of one of them, :class:`LinkTimers` tells whose deadline comes first (PROTOCOL §4.2).
+"""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush
+
+from udpim.hop.connection import Connection
+from udpim.im.session import Session
+from udpim.wire import im_packets as p
+
+SPARE = 64
+"""Outdated entries that the heap may hold beside one for each present one."""
+
+
+class Link:
+    """One connection at the server and, after the login, its session."""
+
+    __slots__ = ("connection", "login", "login_by", "session", "timer_at")
+
+    def __init__(self, connection: Connection, login_by: float) -> None:
+        """A connection that has to log in by ``login_by``."""
+        self.connection = connection
+        self.session: Session | None = None
+        self.login: p.Login | None = None
+        """The login that is being checked or was answered; another one is not taken."""
+        self.login_by: float | None = login_by
+        self.timer_at: float | None = None
+        """The deadline that stands in the heap."""
+
+
+class LinkTimers:
+    """The deadlines of all links: a heap, in which an entry that no longer holds is skipped."""
+
+    def __init__(self) -> None:
+        """Start with nothing to wait for."""
+        self._heap: list[tuple[float, int, Link]] = []
+        self._counter = 0
+        self._entries_max = SPARE
+
+    def arm(self, link: Link) -> None:
+        """Look at a link's deadlines anew; its connection must not be closed."""
+        times = (link.connection.next_timeout(), link.login_by)
+        when = min(t for t in times if t is not None)
+        if when == link.timer_at:
+            return
+        link.timer_at = when
+        self._counter += 1
+        heappush(self._heap, (when, self._counter, link))
+        if len(self._heap) > self._entries_max:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Throw outdated entries away, so that the heap grows with the links, not with time."""
+        present = {entry[2]: entry for entry in self._heap if entry[0] == entry[2].timer_at}
+        self._heap = list(present.values())
+        heapify(self._heap)
+        self._entries_max = 2 * len(self._heap) + SPARE
+
+    def disarm(self, link: Link) -> None:
+        """The link is gone."""
+        link.timer_at = None
+
+    def due(self, now: float) -> list[Link]:
+        """Return the links whose deadline has come; each must be armed again."""
+        links = []
+        while (when := self.next_timeout()) is not None and when <= now:
+            link = heappop(self._heap)[2]
+            link.timer_at = None
+            links.append(link)
+        return links
+
+    def next_timeout(self) -> float | None:
+        """Return the earliest deadline."""
+        heap = self._heap
+        while heap and heap[0][0] != heap[0][2].timer_at:
+            heappop(heap)
+        return heap[0][0] if heap else None
+
+    def __len__(self) -> int:
+        """Return how many entries there are, outdated ones included."""
+        return len(self._heap)

@@ -1,0 +1,96 @@
+"""The single facts of a history: who sent, saw, was handed what, and what went over the wire.
+
+`udpim.testing.history` collects them; the invariants compare them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from udpim.model import Endpoint, MessageState, MsgId, StreamId
+from udpim.ranges import Range
+from udpim.wire import im_packets as p
+
+SERVER = "server"
+"""Host of the server; a client's host is ``user/device``."""
+ByIncarnation = tuple[Endpoint, int]
+"""One inbox: an endpoint and the incarnation of its store."""
+
+
+def endpoint_of(host: str) -> Endpoint:
+    """Return the endpoint whose host this is."""
+    user, _, device = host.partition("/")
+    return Endpoint(user, device)
+
+
+@dataclass(slots=True, kw_only=True)
+class Send:
+    """One message that an application sent."""
+
+    msgid: MsgId
+    payload: bytes
+    asked: int
+    accepted: int | None = None
+    """When its outbox row was durable and the sender was told; None: `send()` never returned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A sender's application saw a state."""
+
+    order: int
+    at: float
+    life: int
+    """Number of the sender's process."""
+    state: MessageState
+    incarnations: tuple[tuple[Endpoint, int], ...]
+    """Incarnation of each of the recipient's endpoints at that moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handover:
+    """An application was given a message."""
+
+    order: int
+    at: float
+    endpoint: Endpoint
+    incarnation: int
+    life: int
+    msgid: MsgId
+    payload: bytes
+
+
+@dataclass(slots=True, kw_only=True)
+class SeenFrame:
+    """One IM packet on the wire: its first transmission; the hop's repetitions are not counted."""
+
+    sent: int
+    at: float
+    source: str
+    destination: str
+    connection: bytes
+    """Connection id that it was sent to."""
+    packet: p.ImPacket
+    stream: StreamId | None
+    incarnation: int
+    """With which the client of this connection logged in."""
+    size: int
+    """Payload bytes of messages."""
+    arrived: int | None = None
+
+    def ranges(self, name: str) -> Iterable[MsgId]:
+        """Yield the msgids in one of the packet's lists of ranges."""
+        ranges: Sequence[Range] = getattr(self.packet, name)
+        assert self.stream is not None
+        for first, last in ranges:
+            for seq in range(first, last + 1):
+                yield MsgId(self.stream, seq)
+
+    def section(self) -> Iterable[MsgId]:
+        """Yield the msgids of the messages in it."""
+        section = getattr(self.packet, "section", None)
+        assert self.stream is not None or section is None
+        if section is not None and self.stream is not None:
+            for seq in range(section.first, section.last + 1):
+                yield MsgId(self.stream, seq)
