@@ -1,8 +1,8 @@
-"""Nodes and bare hop peers on a network in memory: virtual time, scripted loss, no sockets.
+"""Nodes on a network in memory, for the client's tests: virtual time, scripted loss, no sockets.
 
 A `Net` moves time from event to event. On it live `Server` and `Client` (nodes under the effect
-executor, with a store that can be held back or fail) and, to play a hostile or broken peer,
-`RawServer` and `RawClient`: only the hop, and IM packets as the test likes.
+executor, with a store that can be held back or fail) and, to play a hostile or broken server,
+`RawServer`: only the hop, and IM packets as the test likes.
 """
 
 import heapq
@@ -12,9 +12,7 @@ from itertools import count
 from udpim.config import ClientConfig, ServerConfig
 from udpim.crypto.tokens import AddressTokens, ConnectionIdIssuer
 from udpim.errors import StoreError
-from udpim.hop.codes import ConnectionState
 from udpim.hop.config import HopConfig
-from udpim.hop.dial import Dialer
 from udpim.hop.listen import Listener
 from udpim.im.out_stream import OutStream
 from udpim.model import Endpoint
@@ -34,7 +32,6 @@ SERVER = ("192.0.2.1", 9000)
 DELAY_S = 0.01
 TURNS_MAX = 100
 """Turns of one peer in one instant; more is a node that never comes to rest."""
-RESET_BYTES = 25
 
 
 class Net:
@@ -212,13 +209,6 @@ class Server(Process):
     def sessions(self):
         return {str(endpoint) for endpoint in self.node.router.sessions}
 
-    def link_drops(self):
-        """Drops of the connections that stand."""
-        drops = {}
-        for connection in self.node.connections():
-            drops |= connection.drops
-        return drops
-
 
 _ports = count(40_000)
 
@@ -345,77 +335,6 @@ class RawServer:
     def next_timeout(self):
         times = [connection.next_timeout() for connection in self.connections.values()]
         return min((t for t in times if t is not None), default=None)
-
-
-class RawClient:
-    """The hop of a client, and a test in the place of its node."""
-
-    def __init__(self, net, *, hop=None):
-        self.net, self.address = net, ("198.51.100.2", next(_ports))
-        self.config = hop or HopConfig()
-        self.mute = False
-        self.got = []
-        self.takes = lambda packets: True
-        self.connection = None
-        self.dialer = Dialer(
-            server=SERVER, config=self.config, random_bytes=net.rng.randbytes, now=net.now
-        )
-        net.peers[self.address] = self
-
-    def login(self, who="mallory/x", incarnation=9, login_count=1, token=b""):
-        """Connect and log in with any identity."""
-        self.connect()
-        user, device = who.split("/")
-        self.say(p.Login(user, device, token, incarnation, login_count))
-        self.net.until(lambda: any(isinstance(packet, p.LoginOk) for packet in self.got))
-        return self
-
-    def connect(self):
-        self.net.until(lambda: self.connection is not None)
-        return self
-
-    def receive(self, burst, now):
-        for data, path in burst:
-            if self.connection is None:
-                self.dialer.receive_datagram(data, path, now)
-                self.connection = self.dialer.connection
-            elif not is_long(data):
-                packet = self.connection.receive_packet(data, path, now)
-                if packet is None:
-                    continue
-                packets = [im_codec.decode(body) for body in packet.frames]
-                if self.takes(packets):
-                    self.connection.take(packet, now)
-                    self.got += packets
-
-    def say(self, *packets):
-        """Send IM packets or raw bodies, all in one hop packet."""
-        for packet in packets:
-            body = packet if isinstance(packet, bytes) else im_codec.encode(packet)
-            self.connection.send_frame(body, None, self.net.now)
-
-    def of(self, kind):
-        return [packet for packet in self.got if isinstance(packet, kind)]
-
-    @property
-    def open(self):
-        return self.connection.state is ConnectionState.OPEN
-
-    @property
-    def closed(self):
-        """How the connection ended."""
-        return self.connection.closed
-
-    def turn(self, now):
-        source = self.connection or self.dialer
-        out = source.datagrams_to_send(now)
-        return [] if self.mute else out
-
-    def handle_timeout(self, now):
-        (self.connection or self.dialer).handle_timeout(now)
-
-    def next_timeout(self):
-        return (self.connection or self.dialer).next_timeout()
 
 
 def endpoint(who):

@@ -64,7 +64,7 @@ class Net:
         return self.add(SERVER, ServerHost(self, store or DurableStore(), config))
 
     def client(self, user, device="d", store=None, **config):
-        host = ClientHost(self, (f"{user}-{device}", 1), user, device, store, config)
+        host = ClientHost(self, user, device, store, config)
         return self.add(host.address, host)
 
     def raw_client(self, name="raw"):
@@ -104,12 +104,9 @@ class Net:
 class Host:
     """A node with its store, drained after every input."""
 
-    node = None
-    handlers = {}
-
-    def start(self, node, store):
+    def start(self, node, store, handlers=None):
         self.node, self.store, self.events = node, store, []
-        self.executor = EffectExecutor(node, store, self.handlers)
+        self.executor = EffectExecutor(node, store, handlers)
 
     def receive(self, data, source):
         self.node.receive_datagrams([(data, source)], self.net.now)
@@ -163,7 +160,7 @@ class ServerHost(Host):
             known_user=lambda user: user in self.known,
             hop_config=HOP,
         )
-        self.start(self.node, store)
+        self.start(self.node, store, self.handlers)
 
     def restart(self, state=None):
         """The process dies; another one goes on with its disk (or with ``state``)."""
@@ -184,8 +181,8 @@ class ServerHost(Host):
 class ClientHost(Host):
     """A client node whose application handles what it gets, unless told otherwise."""
 
-    def __init__(self, net, address, user, device, store, config):
-        self.net, self.address = net, address
+    def __init__(self, net, user, device, store, config):
+        self.net, self.address = net, (f"{user}-{device}", 1)
         self.config = ClientConfig(user=user, device=device, **config)
         self.got, self.states = [], {}
         self.handles = True

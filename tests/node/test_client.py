@@ -3,8 +3,6 @@
 import copy
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.node.harness import (
     SERVER,
@@ -15,7 +13,6 @@ from tests.node.harness import (
     endpoint,
     section,
 )
-from tests.wire import strategies
 from udpim.errors import LocalProtocolError
 from udpim.hop.codes import CloseCode, ConnectionState
 from udpim.hop.config import HopConfig
@@ -24,7 +21,7 @@ from udpim.node import events as ev
 from udpim.node.state import LinkState
 from udpim.store.state import StoreState
 from udpim.wire import im_packets as p
-from udpim.wire.packet import Reset, VersionOffer, encode_long, is_long, parse_long
+from udpim.wire.packet import Reset, VersionOffer, encode_long, parse_long
 
 BOB = StreamId("bob", "phone", 2**63 | 4, "alice")
 UNKNOWN_KIND = b"\x80 from the future"
@@ -187,9 +184,8 @@ def test_only_the_first_dial_after_a_reset_comes_at_once():
     raw.forget()
     net.run(2)
     token = client.node.connection.parameters.reset_token
-    net.transmit(
-        SERVER, client.address, encode_long(Reset(client.node.connection.remote_cid, token))
-    )
+    reset = Reset(cid=client.node.connection.remote_cid, token=token)
+    net.transmit(SERVER, client.address, encode_long(reset))
     net.until(lambda: client.links.count(("WAITING", CloseCode.RESET)) == 2)
     assert client.node.next_timeout() > net.now
 
@@ -208,8 +204,9 @@ def test_a_restarted_server_gets_its_sessions_back():
 def test_a_reset_with_a_wrong_token_or_for_another_connection_changes_nothing():
     net, raw, client = with_raw_server()
     cid = client.node.connection.remote_cid
-    for packet in (Reset(cid, b"guessed token 16"), Reset(b"other id", b"guessed token 16")):
-        net.transmit(SERVER, client.address, encode_long(packet))
+    for id_ in (cid, b"other id"):
+        reset = Reset(cid=id_, token=b"guessed token 16")
+        net.transmit(SERVER, client.address, encode_long(reset))
     net.transmit(SERVER, client.address, b"\x81 not a packet of any kind")
     net.run(1)
     assert client.online
@@ -236,11 +233,12 @@ def test_the_close_of_a_lost_link_is_repeated_to_a_server_that_still_sends():
     net.drop = lambda source, destination, data: source == client.address
     raw.say(p.LoginRefused(LoginCode.BUSY, "no"))
     net.until(lambda: client.node.state is LinkState.WAITING)
-    net.run(0.02)
+    net.run(0.1)
     net.drop = lambda source, destination, data: False
     assert ConnectionState.OPEN is raw.last.state
-    net.run(3)
-    assert CloseCode.NO_ERROR is CloseCode(raw.last.closed.code)
+    raw.last.ping()
+    net.run(0.1)
+    assert CloseCode.NO_ERROR == raw.last.closed.code
 
 
 def test_back_off_doubles_up_to_its_limit_and_is_drawn_from_all_of_it():
@@ -336,20 +334,14 @@ def test_counters_of_earlier_dialers_and_connections_stay_in_the_totals():
     net.transmit(SERVER, client.address, b"\x01 a stray packet of some size")
     net.drop = lambda source, destination, data: True
     net.run(0.02)
-    assert (
-        1 == client.hop_drops()["not a long packet"]
-        if "not a long packet" in (client.hop_drops())
-        else sum(client.hop_drops().values()) > refused
-    )
     net.drop = lambda source, destination, data: False
     in_dialer = client.hop_drops()
+    assert refused + 1 == sum(in_dialer.values())
     net.until(lambda: client.online)
     assert in_dialer == client.hop_drops()
-    assert refused == client.hop_drops()["malformed IM packet"]
-    assert (
-        client.node.connection.stats.datagrams_sent < client.node.hop_totals().stats.datagrams_sent
-    )
-    assert sent < client.node.hop_totals().stats.datagrams_sent
+    assert refused == in_dialer["malformed IM packet"]
+    present = client.node.connection.stats.datagrams_sent
+    assert sent < sent + present <= client.node.hop_totals().stats.datagrams_sent
 
 
 # --- Commands in the wrong state, and the end ---
@@ -636,7 +628,7 @@ def test_messages_are_held_back_while_the_application_has_enough():
 
 
 def test_an_empty_queue_ends_the_pull():
-    net, raw, client = with_raw_server()
+    net, raw, _ = with_raw_server()
     raw.say(p.Nudge())
     net.run(1)
     raw.say(p.OfflineA(0, None, 1, 0, False, 1, 1, (), None))
@@ -648,7 +640,7 @@ def test_an_empty_queue_ends_the_pull():
 
 
 def test_receipts_wait_in_the_inbox_while_the_hop_has_enough_to_send():
-    net, raw, client = with_raw_server(hop=HopConfig(frame_window=1), hop_frames_max=4)
+    net, raw, client = with_raw_server(hop=HopConfig(frame_window=16), hop_frames_max=4)
     take = raw.last.take
     raw.last.take = lambda packet, now: None
     for seq in range(1, 40):
@@ -658,46 +650,6 @@ def test_receipts_wait_in_the_inbox_while_the_hop_has_enough_to_send():
     assert client.node.connection.queued_frames <= 5
     raw.last.take = take
     net.run(5)
-    receipts = [
-        part for packet in raw.got if isinstance(packet, p.AckR) for part in packet.delivered
-    ]
-    assert set(range(1, 40)) == {seq for a, b in receipts for seq in range(a, b + 1)}
-
-
-# --- Anything ---
-
-
-@st.composite
-def of_our_stream(draw, stream):
-    """Packets of every kind; many speak of streams and handles that exist."""
-    packet = draw(strategies.packets)
-    fields = {}
-    if "name" in packet._fields:
-        fields["name"] = draw(st.sampled_from([stream, BOB, packet.name]))
-    if "handle" in packet._fields:
-        fields["handle"] = draw(st.sampled_from([1, 2, packet.handle]))
-    if "ordinal" in packet._fields:
-        fields["ordinal"] = draw(st.sampled_from([0, 1, packet.ordinal]))
-    for key, values in (("store_epoch", [7]), ("incarnation", [0, 1])):
-        if key in packet._fields:
-            fields[key] = draw(st.sampled_from([*values, getattr(packet, key)]))
-    return packet._replace(**fields)
-
-
-@pytest.mark.parametrize("durable", [True, False], ids=["durable", "memory"])
-@settings(max_examples=60)
-@given(data=st.data(), online=st.booleans())
-def test_no_packet_of_a_server_raises_at_a_client(durable, data, online):
-    net, raw, client = with_raw_server(online=online, durable=durable, inbox_bytes_max=5000)
-    stream, _ = client.send("bob", b"one", b"two")
-    net.run(0.5)
-    bursts = data.draw(
-        st.lists(st.lists(of_our_stream(stream.id), min_size=1, max_size=3), max_size=8)
-    )
-    for packets in bursts:
-        if raw.last.state is ConnectionState.OPEN:
-            raw.say(*packets)
-        net.run(0.05)
-    net.run(10)
-    assert stream.floor <= stream.next_seq
-    assert client.node.state in set(LinkState) - {LinkState.IDLE}
+    receipts = [packet for packet in raw.got if isinstance(packet, p.AckR)]
+    ranges = [part for packet in receipts for part in packet.delivered]
+    assert set(range(1, 40)) == {seq for a, b in ranges for seq in range(a, b + 1)}

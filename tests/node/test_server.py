@@ -388,10 +388,10 @@ def test_what_is_queued_for_a_session_that_has_ended_is_not_sent():
     bob, zoe = logged_in(net, "bob", "b"), logged_in(net)
     zoe.send(msg(1, b"x"))
     zoe.connection.ping()
-    for data, to in zoe.drain():
+    for data, _ in zoe.drain():
         server.node.receive_datagrams([(data, zoe.address)], net.now)
     bob.connection.close(0, "", net.now)
-    for data, to in bob.drain():
+    for data, _ in bob.drain():
         server.node.receive_datagrams([(data, bob.address)], net.now)
     net.run(1)
     assert [] == bob.of(p.MsgN)

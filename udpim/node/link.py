@@ -10,7 +10,6 @@ from heapq import heapify, heappop, heappush
 
 from udpim.hop.connection import Connection
 from udpim.im.session import Session
-from udpim.wire import im_packets as p
 
 SPARE = 64
 """Outdated entries that the heap may hold beside one for each present one."""
@@ -19,14 +18,14 @@ SPARE = 64
 class Link:
     """One connection at the server and, after the login, its session."""
 
-    __slots__ = ("connection", "login", "login_by", "session", "timer_at")
+    __slots__ = ("connection", "login_by", "login_taken", "session", "timer_at")
 
     def __init__(self, connection: Connection, login_by: float) -> None:
         """A connection that has to log in by ``login_by``."""
         self.connection = connection
         self.session: Session | None = None
-        self.login: p.Login | None = None
-        """The login that is being checked or was answered; another one is not taken."""
+        self.login_taken = False
+        """A login is being checked, or has its answer: another one is not taken."""
         self.login_by: float | None = login_by
         self.timer_at: float | None = None
         """The deadline that stands in the heap."""

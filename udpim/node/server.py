@@ -94,7 +94,7 @@ class ServerNode:
         )
         self._links: dict[bytes, Link] = {}
         self._by_endpoint: dict[Endpoint, Link] = {}
-        self._logging_in: dict[int, Link] = {}
+        self._logging_in: dict[int, tuple[Link, p.Login]] = {}
         self._reading: dict[int, Session] = {}
         self._touched: dict[Link, None] = {}
         self._outgoing: dict[Session, None] = {}
@@ -150,6 +150,9 @@ class ServerNode:
                 connection.refuse("IM packet not acceptable now")
                 return
             handlers.append(handler)
+        if link.session is None and len(handlers) > 1:
+            connection.refuse("more than one login")
+            return
         connection.take(incoming, now)
         for handler in handlers:
             handler(now)
@@ -188,9 +191,7 @@ class ServerNode:
             now: The time.
             busy: The refusal says nothing about the credentials; the client tries again later.
         """
-        link = self._logging_in.pop(token)
-        login = link.login
-        assert login is not None, "a login that is being checked stays"
+        link, login = self._logging_in.pop(token)
         if link.connection.state is not ConnectionState.OPEN:
             return
         self._touched[link] = None
@@ -225,9 +226,9 @@ class ServerNode:
     # --- Logins ---
 
     def _refuse(self, link: Link, code: LoginCode, reason: str, now: float) -> None:
-        tag: object | None = REFUSED
-        if code is LoginCode.STALE_STORE:
-            tag = link.login = None  # it logs in again, as a new incarnation
+        # A stale store logs in again, as a new incarnation; nobody else gets a second guess.
+        link.login_taken = code is not LoginCode.STALE_STORE
+        tag = REFUSED if link.login_taken else None
         packet = p.LoginRefused(code, reason[:REASON_CHARS_MAX])
         link.connection.send_frame(im_codec.encode(packet), tag, now)
 
@@ -290,7 +291,7 @@ class ServerNode:
         """Return what to do with a packet once its frame is taken; None to leave it untaken."""
         session = link.session
         if session is None:
-            if isinstance(packet, p.Login) and link.login is None:
+            if isinstance(packet, p.Login) and not link.login_taken:
                 return lambda now: self._on_login(link, packet)
             return None
         if isinstance(packet, p.OfflineR):
@@ -319,9 +320,9 @@ class ServerNode:
         return lambda now: method(self.router, session, stream, packet)
 
     def _on_login(self, link: Link, login: p.Login) -> None:
-        link.login = login
+        link.login_taken = True
         self._counter += 1
-        self._logging_in[self._counter] = link
+        self._logging_in[self._counter] = (link, login)
         self._effects.append(
             Authenticate(
                 token=self._counter,
