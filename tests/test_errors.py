@@ -17,6 +17,7 @@ RECEIPT = SimpleNamespace(
     [
         (errors.ConnectTimeout("chat:9000", 2.5), "no answer from chat:9000 within 2.5 s"),
         (errors.LoginError(1, "wrong token"), "login refused: wrong token"),
+        (errors.LoginError(16, "another login took its place"), "another login took its place"),
         (errors.ConnectionClosed(3, "another login"), "closed: another login (code 3)"),
         (errors.DeliveryVoid(RECEIPT), "message alice/phone→bob#12: void"),
         (

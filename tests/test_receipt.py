@@ -6,7 +6,7 @@ import pytest
 
 import udpim
 from tests.runtime.helpers import live
-from udpim.im.out_stream import StreamChanged
+from udpim.im.changes import StreamChanged
 from udpim.model import MessageState, MsgId, RejectCode, StreamId
 from udpim.receipt import Receipt, ReceiptBook
 

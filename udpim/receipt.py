@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Callable, Generator, Iterable, Sequence
 
 from udpim.errors import DeliveryError, DeliveryRejected, DeliveryTimeout, DeliveryVoid, Error
-from udpim.im.out_stream import OutStream, StreamChanged
+from udpim.im.changes import StreamChanged
+from udpim.im.out_stream import OutStream
 from udpim.im.sender import Outbox
 from udpim.model import FINAL_STATES, MessageState, MsgId
 

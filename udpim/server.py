@@ -81,8 +81,8 @@ class Server:
         """Say what it does.
 
         Args:
-            authenticate: Decides on a login; may be a coroutine function. If it raises, the login
-                is refused and the error logged.
+            authenticate: Decides on a login; may be a coroutine function. If it raises, the
+                client is told to come again later (BUSY), and the error is logged.
             open_to_all: Let everybody in under any name that they give; instead of a hook.
             store: File of users, devices and offline messages, a store that the caller owns, or
                 None for memory: then nothing is ever STORED, and a restart forgets the queues.

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.im.helpers import DURABLE, EPOCH, STREAM, TWO, member
-from udpim.im.out_stream import WITHDRAWN, OutStream
+from udpim.im.out_stream import REPEATS_MAX, WITHDRAWN, OutStream
 from udpim.im.records import OutStreamRecord
 from udpim.model import MessageState, RejectCode
 from udpim.wire.im_packets import EpochRun
@@ -151,15 +151,6 @@ def test_a_cancelled_message_that_nobody_can_promise_never_is_unknown():
     assert 2 == s.floor
 
 
-def test_a_verdict_below_the_first_run_belongs_to_nobody():
-    s = stream(3)
-    assert [(1, 3, 2)] == list(s.segments(0, 3))
-    s.append([0], [b"x"])
-    s.runs.append(EpochRun(4, 3))
-    assert [(2, 3, 2), (4, 4, 3)] == list(s.segments(2, 4))
-    assert [(4, 4, 3)] == list(s.segments(4, 4))
-
-
 def test_closing_is_shown_once_it_is_durable():
     s = stream(6)
     assert [(2, 3, MessageState.REJECTED)] == s.close(2, 3, 18, at_once=False)
@@ -223,3 +214,11 @@ def test_states_rise_in_the_order_of_the_lattice():
     settle(s, 0, 1, 1)
     seen.append(s.state(1))
     assert ["PENDING", "ACCEPTED", "STORED", "DELIVERED"] == [state.name for state in seen]
+
+
+def test_ranges_sent_again_are_remembered_up_to_a_limit():
+    s = stream(3)
+    for number in range(REPEATS_MAX + 5):
+        s.repeated(number, 1, 2)
+    assert REPEATS_MAX == len(s.repeats)
+    assert (REPEATS_MAX + 4, 1, 2) == s.repeats[-1], "the oldest ones are forgotten"

@@ -10,7 +10,7 @@ RECORD = OutStreamRecord(1, STREAM.incarnation, "bob", 1, 1, 0, 0, (), (), ())
 
 
 def flight():
-    return Flight(OutStream(STREAM, RECORD), 1, 1, 3.0, 1)
+    return Flight(OutStream(STREAM, RECORD), (1, 1), 3.0, session=1, number=1, is_cancel=False)
 
 
 def test_flights_wake_in_the_order_of_their_deadlines():

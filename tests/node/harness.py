@@ -133,7 +133,6 @@ class Process:
     def __init__(self, net, address, store):
         self.net, self.address, self.store = net, address, store
         self.events = []
-        self.effects = []
         net.peers[address] = self
 
     def run_node(self, node):
@@ -173,13 +172,12 @@ class Process:
 class Server(Process):
     """A server node. ``verdict(effect)`` answers logins: None, a refusal, or "wait"."""
 
-    def __init__(self, net, *, state=None, durable=True, known=(), hop=None, **limits):
+    def __init__(self, net, *, state=None, durable=True, hop=None, **limits):
         super().__init__(net, SERVER, Store(state or StoreState(), durable=durable))
         self.verdict = lambda effect: None
         self.busy = False
         self.asked = []
         self.notices = []
-        self.known = set(known)
         self.config = ServerConfig(**limits)
         self.hop = hop
         self.start()
@@ -191,7 +189,7 @@ class Server(Process):
             self.store.load_server(),
             durable=self.store.durable,
             random_bytes=self.net.rng.randbytes,
-            known_user=self.known.__contains__,
+            known_user=lambda user: False,
             hop_config=self.hop,
         )
         self.run_node(node)

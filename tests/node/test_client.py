@@ -187,6 +187,7 @@ def test_only_the_first_dial_after_a_reset_comes_at_once():
     reset = Reset(cid=client.node.connection.remote_cid, token=token)
     net.transmit(SERVER, client.address, encode_long(reset))
     net.until(lambda: client.links.count(("WAITING", CloseCode.RESET)) == 2)
+    assert LinkState.WAITING is client.node.state
     assert client.node.next_timeout() > net.now
 
 
@@ -549,12 +550,12 @@ def test_what_follows_the_welcome_in_its_packet_is_taken():
     assert any(isinstance(packet, p.OfflineR) for packet in raw.got)
 
 
+@pytest.mark.parametrize("welcome", [(), (p.LoginOk(7, True, False, 1000, 1024),)])
 @pytest.mark.parametrize("code", [LoginCode.BUSY, LoginCode.BAD_CREDENTIALS])
-def test_nothing_may_follow_a_refused_login_in_its_packet(code):
+def test_nothing_may_follow_a_refused_login_in_its_packet(code, welcome):
     net, raw, client = with_raw_server(online=False)
     stream, _ = client.send("bob", b"hi")
-    welcome = p.LoginOk(7, True, False, 1000, 1024)
-    raw.say(p.LoginRefused(code, "no"), welcome, verdict(stream, (1, 50)))
+    raw.say(p.LoginRefused(code, "no"), *welcome, verdict(stream, (1, 50)))
     net.run(1)
     assert LinkState.LOGGING_IN is client.node.state
     assert 1 <= client.hop_drops()[NOT_NOW]

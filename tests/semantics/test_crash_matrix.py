@@ -513,13 +513,7 @@ ROWS = [
     b_loses_its_disk_with_receipts_on_their_way,
     a_loses_its_disk,
     a_restores_an_old_disk,
-    pytest.param(
-        a_restores_a_disk_copied_within_the_same_session,
-        marks=pytest.mark.xfail(
-            reason="no login lies between the copy and its return, so no login count betrays it",
-            strict=True,
-        ),
-    ),
+    a_restores_a_disk_copied_within_the_same_session,
     a_restores_an_old_disk_and_writes_before_it_is_online,
     a_dies_between_login_count_and_login,
     b_flaps_with_a_push_in_flight_that_is_queued_and_pulled,

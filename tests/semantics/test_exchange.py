@@ -390,10 +390,6 @@ def test_deadline_survives_a_restart(seed):
     assert alice.states(sent) == {"VOID": 3}
 
 
-@pytest.mark.xfail(
-    reason="VOID of a new incarnation replaces the DELIVERED that a restart forgot",
-    strict=True,
-)
 def test_delivered_stays_shown_when_the_inbox_is_lost_and_the_sender_restarts(seed):
     world, alice, phone = met(seed)
     laptop = world.client("bob", "laptop")
@@ -742,7 +738,6 @@ def test_refused_login_is_final(seed):
     assert len([state for state, _ in alice.links if state is LinkState.DIALING]) == 1
 
 
-@pytest.mark.xfail(reason="every copy that ever left goes on with a timer of its own", strict=True)
 @pytest.mark.parametrize("kind", ["first messages", "cancel"])
 def test_a_message_has_one_end_to_end_timer(seed, kind):
     """Copies that asked for the membership or came before a cancel do not repeat on their own."""

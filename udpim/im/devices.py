@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from udpim.config import RETIRED_INCARNATIONS_MAX
+from udpim.im.epoch_runs import epoch_at
 from udpim.im.records import DeviceRecord
 from udpim.model import Endpoint, StreamId
 from udpim.wire.im_packets import EpochRun, Member
@@ -46,9 +47,26 @@ class Registry:
 
     def put(self, record: DeviceRecord) -> None:
         """Insert or replace a device, durably."""
-        self._users.setdefault(record.user, {})[record.device] = record
+        devices = self._users.setdefault(record.user, {})
+        old = devices.get(record.device)
+        devices[record.device] = record
         self.latest(record.user).setdefault(record.device, record)
-        self.versions[record.user] = self.versions.get(record.user, 0) + 1
+        if old is None or old.incarnation != record.incarnation:
+            self.versions[record.user] = self.versions.get(record.user, 0) + 1
+
+    def reached(self, endpoint: Endpoint, incarnation: int, mark: int) -> DeviceRecord | None:
+        """A session's messages bore stamps up to ``mark``: a later login must be above it (R7).
+
+        Returns:
+            The record to commit, if it changed.
+        """
+        record = self.latest(endpoint.user)[endpoint.device]
+        if record.incarnation != incarnation or record.login_count >= mark:
+            return None
+        record = record._replace(login_count=mark)
+        self.latest(endpoint.user)[endpoint.device] = record
+        self.put(record)
+        return record
 
     def is_stale(self, endpoint: Endpoint, incarnation: int, login_count: int) -> bool:
         """Tell whether this login comes from a store that was restored from an old copy (R7)."""
@@ -108,12 +126,3 @@ def base_for(runs: Sequence[EpochRun], floor: int, joined: int) -> int | None:
 def epochs_known(runs: Sequence[EpochRun], first: int, last: int, epoch: int) -> bool:
     """Tell whether every seq of first..last carries an epoch between 1 and ``epoch``."""
     return epoch_at(runs, first) >= 1 and epoch_at(runs, last) <= epoch
-
-
-def epoch_at(runs: Sequence[EpochRun], seq: int) -> int:
-    """Return the epoch that a head's runs give ``seq``; 0 when they do not reach it."""
-    epoch = 0
-    for run in runs:
-        if run.first <= seq:
-            epoch = run.epoch
-    return epoch

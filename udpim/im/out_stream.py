@@ -8,9 +8,10 @@ is not settled, ``g`` the lowest that is not covered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
+from udpim.im.changes import Change
+from udpim.im.epoch_runs import epoch_at, segments
 from udpim.im.member_view import MemberView
 from udpim.im.records import OutMember, OutStreamRecord
 from udpim.model import FINAL_STATES, MessageState, RejectCode, StreamId
@@ -18,30 +19,11 @@ from udpim.ranges import Range, RangeSet, intersect, without
 from udpim.wire.im_packets import EpochRun, Member
 from udpim.wire.im_schema import RUNS_MAX
 
-Change = tuple[int, int, MessageState]
-"""First seq, last seq, and the state that they now show."""
+REPEATS_MAX = 1024
+"""Ranges sent again that are remembered; beyond, an old flight may repeat once more."""
 
 WITHDRAWN = 0
 """Stands in a record's ``rejected`` for seqs that were given up before any copy left."""
-
-
-class StreamChanged(NamedTuple):
-    """The messages first..last of a stream show a new state."""
-
-    stream: OutStream
-    first: int
-    last: int
-    state: MessageState
-
-
-class StreamReborn(NamedTuple):
-    """Messages that never left have a stream of the new incarnation now (R7)."""
-
-    old: StreamId
-    new: StreamId
-    first: int
-    last: int
-    """Their seqs, which are the same."""
 
 
 class OutStream:
@@ -81,6 +63,8 @@ class OutStream:
         """Seqs of which more than one copy may have left."""
         if record.next_seq > record.floor:
             self.resent.add(record.floor, record.next_seq - 1)
+        self.repeats: list[tuple[int, int, int]] = []
+        """(number of a flight, first, last): sent again in it, so earlier flights rest."""
         self.renewed = False
         """The last membership brought a new incarnation of an endpoint that we knew (R7)."""
         self.accepted = RangeSet()
@@ -93,11 +77,16 @@ class OutStream:
             self.settled.add(1, record.floor - 1)
         self._close_rejected()
         self.covered = self.settled.copy()
-        for member in self.members:
-            self.delivered.update(member.delivered)
+        self.delivered.update(record.delivered)
         for member in self.members:
             below = member.void.within(1, self.floor - 1)
             self.void.update(without(below, self.delivered))
+
+    def repeated(self, number: int, first: int, last: int) -> None:
+        """Flights from ``number`` on carry first..last again."""
+        if len(self.repeats) >= REPEATS_MAX:
+            self.repeats = [part for part in self.repeats if part[2] >= self.floor][1:]
+        self.repeats.append((number, first, last))
 
     # --- Rows and epochs ---
 
@@ -119,12 +108,7 @@ class OutStream:
 
     def epoch_of(self, seq: int) -> int:
         """Return the membership epoch that ``seq`` is stamped with."""
-        epoch = 0
-        for run in self.runs:
-            if run.first > seq:
-                break
-            epoch = run.epoch
-        return epoch
+        return epoch_at(self.runs, seq)
 
     def head_runs(self) -> tuple[EpochRun, ...]:
         """Return the epoch runs from the durable floor on, as heads carry them."""
@@ -295,14 +279,6 @@ class OutStream:
             self.cancelled.add(first, last)
         return [(low, high, _closed_state(code)) for low, high in new]
 
-    def segments(self, first: int, last: int) -> Iterator[tuple[int, int, int]]:
-        """Cut first..last where the epoch changes: (first, last, epoch)."""
-        starts = [run for run in self.runs if run.first <= last]
-        for index, run in enumerate(starts):
-            end = starts[index + 1].first - 1 if index + 1 < len(starts) else last
-            if end >= first:
-                yield max(first, run.first), end, run.epoch
-
     def refresh(self, first: int, last: int) -> list[Change]:
         """Work out anew, from the endpoints' verdicts, what first..last show.
 
@@ -310,7 +286,7 @@ class OutStream:
             The ranges whose state changed to a final one.
         """
         changes: list[Change] = []
-        for low, high, epoch in self.segments(first, last):
+        for low, high, epoch in segments(self.runs, first, last):
             due = [view for view in self.members if view.due(epoch)]
             if not due:
                 continue
@@ -399,6 +375,7 @@ class OutStream:
             tuple(view.record() for view in self.members),
             tuple(self.cancelled),
             tuple(self.rejected),
+            tuple(self.delivered),
         )
 
 

@@ -52,6 +52,8 @@ class OutStreamRecord(NamedTuple):
     cancelled: Ranges
     rejected: tuple[tuple[int, int, int], ...]
     """(first seq, last seq, code)."""
+    delivered: Ranges = ()
+    """What was shown as DELIVERED, whoever said so: it stays shown (R7)."""
 
 
 class OutboxRow(NamedTuple):
@@ -334,4 +336,5 @@ def out_stream_from(values: list[Any]) -> OutStreamRecord:
         members,
         pairs(values[8]),
         tuple((first, last, code) for first, last, code in values[9]),
+        pairs(values[10]),
     )

@@ -28,7 +28,7 @@ from udpim.im.records import DeviceRecord, PutDevice, ServerSnapshot
 from udpim.im.session import Named, Relay, Session, Told
 from udpim.model import Endpoint, RejectCode, StreamId
 from udpim.ranges import Range, RangeSet, chunked, without
-from udpim.wire.im_codec import cut_section
+from udpim.wire.im_codec import cut_section, last_stamp
 from udpim.wire.im_packets import (
     AckA,
     AckR,
@@ -112,6 +112,9 @@ class Router:
         """Hand what is unreceipted to the queue, and receipts that A may lack to rows (R10, R3)."""
         endpoint = session.endpoint
         del self.sessions[endpoint]
+        marked = self.registry.reached(endpoint, session.incarnation, session.mark)
+        if marked is not None:
+            self.ledger.put(PutDevice(marked))
         self.queue.session_ended(endpoint)
         for stream, push in session.pushes.items():
             head = (push.floor, push.base)
@@ -137,6 +140,7 @@ class Router:
         """Route a run, and say that we do: msg:A."""
         section = packet.section
         first, last = section.first, section.last
+        session.mark = max(session.mark, last_stamp(section))
         if len(section.raw) > SECTION_BYTES_MAX:
             session.send(Refuse(packet.handle, RejectCode.TOO_LARGE, ((first, last),)))
             return

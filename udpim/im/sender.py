@@ -20,9 +20,11 @@ from collections.abc import Sequence
 
 from udpim import config
 from udpim.config import ClientConfig
+from udpim.im.changes import Change, StreamChanged, StreamReborn
 from udpim.im.deadlines import Deadlines
 from udpim.im.handles import OutHandles
-from udpim.im.out_stream import WITHDRAWN, Change, OutStream, StreamChanged, StreamReborn
+from udpim.im.out_stream import WITHDRAWN, OutStream
+from udpim.im.rebirth import split_stream
 from udpim.im.records import (
     ClientSnapshot,
     Op,
@@ -32,7 +34,6 @@ from udpim.im.records import (
     StampOutbox,
     TrimOutbox,
 )
-from udpim.im.rebirth import split_stream
 from udpim.im.transmitter import Transmitter
 from udpim.model import MessageState, RejectCode, StreamId
 from udpim.ranges import Range, without
@@ -73,7 +74,8 @@ class Outbox:
         self._store_epoch = 0
         self._lease_at: float | None = None
         """When to ask again what is STORED; None without a session."""
-        self._stamp = 0
+        self.stamp = 0
+        """The last stamp given; only rises (R12)."""
         self.reborn: list[StreamReborn] = []
         """Drained by the node."""
         self.rolled_back = False
@@ -90,7 +92,7 @@ class Outbox:
         for row in snapshot.outbox:
             stream = numbered[row.number]
             stream.restore_row(row.seq, row.epoch, row.stamp, row.payload)
-            self._stamp = max(self._stamp, row.stamp)
+            self.stamp = max(self.stamp, row.stamp)
             if row.ttl_ms:
                 self._deadlines.set(stream, row.seq, row.seq, now + row.ttl_ms / 1000)
         for stream in numbered.values():
@@ -139,9 +141,9 @@ class Outbox:
                 )
             )
         count = len(payloads)
-        base = max(self._stamp + 1, wall_ms << 16)
+        base = max(self.stamp + 1, wall_ms << 16)
         stamps = tuple(range(base, base + count))
-        self._stamp = base + count - 1
+        self.stamp = base + count - 1
         first = stream.append(stamps, payloads)
         ttl_ms = 0 if ttl_s is None else max(1, int(ttl_s * 1000))
         if ttl_s is not None:
@@ -303,7 +305,7 @@ class Outbox:
         """Record verdicts: the waiting-ack queue loses this endpoint."""
         top = max((last for _, last in packet.delivered + packet.void), default=0)
         if top >= stream.next_seq:
-            self.rolled_back = stream.id.incarnation == self.incarnation
+            self.rolled_back |= stream.id.incarnation == self.incarnation
             self._drop("verdict for a seq that was never used")
             return
         view = stream.member(packet.ordinal)

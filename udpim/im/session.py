@@ -100,6 +100,8 @@ class Session:
         self.endpoint = endpoint
         self.incarnation = incarnation
         self.rtt_s = rtt_s
+        self.mark = 0
+        """Highest stamp that this session's messages bore."""
         self.inbound = InHandles()
         self.outbound = OutHandles()
         self.pushes: dict[StreamId, Push] = {}

@@ -38,6 +38,7 @@ class Transmitter:
         """Slowest round trip from the server to a recipient, as the last msg:A told."""
         self.resent_messages = 0
         self._session = 0
+        self._flights = 0
         self._ready: dict[OutStream, None] = {}
         self._again: deque[tuple[OutStream, int, int, float]] = deque()
         self._asking: deque[tuple[OutStream, int, int]] = deque()
@@ -48,6 +49,7 @@ class Transmitter:
         """A new connection: nothing of the last one counts."""
         self._session += 1
         self.handles = handles
+        self.waiting.session_started()
         self._again.clear()
         self._asking.clear()
 
@@ -83,13 +85,17 @@ class Transmitter:
 
     def _wake(self, flight: Flight, now: float) -> None:
         stream = flight.stream
-        cancels, messages = stream.open_in(flight.first, flight.last)
-        sizes = [len(stream.rows[seq][1]) for a, b in messages for seq in range(a, b + 1)]
+        open_ = flight.open_ranges()
+        sizes = [
+            0 if flight.is_cancel else len(stream.rows[seq][1])
+            for a, b in open_
+            for seq in range(a, b + 1)
+        ]
         if not self.waiting.may_resend(sum(sizes), len(sizes), now):
             self.waiting.arm(flight, now + 1.0)
             return
         interval = min(config.E2E_TIMER_S_MAX, 2 * flight.interval_s)
-        self._again += [(stream, low, high, interval) for low, high in cancels + messages]
+        self._again += [(stream, low, high, interval) for low, high in open_]
 
     def _interval_s(self) -> float:
         wanted = max(config.E2E_TIMER_S_MIN, 3 * self.remote_rtt_s)
@@ -115,7 +121,7 @@ class Transmitter:
     def _emit_question(self, emit: Emit, stream: OutStream, first: int, last: int) -> None:
         handle, name = self._name(stream)
         head = (handle, name, stream.durable_floor, stream.head_runs())
-        emit(StatusR(*head, ((first, last),)), self._flight(stream, 1, 0, 0.0))
+        emit(StatusR(*head, ((first, last),)), self._flight(stream, (1, 0), 0.0))
 
     def _emit_new(self, emit: Emit, stream: OutStream, room: int) -> int:
         last = stream.sendable_until(config.WINDOW)
@@ -138,10 +144,12 @@ class Transmitter:
         cancels, messages = stream.open_in(first, last)
         lists = chunked(cancels, RANGES_MAX)
         for ranges in lists:
+            for a, b in ranges:
+                stream.repeated(self._flights + 1, a, b)
             handle, name = self._name(stream)
             head = (handle, name, stream.durable_floor, stream.head_runs())
-            flight = self._flight(stream, ranges[0][0], ranges[-1][1], interval_s)
-            emit(CancelR(*head, ranges), flight)
+            span = (ranges[0][0], ranges[-1][1])
+            emit(CancelR(*head, ranges), self._flight(stream, span, interval_s, is_cancel=True))
         emitted = len(lists)
         for low, high in messages:
             emitted += self._emit_run(emit, stream, low, high, interval_s)
@@ -177,7 +185,7 @@ class Transmitter:
                 stream.covered_members(start, seq - 1),
                 encode_section(start, stamps, payloads),
             )
-            emit(packet, self._flight(stream, start, seq - 1, interval_s))
+            emit(packet, self._flight(stream, (start, seq - 1), interval_s))
             emitted += 1
         return emitted
 
@@ -186,6 +194,7 @@ class Transmitter:
         repeated = min(last, stream.fresh_from - 1)
         if first <= repeated:
             stream.resent.add(first, repeated)
+            stream.repeated(self._flights + 1, first, repeated)
             self.resent_messages += repeated - first + 1
         stream.fresh_from = max(stream.fresh_from, last + 1)
 
@@ -194,5 +203,20 @@ class Transmitter:
         handle, name = self.handles.of(stream.id)
         return handle, None if name is None else name._replace(user="", device="")
 
-    def _flight(self, stream: OutStream, first: int, last: int, interval_s: float) -> Flight:
-        return Flight(stream, first, last, interval_s, self._session)
+    def _flight(
+        self,
+        stream: OutStream,
+        span: tuple[int, int],
+        interval_s: float,
+        *,
+        is_cancel: bool = False,
+    ) -> Flight:
+        self._flights += 1
+        return Flight(
+            stream,
+            span,
+            interval_s,
+            session=self._session,
+            number=self._flights,
+            is_cancel=is_cancel,
+        )

@@ -11,22 +11,46 @@ from heapq import heappop, heappush
 
 from udpim import config
 from udpim.im.out_stream import OutStream
+from udpim.ranges import Range, RangeSet, without
 
 
 class Flight:
     """Seqs that left in one IM packet; the tag of its frame."""
 
-    __slots__ = ("first", "interval_s", "last", "session", "stream")
+    __slots__ = ("first", "interval_s", "is_cancel", "last", "number", "session", "stream")
 
     def __init__(
-        self, stream: OutStream, first: int, last: int, interval_s: float, session: int
+        self,
+        stream: OutStream,
+        ranges: tuple[int, int],
+        interval_s: float,
+        *,
+        session: int,
+        number: int,
+        is_cancel: bool,
     ) -> None:
-        """Remember what left; the timer starts with the hop's ack."""
+        """Remember what left; the timer starts with the hop's ack.
+
+        Args:
+            stream: Whose seqs.
+            ranges: First and last of them.
+            interval_s: Time until it wakes.
+            session: On which session of this process.
+            number: Rises with every flight: of two flights with one seq the later one counts.
+            is_cancel: It carried cancel:R, and not payloads.
+        """
         self.stream = stream
-        self.first = first
-        self.last = last
+        self.first, self.last = ranges
         self.interval_s = interval_s
         self.session = session
+        self.number = number
+        self.is_cancel = is_cancel
+
+    def open_ranges(self) -> list[Range]:
+        """Return what is open of it, and was not taken over by a later flight."""
+        cancels, messages = self.stream.open_in(self.first, self.last)
+        later = [(a, b) for number, a, b in self.stream.repeats if number > self.number]
+        return without(cancels if self.is_cancel else messages, RangeSet(later))
 
 
 class WaitingAckQueue:
@@ -44,6 +68,11 @@ class WaitingAckQueue:
         """Wake this flight at ``when``."""
         self._counter += 1
         heappush(self._heap, (when, self._counter, flight))
+
+    def session_started(self) -> None:
+        """The budget is per session."""
+        self._credit_bytes = 0.0
+        self._credit_messages = config.RESEND_MESSAGES_BURST
 
     def sent_new(self, size_bytes: int) -> None:
         """New payload earns budget."""

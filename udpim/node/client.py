@@ -75,6 +75,7 @@ class ClientNode:
         self._waiters: list[_Waiter] = []
         self._token = 0
         self.outbox = Outbox(config, self._identity.incarnation, snapshot, now)
+        self.outbox.stamp = max(self.outbox.stamp, self._identity.login_count)
         self.inbox = Inbox(snapshot, durable=durable, bytes_max=config.inbox_bytes_max)
         self.state = LinkState.IDLE
         self.store_epoch = 0
@@ -281,6 +282,7 @@ class ClientNode:
     def _login(self, connection: Connection, now: float) -> None:
         """Count the login durably, then say who we are."""
         login = self._identity.next_login()
+        self.outbox.stamp = max(self.outbox.stamp, login.login_count)
 
         def say() -> None:
             if connection.state is ConnectionState.OPEN:
@@ -313,6 +315,7 @@ class ClientNode:
             self.store_epoch = packet.store_epoch
             self._deadline = None
             self._failures = 0
+            self._identity.let_in()
             self._move(LinkInput.WELCOME, 0, "")
             self.outbox.session_started(self._outbound, packet.store_epoch, now)
             self.inbox.session_started(self._outbound, queue_waiting=packet.queue_waiting)
@@ -383,6 +386,7 @@ class ClientNode:
 
     def next_effect(self) -> Effect | None:
         """Return the next effect: one commit for everything since the last one."""
+        self._identity.reached(self.outbox.stamp)
         ops = self._identity.take_ops()
         waiters, self._waiters = self._waiters, []
         from_outbox = self.outbox.take_ops()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from udpim.errors import StoreError
-from udpim.im.out_stream import OutStream, StreamChanged, StreamReborn
+from udpim.im.changes import StreamChanged, StreamReborn
+from udpim.im.out_stream import OutStream
 from udpim.im.receiver import Released
 from udpim.model import Endpoint
 from udpim.node.state import LinkState

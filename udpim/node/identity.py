@@ -41,7 +41,10 @@ class Identity:
             raise ConfigError(
                 f"the store belongs to {user}/{device}, not to {config.user}/{config.device}"
             )
-        self._login_count = int.from_bytes(meta.get("login_count", b""), "big")
+        self.login_count = int.from_bytes(meta.get("login_count", b""), "big")
+        """Rises durably with every login and every message."""
+        self._opened_with = self.login_count
+        self._known = False
         self.incarnation = int.from_bytes(meta.get("incarnation", b""), "big")
         if "incarnation" not in meta:
             self._ops.append(PutMeta("endpoint", endpoint))
@@ -58,13 +61,33 @@ class Identity:
         self._ops.append(PutMeta("incarnation", self.incarnation.to_bytes(8, "big")))
         return self.incarnation
 
+    def reached(self, stamp: int) -> None:
+        """A message was stamped: the mark that logins carry is never below it (PROTOCOL §5.8).
+
+        It becomes durable with the message's row, so before the server can see the stamp.
+        """
+        if stamp > self.login_count:
+            self._raise(stamp)
+
+    def _raise(self, mark: int) -> None:
+        self.login_count = mark
+        self._ops.append(PutMeta("login_count", mark.to_bytes(8, "big")))
+
     def next_login(self) -> Login:
-        """Count a login; the packet may leave once the count is durable."""
-        self._login_count += 1
-        count = self._login_count
-        self._ops.append(PutMeta("login_count", count.to_bytes(8, "big")))
+        """Raise the mark for a login; the packet may leave once that is durable.
+
+        Until the server has let this process in, the login carries the mark that the store was
+        opened with, whatever was written since: an old copy's is below what the server has seen.
+        """
+        count = (self.login_count if self._known else self._opened_with) + 1
+        self._opened_with = count
+        self._raise(max(count, self.login_count))
         config = self._config
         return Login(config.user, config.device, config.token, self.incarnation, count)
+
+    def let_in(self) -> None:
+        """The server knows this store as the newest."""
+        self._known = True
 
     def take_ops(self) -> list[Op]:
         """Return the operations since the last call."""

@@ -200,7 +200,7 @@ class ServerNode:
         if refusal is not None:
             code = LoginCode.BUSY if busy else LoginCode.BAD_CREDENTIALS
             self._refuse(link, code, refusal, now)
-        elif registry.is_stale(endpoint, login.incarnation, login.login_count):
+        elif self._is_stale(endpoint, login):
             words = "the store was restored from an old copy"
             self._refuse(link, LoginCode.STALE_STORE, words, now)
         elif self._crowded(endpoint):
@@ -208,6 +208,16 @@ class ServerNode:
         else:
             record = registry.logged_in(endpoint, login.incarnation, login.login_count)
             self.router.register(record, lambda ok: self._registered(link, endpoint, login, ok))
+
+    def _is_stale(self, endpoint: Endpoint, login: p.Login) -> bool:
+        """Tell whether the client's store is an old copy: its mark has been passed (R7)."""
+        session = self.router.sessions.get(endpoint)
+        if session is not None and session.incarnation == login.incarnation:
+            passed = login.login_count <= session.mark
+        else:
+            passed = False
+        count = login.login_count
+        return passed or self.router.registry.is_stale(endpoint, login.incarnation, count)
 
     def _crowded(self, endpoint: Endpoint) -> bool:
         online = endpoint in self._by_endpoint

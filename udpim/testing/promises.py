@@ -80,9 +80,11 @@ def _ack_a(h: History, frame: SeenFrame) -> Stories:
 
 def _login(h: History, frame: SeenFrame) -> Stories:
     assert isinstance(frame.packet, p.Login)
-    key = (frame.packet.incarnation, frame.packet.login_count)
-    if h.logins[endpoint_of(frame.source)].get(key, NEVER) > frame.sent:
-        yield f"{frame.source} logged in before login {key[1]} was durable"
+    incarnation, count = frame.packet.incarnation, frame.packet.login_count
+    marks = h.logins[endpoint_of(frame.source)].items()
+    durable = [at for (of, mark), at in marks if of == incarnation and mark >= count]
+    if min(durable, default=NEVER) > frame.sent:
+        yield f"{frame.source} logged in before login {count} was durable"
 
 
 _PROMISES: dict[type, Callable[[History, SeenFrame], Stories]] = {

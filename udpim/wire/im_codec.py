@@ -311,6 +311,12 @@ def section_messages(section: Section) -> tuple[tuple[int, ...], list[bytes]]:
     return entries[count:], payloads
 
 
+def last_stamp(section: Section) -> int:
+    """Return the stamp of a section's last message."""
+    at = SECTION_HEAD_BYTES + 4 * section.count + 8 * (section.count - 1)
+    return int(_U64.unpack_from(section.raw, at)[0])
+
+
 def cut_section(section: Section, first: int, last: int) -> Section:
     """Return the part first..last of a section; the section itself when that is all of it."""
     if first <= section.first and last >= section.last:
