@@ -40,7 +40,8 @@ from udpim.node.state import LinkState
 from udpim.outgoing import Outgoing
 from udpim.receipt import Receipt, ReceiptBook
 from udpim.runtime.driver import Driver
-from udpim.runtime.endpoint import DatagramEndpoint, format_address, open_endpoint
+from udpim.runtime.endpoint import format_address, open_endpoint
+from udpim.runtime.endpoint_base import Endpoint
 from udpim.runtime.settings import (
     StoreChoice,
     close_store,
@@ -95,7 +96,7 @@ class Client:
         self._driver = Driver(
             self._node, store, on_event=self._on_event, on_failure=self._on_failure
         )
-        self._endpoint: DatagramEndpoint | None = None
+        self._endpoint: Endpoint | None = None
         self._book = ReceiptBook(self._node.outbox, self._driver.wake)
         self._incoming = Incoming(self._on_handled)
         self._outgoing = Outgoing(self._node, self._book, self._driver.wake)
