@@ -244,14 +244,14 @@ class Inbox:
 
     # --- The application ---
 
-    def handled(self, id_: StreamId, seq: int, size_bytes: int) -> None:
-        """The application has finished with a message of this size."""
+    def handled(self, id_: StreamId, seq: int, size_bytes: int, count: int = 1) -> None:
+        """The application has finished with ``count`` messages, together of this size."""
         self._waiting_bytes -= size_bytes
         stream = self._streams[id_]
         done = self._handled.get(stream)
         if done is None:
             done = self._handled[stream] = RangeSet()
-        done.add(seq, seq)
+        done.add(seq, seq + count - 1)
 
     def _settle_handled(self) -> None:
         for stream, done in self._handled.items():
