@@ -31,7 +31,7 @@ SETTLE_S = 60.0
 """How long the last receipts may take before the run counts as failed."""
 
 
-def _tell(**values: Any) -> None:
+def _tell(values: dict[str, Any]) -> None:
     print(json.dumps(values), flush=True)
 
 
@@ -51,9 +51,9 @@ async def serve(store: str | None) -> None:
     commands = await _lines()
     server = udpim.Server(open_to_all=True, security="plain", store=store)
     async with server.listen("127.0.0.1", 0) as listening:
-        _tell(port=listening.address[1])
+        _tell({"port": listening.address[1]})
         while await commands.readline():
-            _tell(cpu_s=_cpu(), stats=listening.stats())
+            _tell({"cpu_s": _cpu(), "stats": listening.stats()})
 
 
 class Stream:
@@ -122,7 +122,7 @@ async def talk(words: argparse.Namespace) -> None:
             for n in range(words.streams)
         ]
         readers = [asyncio.create_task(stream.read()) for stream in streams]
-        _tell(ready=True)
+        _tell({"ready": True})
         while line := await commands.readline():
             await _measure(streams, readers, int(line), sender)
         for reader in readers:
@@ -140,19 +140,21 @@ async def _measure(
     work = [stream.write(share) for stream, share in zip(streams, shares, strict=True)]
     await _together(work, readers)
     async with asyncio.timeout(SETTLE_S):
-        while any(stream.handled < stream.sent for stream in streams):
+        while any(s.handled < s.sent for s in streams):  # noqa: ASYNC110  # no event per message
             await asyncio.sleep(0)
     wall_s, cpu_s = time.perf_counter() - started, _cpu() - cpu
     latencies = sorted(value for stream in streams for value in stream.latencies_s)
     _tell(
-        wall_s=wall_s,
-        cpu_s=cpu_s,
-        handled=sum(stream.handled for stream in streams),
-        sent=sum(stream.sent for stream in streams),
-        receipted=len(latencies),
-        receipt_p50_ms=_percentile_ms(latencies, 0.50),
-        receipt_p99_ms=_percentile_ms(latencies, 0.99),
-        stats=sender.stats(),
+        {
+            "wall_s": wall_s,
+            "cpu_s": cpu_s,
+            "handled": sum(stream.handled for stream in streams),
+            "sent": sum(stream.sent for stream in streams),
+            "receipted": len(latencies),
+            "receipt_p50_ms": _percentile_ms(latencies, 0.50),
+            "receipt_p99_ms": _percentile_ms(latencies, 0.99),
+            "stats": sender.stats(),
+        }
     )
 
 
@@ -160,13 +162,12 @@ async def _together(
     work: list[Coroutine[Any, Any, None]], readers: list[asyncio.Task[None]]
 ) -> None:
     """Wait for the writers, unless a reader has given up before."""
-    writing = asyncio.gather(*work)
-    await asyncio.wait([writing, *readers], return_when=asyncio.FIRST_COMPLETED)
-    for reader in readers:
-        if reader.done():
-            writing.cancel()
-            reader.result()
-    await writing
+    writing = {asyncio.create_task(one) for one in work}
+    while writing:
+        done, _ = await asyncio.wait({*writing, *readers}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()  # a reader is only done when it has given up
+        writing -= done
 
 
 def _percentile_ms(values: list[float], share: float) -> float:
@@ -193,7 +194,7 @@ def main() -> int:
         else:
             asyncio.run(talk(words))
     except (udpim.Error, TimeoutError) as error:
-        _tell(error=f"{words.role}: {error or type(error).__name__}")
+        _tell({"error": f"{words.role}: {str(error) or type(error).__name__}"})
         return 1
     finally:
         if words.profile is not None:

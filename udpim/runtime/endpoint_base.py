@@ -62,10 +62,6 @@ class Endpoint(ABC):
     async def close(self) -> None:
         """Close the socket, after what waits in the kernel's and asyncio's hands has left."""
 
-    @abstractmethod
-    def abort(self) -> None:
-        """Close the socket at once."""
-
     def error_received(self, exc: Exception) -> None:
         """Count it: an attempt, never the end."""
         number = exc.errno if isinstance(exc, OSError) else None

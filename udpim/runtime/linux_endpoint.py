@@ -169,19 +169,15 @@ class LinuxEndpoint(Endpoint):
 
     async def close(self) -> None:
         """Close the socket, after one last attempt at what waits; the kernel keeps what it has."""
-        if not self._closed:
-            waiting = list(self._waiting)
-            self._drop("endpoint closed", len(waiting) - self._transmit(waiting))
-        self.abort()
-
-    def abort(self) -> None:
-        """Close the socket at once."""
-        if not self._closed:
-            self._closed = True
-            self._waiting.clear()
-            self._loop.remove_reader(self._socket)
-            self._loop.remove_writer(self._socket)
-            self._socket.close()
+        if self._closed:
+            return
+        self._closed = True
+        waiting = list(self._waiting)
+        self._drop("endpoint closed", len(waiting) - self._transmit(waiting))
+        self._waiting.clear()
+        self._loop.remove_reader(self._socket)
+        self._loop.remove_writer(self._socket)
+        self._socket.close()
 
     def stats(self) -> dict[str, int]:
         """Return the counters; a run is several datagrams in one call of the kernel."""
