@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,8 @@ class Stream:
     async def write(self, count: int) -> None:
         """Be the sender's program: keep the window full, and see every receipt DELIVERED."""
         until = self.sent + count
-        pending: deque[tuple[udpim.Receipt, float]] = deque()
+        pending: deque[udpim.Receipt] = deque()
+        started: deque[float] = deque()
         latencies, delivered, clock = self.latencies_s, MessageState.DELIVERED, time.perf_counter
         while pending or self.sent < until:
             room = min(self._window - len(pending), until - self.sent)
@@ -90,13 +92,13 @@ class Stream:
                 numbers = range(self.sent, self.sent + room)
                 payloads = [n.to_bytes(NUMBER_BYTES, "big") + self._filler for n in numbers]
                 self.sent += room
-                started = clock()
-                receipts = await self._sender.send_many(self._recipient.user, payloads)
-                pending.extend((receipt, started) for receipt in receipts)
-            await pending[0][0]
+                started.extend(repeat(clock(), room))
+                pending.extend(await self._sender.send_many(self._recipient.user, payloads))
+            await pending[0]
             now = clock()
-            while pending and pending[0][0].state is delivered:
-                latencies.append(now - pending.popleft()[1])
+            while pending and pending[0].state is delivered:
+                pending.popleft()
+                latencies.append(now - started.popleft())
 
 
 async def talk(words: argparse.Namespace) -> None:

@@ -203,11 +203,9 @@ class Inbox:
         if not new:
             return
         stamps, payloads = section_messages(section)
-        rows = [
-            (seq, stamps[seq - first], payloads[seq - first])
-            for a, b in new
-            for seq in range(a, b + 1)
-        ]
+        rows = list(zip(range(first, last + 1), stamps, payloads, strict=True))
+        if new != [(first, last)]:
+            rows = [row for a, b in new for row in rows[a - first : b - first + 1]]
         self._store_ready(stream, rows)
         if self._durable:
             seqs, stamps_, payloads_ = zip(*rows, strict=True)
