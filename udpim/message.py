@@ -150,7 +150,8 @@ class Incoming:
 
     async def next(self, reader: Messages) -> Message:
         """The body has returned: handle its message, then wait for the next one."""
-        self._check(reader)
+        if reader is not self._reader or self._waiter is not None:
+            self._refuse(reader)
         if self._current is not None:
             self.finish(self._current)
         self._streak += 1
@@ -164,7 +165,7 @@ class Incoming:
                 await self._waiter
             finally:
                 self._waiter = None
-            self._check(reader)
+            self._refuse(reader)
         if self._error is not None:
             raise self._error
         if self._ended:
@@ -173,7 +174,8 @@ class Incoming:
         self._current = _message(Message, (stream, *messages[self._index]))
         return self._current
 
-    def _check(self, reader: Messages) -> None:
+    def _refuse(self, reader: Messages) -> None:
+        """Raise if this reader may not wait now."""
         if reader is not self._reader:
             raise LocalProtocolError("another iteration over the messages has begun")
         if self._waiter is not None:

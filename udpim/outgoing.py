@@ -147,7 +147,7 @@ class Outgoing:
     def is_done(self) -> bool:
         """Tell whether every message sent here is settled, STORED or given up."""
         for stream, first in self._sent.items():
-            seq = first
+            seq = max(first, stream.floor)
             while seq < stream.next_seq and stream.state(seq) in _DONE:
                 seq += 1
             self._sent[stream] = seq
