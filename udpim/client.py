@@ -41,7 +41,7 @@ from udpim.outgoing import Outgoing
 from udpim.receipt import Receipt, ReceiptBook
 from udpim.runtime.driver import Driver
 from udpim.runtime.endpoint import format_address, open_endpoint
-from udpim.runtime.endpoint_base import Endpoint
+from udpim.runtime.endpoint_base import DatagramEndpoint
 from udpim.runtime.settings import (
     StoreChoice,
     close_store,
@@ -100,7 +100,7 @@ class Client:
             on_failure=self._on_failure,
             before_turn=self._say_handled,
         )
-        self._endpoint: Endpoint | None = None
+        self._endpoint: DatagramEndpoint | None = None
         self._book = ReceiptBook(self._node.outbox, self._driver.wake)
         self._incoming = Incoming(self._driver.wake)
         self._outgoing = Outgoing(self._node, self._book, self._driver.wake)

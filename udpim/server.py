@@ -25,7 +25,7 @@ from udpim.node.events import Event, StoreFailed
 from udpim.node.server import ServerNode
 from udpim.runtime.driver import Driver
 from udpim.runtime.endpoint import format_address, open_endpoint, resolve
-from udpim.runtime.endpoint_base import Endpoint
+from udpim.runtime.endpoint_base import DatagramEndpoint
 from udpim.runtime.settings import (
     DEFAULT_PORT,
     StoreChoice,
@@ -138,7 +138,7 @@ class Listening:
         self._host = host
         self._port = port
         self._store: Store | None = None
-        self._endpoint: Endpoint | None = None
+        self._endpoint: DatagramEndpoint | None = None
         self._node: ServerNode | None = None
         self._driver: Driver | None = None
         self._hooks: set[asyncio.Task[None]] = set()
@@ -209,7 +209,7 @@ class Listening:
         """Host and port that it listens on."""
         return self._started().address
 
-    def _started(self) -> Endpoint:
+    def _started(self) -> DatagramEndpoint:
         if self._endpoint is None:
             raise ConfigError("not listening yet: await it, or use `async with`")
         return self._endpoint

@@ -17,7 +17,13 @@ from typing import Any, cast
 
 from udpim.errors import ConfigError, ConnectError
 from udpim.model import Address
-from udpim.runtime.endpoint_base import BURST_DATAGRAMS_MAX, Burst, Endpoint, OnBurst, OnLost
+from udpim.runtime.endpoint_base import (
+    BURST_DATAGRAMS_MAX,
+    Burst,
+    DatagramEndpoint,
+    OnBurst,
+    OnLost,
+)
 from udpim.runtime.linux_endpoint import LinuxEndpoint
 
 ENDPOINT_VARIABLE = "UDPIM_ENDPOINT"
@@ -29,7 +35,7 @@ SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
 """Asked of the kernel for each direction; Linux grants what net.core.*mem_max allows."""
 
 
-class PortableEndpoint(Endpoint, asyncio.DatagramProtocol):
+class PortableEndpoint(DatagramEndpoint, asyncio.DatagramProtocol):
     """One UDP socket behind asyncio's transport."""
 
     kind = "portable"
@@ -158,7 +164,7 @@ async def open_endpoint(
     on_burst: OnBurst,
     on_lost: OnLost,
     kind: str | None = None,
-) -> Endpoint:
+) -> DatagramEndpoint:
     """Open a UDP socket.
 
     Args:

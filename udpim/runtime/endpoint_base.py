@@ -26,7 +26,7 @@ OnBurst = Callable[[Burst], None]
 OnLost = Callable[[Exception], None]
 
 
-class Endpoint(ABC):
+class DatagramEndpoint(ABC):
     """One UDP socket.
 
     UDP promises nothing, so no error of one datagram ends anything: ECONNREFUSED, ENETUNREACH,

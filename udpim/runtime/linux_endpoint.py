@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from udpim.model import Address
-from udpim.runtime.endpoint_base import BURST_DATAGRAMS_MAX, Endpoint, OnBurst, OnLost
+from udpim.runtime.endpoint_base import BURST_DATAGRAMS_MAX, DatagramEndpoint, OnBurst, OnLost
 
 # linux/udp.h and asm-generic/socket.h; Python's socket module does not name them.
 UDP_SEGMENT = 103
@@ -50,7 +50,7 @@ def _kernel() -> tuple[int, ...]:
     return int(major), int("".join(c for c in minor if c.isdigit()) or 0)
 
 
-class LinuxEndpoint(Endpoint):
+class LinuxEndpoint(DatagramEndpoint):
     """One UDP socket, read and written in runs. Needs a loop with ``add_reader``."""
 
     kind = "linux"
