@@ -16,8 +16,17 @@ STREAM = StreamId("alice", "phone", 7, "bob")
 
 class Inbox:
     def __init__(self):
-        self.handled = []
-        self.incoming = Incoming(lambda message: self.handled.append(message.seq))
+        self.wakes = 0
+        self.runs = []
+        self.incoming = Incoming(self.wake)
+
+    def wake(self):
+        self.wakes += 1
+
+    @property
+    def handled(self):
+        self.runs += self.incoming.take_handled()
+        return [seq for run in self.runs for seq in range(run.first, run.first + run.count)]
 
     def add(self, first, last):
         rows = [(seq, seq << 16, b"%d" % seq) for seq in range(first, last + 1)]

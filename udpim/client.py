@@ -40,7 +40,8 @@ from udpim.node.state import LinkState
 from udpim.outgoing import Outgoing
 from udpim.receipt import Receipt, ReceiptBook
 from udpim.runtime.driver import Driver
-from udpim.runtime.endpoint import DatagramEndpoint, format_address, open_endpoint
+from udpim.runtime.endpoint import format_address, open_endpoint
+from udpim.runtime.endpoint_base import DatagramEndpoint
 from udpim.runtime.settings import (
     StoreChoice,
     close_store,
@@ -93,11 +94,15 @@ class Client:
             hop_config=settings.hop,
         )
         self._driver = Driver(
-            self._node, store, on_event=self._on_event, on_failure=self._on_failure
+            self._node,
+            store,
+            on_event=self._on_event,
+            on_failure=self._on_failure,
+            before_turn=self._say_handled,
         )
         self._endpoint: DatagramEndpoint | None = None
         self._book = ReceiptBook(self._node.outbox, self._driver.wake)
-        self._incoming = Incoming(self._on_handled)
+        self._incoming = Incoming(self._driver.wake)
         self._outgoing = Outgoing(self._node, self._book, self._driver.wake)
         self._error: Error | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -284,9 +289,9 @@ class Client:
         """
         self._incoming.finish(message)
 
-    def _on_handled(self, message: Message) -> None:
-        self._node.handled(message.stream, message.seq, len(message.payload))
-        self._driver.wake()
+    def _say_handled(self) -> None:
+        for run in self._incoming.take_handled():
+            self._node.handled(run.stream, run.first, run.size_bytes, run.count)
 
     # --- Looking at it ---
 

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import repeat
 
 from udpim.errors import ConfigError, Error, OutboxFull, PayloadTooLarge
 from udpim.im.out_stream import OutStream
@@ -59,7 +60,7 @@ class Outgoing:
         committed = asyncio.get_running_loop().create_future()
         self._commits.setdefault(stream, deque()).append((first + count - 1, committed))
         await committed
-        return [Receipt(self._book, stream, seq) for seq in range(first, first + count)]
+        return list(map(Receipt, repeat(self._book), repeat(stream), range(first, first + count)))
 
     def send_nowait(self, to: str, payload: bytes, deadline_s: float | None) -> Receipt:
         """See `udpim.client.Client.send_nowait`."""
@@ -146,7 +147,7 @@ class Outgoing:
     def is_done(self) -> bool:
         """Tell whether every message sent here is settled, STORED or given up."""
         for stream, first in self._sent.items():
-            seq = first
+            seq = max(first, stream.floor)
             while seq < stream.next_seq and stream.state(seq) in _DONE:
                 seq += 1
             self._sent[stream] = seq

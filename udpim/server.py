@@ -23,7 +23,8 @@ from udpim.node.effects import Authenticate, NotifyOffline
 from udpim.node.events import Event, StoreFailed
 from udpim.node.server import ServerNode
 from udpim.runtime.driver import Driver
-from udpim.runtime.endpoint import DatagramEndpoint, format_address, open_endpoint, resolve
+from udpim.runtime.endpoint import format_address, open_endpoint, resolve
+from udpim.runtime.endpoint_base import DatagramEndpoint
 from udpim.runtime.settings import (
     DEFAULT_PORT,
     StoreChoice,

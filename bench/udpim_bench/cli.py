@@ -9,8 +9,12 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
-from udpim_bench import micro
+from udpim.wire.im_schema import PAYLOAD_BYTES_MAX
+from udpim_bench import loopback, micro
+from udpim_bench.loopback_peer import NUMBER_BYTES
 from udpim_bench.measure import WrongCounts
 
 
@@ -26,11 +30,27 @@ def parser() -> argparse.ArgumentParser:
     main_parser = argparse.ArgumentParser(prog="udpim_bench", description="Benchmarks of udpim.")
     commands = main_parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("micro", help="codecs, a hop pair, the whole exchange, in memory")
-    one.add_argument("--json", action="store_true", help="report as JSON")
-    one.add_argument("--repeat", type=_positive, metavar="N", help="repetitions (default 7)")
-    one.add_argument("--quick", action="store_true", help="tiny amounts: a trial, not a figure")
-    one.add_argument("--no-progress", action="store_true", help="no progress on standard error")
+    two = commands.add_parser("loopback", help="the whole exchange over sockets, in two processes")
+    for command in (one, two):
+        command.add_argument("--json", action="store_true", help="report as JSON")
+        command.add_argument("--repeat", type=_positive, metavar="N", help="repetitions")
+        command.add_argument("--quick", action="store_true", help="tiny: a trial, not a figure")
+        command.add_argument("--no-progress", action="store_true", help="silent standard error")
+    two.add_argument("--messages", type=_positive, metavar="N", help="a repetition (SQLite: N/4)")
+    two.add_argument("--window", type=_positive, metavar="N", default=1000, help="unreceipted")
+    two.add_argument("--streams", type=_positive, metavar="N", default=4, help="recipients")
+    two.add_argument("--size", type=_size, metavar="BYTES", default=128, help="of a message")
+    two.add_argument("--store", choices=("memory", "sqlite"), help="one of them only")
+    two.add_argument("--endpoint", choices=("linux", "portable"), help="force this kind")
+    two.add_argument("--profile", type=Path, metavar="FOLDER", help="cProfile of each process")
     return main_parser
+
+
+def _size(text: str) -> int:
+    number = int(text)
+    if not NUMBER_BYTES <= number <= PAYLOAD_BYTES_MAX:
+        raise argparse.ArgumentTypeError(f"must be {NUMBER_BYTES} to {PAYLOAD_BYTES_MAX}")
+    return number
 
 
 def _progress(quiet: bool) -> Callable[[str], None]:
@@ -47,15 +67,43 @@ def _progress(quiet: bool) -> Callable[[str], None]:
     return silent if quiet else told
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code."""
-    arguments = parser().parse_args(argv)
+def _run_micro(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     if arguments.quick:
         plan = micro.quick_plan(arguments.repeat or 2)
     else:
         plan = micro.full_plan(arguments.repeat or 7)
+    report = micro.run(plan, _progress(arguments.no_progress))
+    return report, micro.lines(report)
+
+
+def _run_loopback(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    messages = arguments.messages or (200 if arguments.quick else 60_000)
+    cases = [
+        loopback.Case(
+            store=store,
+            endpoint=arguments.endpoint,
+            messages=max(1, messages // share),
+            window=arguments.window,
+            streams=arguments.streams,
+            size_bytes=arguments.size,
+        )
+        for store, share in (("memory", 1), ("sqlite", loopback.DURABLE_RATIO))
+        if arguments.store in (None, store)
+    ]
+    if arguments.profile is not None:
+        arguments.profile.mkdir(parents=True, exist_ok=True)
+    repeat = arguments.repeat or (1 if arguments.quick else 5)
+    progress = _progress(arguments.no_progress)
+    report = loopback.run(cases, repeat, progress, arguments.profile)
+    return report, loopback.lines(report)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    arguments = parser().parse_args(argv)
+    run = _run_micro if arguments.command == "micro" else _run_loopback
     try:
-        report = micro.run(plan, _progress(arguments.no_progress))
+        report, told = run(arguments)
     except WrongCounts as error:
         print(f"udpim_bench: {error}", file=sys.stderr)
         return 1
@@ -67,5 +115,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.json:
         print(json.dumps(report, indent=2, ensure_ascii=False))
     else:
-        print("\n".join(micro.lines(report)))
+        print("\n".join(told))
     return 0

@@ -46,3 +46,13 @@ def test_a_flight_larger_than_the_whole_budget_still_goes_and_leaves_a_debt():
     assert queue.may_resend(10, 64, 0.0)
     assert not queue.may_resend(10, 1, 4.0)
     assert queue.may_resend(10, 1, 5.0)
+
+
+def test_settled_flights_are_forgotten_before_they_wake():
+    queue = WaitingAckQueue(0.0)
+    settled, open_ = flight(), flight()
+    settled.stream.floor = 2
+    queue.arm(settled, 3.0)
+    queue.arm(open_, 4.0)
+    assert 4.0 == queue.next_timeout()
+    assert [open_] == queue.due(9.0)

@@ -1,4 +1,4 @@
-"""The UDP endpoint on loopback."""
+"""The portable endpoint on loopback, and the choice of the endpoint."""
 
 import asyncio
 import errno
@@ -6,73 +6,23 @@ import socket
 
 import pytest
 
-from tests.runtime.helpers import HOSTS, live, until
+from tests.runtime.helpers import live, until
+from tests.runtime.sink import Sink
 from udpim.errors import ConfigError, ConnectError
 from udpim.runtime import endpoint as module
-from udpim.runtime.endpoint import format_address, open_endpoint, resolve
-
-FAMILIES = dict(zip(HOSTS, (socket.AF_INET, socket.AF_INET6), strict=True))
-
-
-class Sink:
-    def __init__(self):
-        self.bursts, self.lost = [], []
-
-    @property
-    def datagrams(self):
-        return [datagram for burst in self.bursts for datagram in burst]
-
-    async def open(self, host="127.0.0.1", port=0):
-        return await open_endpoint(
-            FAMILIES[host],
-            (host, port),
-            on_burst=self.bursts.append,
-            on_lost=self.lost.append,
-        )
-
-
-@pytest.mark.parametrize("host", HOSTS)
-@live
-async def test_datagrams_arrive_in_bursts_with_host_and_port(host):
-    here, there = Sink(), Sink()
-    a, b = await here.open(host), await there.open(host)
-    data = [b"%d" % i for i in range(100)]
-    a.send([(d, b.address) for d in data])
-    await until(lambda: len(there.datagrams) == 100)
-    assert [(d, a.address) for d in data] == there.datagrams
-    assert len(there.bursts) == 2
-    assert module.BURST_DATAGRAMS_MAX == len(there.bursts[0])
-    assert 100 == a.stats()["datagrams_sent"] == b.stats()["datagrams_received"]
-    assert 2 == b.stats()["bursts_received"]
-    await a.close()
-    await b.close()
-    assert [] == here.lost == there.lost
+from udpim.runtime import endpoint_base
+from udpim.runtime.endpoint import format_address, resolve
 
 
 @live
 async def test_a_long_datagram_is_cut_so_that_it_fails_its_checksum():
     sink = Sink()
-    endpoint = await sink.open()
+    endpoint = await sink.open("portable")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for _ in range(2):  # the first is read by the event loop, the second by the burst
             sock.sendto(bytes(5000), endpoint.address)
         await until(lambda: len(sink.datagrams) == 2)
     assert [module.READ_BYTES_MAX] * 2 == [len(data) for data, _ in sink.datagrams]
-    await endpoint.close()
-
-
-@live
-async def test_a_failed_attempt_is_counted_and_not_the_end():
-    sink = Sink()
-    endpoint = await sink.open()
-    endpoint.send([(b"not allowed", ("255.255.255.255", 9)), (b"hello", endpoint.address)])
-    await until(lambda: sink.datagrams)
-    assert [b"hello"] == [data for data, _ in sink.datagrams]
-    assert {"EACCES": 1} == endpoint.errors
-    assert 1 == endpoint.stats()["error EACCES"]
-    endpoint.error_received(OSError(errno.ECONNREFUSED, "refused"))
-    endpoint.error_received(TimeoutError())
-    assert {"EACCES": 1, "ECONNREFUSED": 1, "TimeoutError": 1} == endpoint.errors
     await endpoint.close()
 
 
@@ -92,7 +42,7 @@ class BrokenSocket:
 @live
 async def test_an_error_in_the_middle_of_a_burst_loses_nothing_before_it():
     sink = Sink()
-    endpoint = await sink.open()
+    endpoint = await sink.open("portable")
     endpoint._socket = BrokenSocket(endpoint._socket)
     endpoint.datagram_received(b"before", ("127.0.0.1", 9))
     assert [(b"before", ("127.0.0.1", 9))] == sink.datagrams
@@ -117,8 +67,8 @@ class FullTransport(asyncio.DatagramTransport):
 
 @live
 async def test_what_the_kernel_has_no_room_for_waits_up_to_the_limit(monkeypatch):
-    monkeypatch.setattr(module, "SEND_QUEUE_DATAGRAMS_MAX", 3)
-    endpoint = await Sink().open()
+    monkeypatch.setattr(endpoint_base, "SEND_QUEUE_DATAGRAMS_MAX", 3)
+    endpoint = await Sink().open("portable")
     real, endpoint._transport = endpoint._transport, FullTransport(endpoint)
     full = endpoint._transport
     endpoint.send([(b"%d" % i, endpoint.address) for i in range(6)])
@@ -133,31 +83,13 @@ async def test_what_the_kernel_has_no_room_for_waits_up_to_the_limit(monkeypatch
 
 
 @live
-async def test_after_the_end_nothing_leaves():
-    endpoint = await Sink().open()
-    await endpoint.close()
-    endpoint.send([(b"late", endpoint.address)])
-    assert {"endpoint closed": 1} == endpoint.drops
-    await endpoint.close()
-
-
-@live
 async def test_a_socket_that_the_loop_gives_up_is_reported():
     sink = Sink()
-    endpoint = await sink.open()
+    endpoint = await sink.open("portable")
     error = ZeroDivisionError()
     endpoint._transport._fatal_error(error, "for the test")
     await until(lambda: sink.lost)
     assert [error] == sink.lost
-
-
-@live
-async def test_a_port_in_use_keeps_its_errno():
-    first = await Sink().open()
-    with pytest.raises(ConfigError, match="port in use") as caught:
-        await Sink().open(port=first.address[1])
-    assert errno.EADDRINUSE == caught.value.__cause__.errno
-    await first.close()
 
 
 @pytest.mark.parametrize(
@@ -175,7 +107,7 @@ async def test_a_port_that_cannot_be_had_is_explained(number, kind, words, monke
 
     monkeypatch.setattr(module, "_bound_socket", refuse)
     with pytest.raises(kind, match=words):
-        await Sink().open()
+        await Sink().open("portable")
 
 
 @live
@@ -188,7 +120,7 @@ async def test_a_cancelled_opening_closes_its_socket(monkeypatch):
         return socks[-1]
 
     monkeypatch.setattr(module, "_bound_socket", remember)
-    opening = asyncio.create_task(Sink().open())
+    opening = asyncio.create_task(Sink().open("portable"))
     await asyncio.sleep(0)
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -219,3 +151,57 @@ async def test_ipv4_comes_first(monkeypatch):
 def test_addresses_are_written_with_brackets_where_needed():
     assert "127.0.0.1:5" == format_address(("127.0.0.1", 5))
     assert "[::1]:5" == format_address(("::1", 5))
+
+
+@live
+async def test_a_burst_ends_in_time_for_the_rest_of_the_loop():
+    here, there = Sink(), Sink()
+    a, b = await here.open("portable"), await there.open("portable")
+    a.send([(b"%d" % i, b.address) for i in range(100)])
+    await until(lambda: len(there.datagrams) == 100)
+    assert [endpoint_base.BURST_DATAGRAMS_MAX, 36] == [len(burst) for burst in there.bursts]
+    assert 2 == b.stats()["bursts_received"]
+    await a.close()
+    await b.close()
+
+
+@pytest.mark.parametrize("kind", ["linux", "portable"])
+@live
+async def test_the_environment_forces_a_kind(kind, monkeypatch):
+    monkeypatch.setenv(module.ENDPOINT_VARIABLE, kind)
+    endpoint = await Sink().open()
+    assert kind == endpoint.kind
+    await endpoint.close()
+
+
+@pytest.mark.parametrize(("platform", "kind"), [("linux", "linux"), ("darwin", "portable")])
+@live
+async def test_the_best_kind_is_taken_by_itself(platform, kind, monkeypatch):
+    monkeypatch.delenv(module.ENDPOINT_VARIABLE, raising=False)
+    monkeypatch.setattr(module.sys, "platform", platform)
+    endpoint = await Sink().open()
+    assert kind == endpoint.kind
+    await endpoint.close()
+
+
+@live
+async def test_an_unknown_kind_is_refused(monkeypatch):
+    monkeypatch.setenv(module.ENDPOINT_VARIABLE, "fast")
+    with pytest.raises(ConfigError, match="'fast' is no endpoint"):
+        await Sink().open()
+
+
+@live
+async def test_a_loop_without_readers_gets_the_portable_kind(monkeypatch):
+    loop = asyncio.get_running_loop()
+    real = loop.add_reader
+
+    def refuse(file, callback, *args):
+        if getattr(callback, "__name__", "") == "_on_readable":
+            raise NotImplementedError
+        real(file, callback, *args)
+
+    monkeypatch.setattr(loop, "add_reader", refuse)
+    endpoint = await Sink().open("linux")
+    assert "portable" == endpoint.kind
+    await endpoint.close()

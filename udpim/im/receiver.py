@@ -203,11 +203,9 @@ class Inbox:
         if not new:
             return
         stamps, payloads = section_messages(section)
-        rows = [
-            (seq, stamps[seq - first], payloads[seq - first])
-            for a, b in new
-            for seq in range(a, b + 1)
-        ]
+        rows = list(zip(range(first, last + 1), stamps, payloads, strict=True))
+        if new != [(first, last)]:
+            rows = [row for a, b in new for row in rows[a - first : b - first + 1]]
         self._store_ready(stream, rows)
         if self._durable:
             seqs, stamps_, payloads_ = zip(*rows, strict=True)
@@ -244,14 +242,14 @@ class Inbox:
 
     # --- The application ---
 
-    def handled(self, id_: StreamId, seq: int, size_bytes: int) -> None:
-        """The application has finished with a message of this size."""
+    def handled(self, id_: StreamId, seq: int, size_bytes: int, count: int = 1) -> None:
+        """The application has finished with ``count`` messages, together of this size."""
         self._waiting_bytes -= size_bytes
         stream = self._streams[id_]
         done = self._handled.get(stream)
         if done is None:
             done = self._handled[stream] = RangeSet()
-        done.add(seq, seq)
+        done.add(seq, seq + count - 1)
 
     def _settle_handled(self) -> None:
         for stream, done in self._handled.items():

@@ -34,7 +34,6 @@ from udpim.wire.im_packets import (
     AckR,
     CancelN,
     CancelR,
-    MsgA,
     MsgN,
     MsgR,
     Nudge,
@@ -160,7 +159,7 @@ class Router:
                 taken = False
                 session.send(Refuse(packet.handle, RejectCode.FULL, ((part.first, last),)))
         if taken:
-            session.send(MsgA(packet.handle, int(slowest_s * 1e6), ((first, last),)))
+            session.accept(packet.handle, int(slowest_s * 1e6), first, last)
 
     def receive_cancel_r(self, session: Session, stream: StreamId, packet: CancelR) -> None:
         """Pass a cancel on, or leave it as void items: only B says VOID (R4)."""

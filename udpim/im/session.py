@@ -13,7 +13,7 @@ from typing import NamedTuple
 from udpim.im.handles import InHandles, OutHandles
 from udpim.model import Endpoint, StreamId
 from udpim.ranges import Range, RangeSet
-from udpim.wire.im_packets import ImPacket, Section
+from udpim.wire.im_packets import ImPacket, MsgA, Section
 
 
 class Named(NamedTuple):
@@ -138,6 +138,18 @@ class Session:
         push = self.pushes.get(stream)
         if push is not None:
             self.unreceipted -= sum(push.receipted(first, last) for first, last in ranges)
+
+    def accept(self, handle: int, rtt_us: int, first: int, last: int) -> None:
+        """Queue msg:A for a run; runs that follow each other within one turn share one."""
+        frames = self.frames
+        if frames:
+            before = frames[-1][0]
+            if isinstance(before, MsgA) and before.handle == handle:
+                low, high = before.ranges[0]
+                if high + 1 == first:
+                    frames[-1] = (MsgA(handle, max(rtt_us, before.rtt_us), ((low, last),)), None)
+                    return
+        self.send(MsgA(handle, rtt_us, ((first, last),)))
 
     def send(self, packet: ImPacket, tag: Tag = None) -> None:
         """Queue one IM packet for this client."""

@@ -65,9 +65,12 @@ class WaitingAckQueue:
         self._credit_at = now
 
     def arm(self, flight: Flight, when: float) -> None:
-        """Wake this flight at ``when``."""
+        """Wake this flight at ``when``; forget the next ones if all of theirs is settled."""
+        heap = self._heap
+        while heap and heap[0][2].last < heap[0][2].stream.floor:
+            heappop(heap)
         self._counter += 1
-        heappush(self._heap, (when, self._counter, flight))
+        heappush(heap, (when, self._counter, flight))
 
     def session_started(self) -> None:
         """The budget is per session."""

@@ -117,9 +117,9 @@ class ClientNode:
         """Put messages into the outbox; see `udpim.im.sender.Outbox.send`."""
         return self.outbox.send(recipient, payloads, now=now, wall_ms=wall_ms, ttl_s=ttl_s)
 
-    def handled(self, stream: StreamId, seq: int, size_bytes: int) -> None:
-        """The application has finished with a message."""
-        self.inbox.handled(stream, seq, size_bytes)
+    def handled(self, stream: StreamId, seq: int, size_bytes: int, count: int = 1) -> None:
+        """The application has finished with ``count`` messages from ``seq`` on."""
+        self.inbox.handled(stream, seq, size_bytes, count)
 
     def close(self, now: float) -> None:
         """Say goodbye and stop. What is not settled stays in the outbox."""

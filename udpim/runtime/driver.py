@@ -21,7 +21,7 @@ from udpim.im.records import QueueItems
 from udpim.model import Address
 from udpim.node.effects import Commit, Effect
 from udpim.node.events import Event
-from udpim.runtime.endpoint import Burst, DatagramEndpoint
+from udpim.runtime.endpoint_base import Burst, DatagramEndpoint
 from udpim.store.base import Store
 from udpim.store.executor import EffectExecutor, EffectNode
 
@@ -66,13 +66,24 @@ class Driver:
         on_event: Callable[[Event], None],
         on_failure: Callable[[Exception], None],
         handlers: Mapping[type, Callable[[Any], None]] | None = None,
+        before_turn: Callable[[], None] | None = None,
     ) -> None:
-        """Connect a node with its store and the running event loop."""
+        """Connect a node with its store and the running event loop.
+
+        Args:
+            node: What to drive.
+            store: Where its effects go.
+            on_event: Takes its events.
+            on_failure: Called once, if the node raises or the socket is lost.
+            handlers: Who carries out effects that are not the store's, by class.
+            before_turn: Called before each pass, to give commands that were collected.
+        """
         self._node = node
         self._loop = asyncio.get_running_loop()
         self._executor = EffectExecutor(self, store, handlers)
         self._on_event = on_event
         self._on_failure = on_failure
+        self._before_turn = before_turn
         self._endpoint: DatagramEndpoint | None = None
         self._turn: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -168,6 +179,8 @@ class Driver:
 
     def _pass(self) -> None:
         node, now = self._node, self._loop.time()
+        if self._before_turn is not None:
+            self._before_turn()
         for _ in range(PASSES_MAX):
             self._executor.settle(now)
             if self._endpoint is None:

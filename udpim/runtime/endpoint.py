@@ -1,67 +1,51 @@
-"""UDP on asyncio: bursts in, a bounded queue out, errors counted.
+"""UDP on asyncio's own transport, and the choice between it and the Linux endpoint.
 
 Stands between the operating system and the driver: ``socket → burst → driver → node`` and
-``node → driver → send → socket``. UDP promises nothing, so no error of one datagram ends anything:
-ECONNREFUSED, ENETUNREACH, EPERM and ENOBUFS are attempts that failed, and the timers above send
-again.
+``node → driver → send → socket``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
-from collections import deque
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, cast
 
 from udpim.errors import ConfigError, ConnectError
 from udpim.model import Address
+from udpim.runtime.endpoint_base import (
+    BURST_DATAGRAMS_MAX,
+    Burst,
+    DatagramEndpoint,
+    OnBurst,
+    OnLost,
+)
+from udpim.runtime.linux_endpoint import LinuxEndpoint
 
+ENDPOINT_VARIABLE = "UDPIM_ENDPOINT"
+"""Environment variable that forces a kind of endpoint: ``linux`` or ``portable``."""
 READ_BYTES_MAX = 2048
 """What one read makes room for: beyond the largest datagram we take (1200 bytes), so that a longer
 one fails its checksum and is counted. The stock transport allocates 256 KiB for each datagram."""
-BURST_DATAGRAMS_MAX = 64
-"""Datagrams taken in one turn of the loop; the rest waits in the kernel meanwhile."""
-SEND_QUEUE_DATAGRAMS_MAX = 4096
-"""Datagrams that wait for a kernel without room; one more is dropped, like anything on a full
-link, and counted."""
 SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
 """Asked of the kernel for each direction; Linux grants what net.core.*mem_max allows."""
 
-Burst = list[tuple[bytes, Address]]
 
+class PortableEndpoint(DatagramEndpoint, asyncio.DatagramProtocol):
+    """One UDP socket behind asyncio's transport."""
 
-class DatagramEndpoint(asyncio.DatagramProtocol):
-    """One UDP socket.
+    kind = "portable"
 
-    Attributes:
-        address: Host and port that it is bound to.
-        errors: Failed attempts, by the name of their errno.
-        drops: Datagrams that did not leave, by reason.
-    """
-
-    def __init__(
-        self,
-        sock: socket.socket,
-        on_burst: Callable[[Burst], None],
-        on_lost: Callable[[Exception], None],
-    ) -> None:
+    def __init__(self, sock: socket.socket, on_burst: OnBurst, on_lost: OnLost) -> None:
         """See `open_endpoint`."""
-        self.address: Address = sock.getsockname()[:2]
-        self.errors: dict[str, int] = {}
-        self.drops: dict[str, int] = {}
-        self._socket = sock
-        self._on_burst = on_burst
-        self._on_lost = on_lost
+        super().__init__(sock, on_burst, on_lost)
         self._transport: asyncio.DatagramTransport | None = None
-        self._waiting: deque[tuple[bytes, Address]] = deque()
         self._paused = False
         self._closed = asyncio.get_running_loop().create_future()
-        self._sent = 0
-        self._received = 0
-        self._bursts = 0
 
     # --- Called by the transport ---
 
@@ -89,12 +73,6 @@ class DatagramEndpoint(asyncio.DatagramProtocol):
         self._bursts += 1
         self._on_burst(burst)
 
-    def error_received(self, exc: Exception) -> None:
-        """Count it: an attempt, never the end."""
-        number = exc.errno if isinstance(exc, OSError) else None
-        name = errno.errorcode.get(number or 0, type(exc).__name__)
-        self.errors[name] = self.errors.get(name, 0) + 1
-
     def pause_writing(self) -> None:
         """The kernel has no room."""
         self._paused = True
@@ -115,13 +93,11 @@ class DatagramEndpoint(asyncio.DatagramProtocol):
 
     def send(self, datagrams: Sequence[tuple[bytes, Address]]) -> None:
         """Send a burst; what the kernel has no room for waits here, up to the limit."""
-        for data, address in datagrams:
-            if not self._paused:
-                self._send_one(data, address)
-            elif len(self._waiting) < SEND_QUEUE_DATAGRAMS_MAX:
-                self._waiting.append((data, address))
-            else:
-                self._drop("send queue full")
+        for index, (data, address) in enumerate(datagrams):
+            if self._paused:
+                self._enqueue(datagrams[index:])
+                break
+            self._send_one(data, address)
 
     def _send_one(self, data: bytes, address: Address) -> None:
         transport = self._transport
@@ -132,24 +108,11 @@ class DatagramEndpoint(asyncio.DatagramProtocol):
         self._sent += 1
         transport.sendto(data, address)
 
-    def _drop(self, reason: str) -> None:
-        self.drops[reason] = self.drops.get(reason, 0) + 1
-
     async def close(self) -> None:
         """Close the socket, after what waits in the kernel's and asyncio's hands has left."""
         assert self._transport is not None, "open_endpoint waits for it"
         self._transport.close()
         await self._closed
-
-    def stats(self) -> dict[str, int]:
-        """Return the counters."""
-        return {
-            "datagrams_sent": self._sent,
-            "datagrams_received": self._received,
-            "bursts_received": self._bursts,
-            "datagrams_waiting": len(self._waiting),
-            **{f"error {name}": count for name, count in self.errors.items()},
-        }
 
 
 async def resolve(host: str, port: int) -> tuple[socket.AddressFamily, Address]:
@@ -186,12 +149,21 @@ def _bound_socket(family: socket.AddressFamily, address: Address) -> socket.sock
     return sock
 
 
+def _chosen(kind: str | None) -> str:
+    """Return the kind to open: what was asked for, or the best one here."""
+    kind = kind or os.environ.get(ENDPOINT_VARIABLE) or None
+    if kind not in (None, "linux", "portable"):
+        raise ConfigError(f"{kind!r} is no endpoint; take linux or portable")
+    return kind or ("linux" if sys.platform == "linux" else "portable")
+
+
 async def open_endpoint(
     family: socket.AddressFamily,
     address: Address | None,
     *,
-    on_burst: Callable[[Burst], None],
-    on_lost: Callable[[Exception], None],
+    on_burst: OnBurst,
+    on_lost: OnLost,
+    kind: str | None = None,
 ) -> DatagramEndpoint:
     """Open a UDP socket.
 
@@ -200,11 +172,13 @@ async def open_endpoint(
         address: Where to listen; None for any free port.
         on_burst: Takes what arrived in one turn of the loop.
         on_lost: Called if the event loop gives up on the socket.
+        kind: "linux" or "portable"; None for what `ENDPOINT_VARIABLE` says, else the best one.
 
     Raises:
-        ConfigError: If the port is taken, or may not be used.
+        ConfigError: If the port is taken, or may not be used, or there is no such kind.
         ConnectError: If the address is not one of this machine.
     """
+    kind = _chosen(kind)
     local = address or ("::" if family == socket.AF_INET6 else "0.0.0.0", 0)
     try:
         sock = _bound_socket(family, local)
@@ -212,8 +186,11 @@ async def open_endpoint(
         raise _explain(local, error) from error
     loop = asyncio.get_running_loop()
     try:
+        if kind == "linux":
+            with suppress(NotImplementedError):  # a loop without add_reader
+                return LinuxEndpoint(sock, on_burst, on_lost)
         _, endpoint = await loop.create_datagram_endpoint(
-            lambda: DatagramEndpoint(sock, on_burst, on_lost), sock=sock
+            lambda: PortableEndpoint(sock, on_burst, on_lost), sock=sock
         )
     except BaseException:
         sock.close()
