@@ -33,7 +33,7 @@ demo: $(INSTALLED)
 	@$(BIN)/udpim demo $(ARGS)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest $(CORES:%=--cov=%) --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(CORES:%=--cov=%) --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(ARGS)
 
 check: $(INSTALLED)
 	$(BIN)/ruff check
