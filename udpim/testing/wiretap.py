@@ -29,6 +29,8 @@ _FRAME_LABELS = {
     hop_frames.CLOSE: "CLOSE",
     hop_frames.PATH_CHALLENGE: "PATH_CHALLENGE",
     hop_frames.PATH_RESPONSE: "PATH_RESPONSE",
+    hop_frames.FRAGMENT: "FRAGMENT",
+    hop_frames.CREDIT: "CREDIT",
 }
 UNREADABLE = "unreadable"
 """Label of a datagram that follows no format."""
@@ -66,7 +68,7 @@ def _read_frames(cid: bytes, frames: list[hop_frames.Frame]) -> Content:
     labels = []
     packets = []
     for frame in frames:
-        if frame[0] != hop_frames.MESSAGE:
+        if frame[0] not in (hop_frames.MESSAGE, hop_frames.BULK):
             labels.append(_FRAME_LABELS.get(frame[0], "extension"))
             continue
         packet = im_codec.decode(frame[2])
