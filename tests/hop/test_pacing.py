@@ -16,8 +16,8 @@ def pacer():
 def send_all(pacer):
     """Send while it is open: packets."""
     count = 0
-    while pacer.open and count < 1000:
-        pacer.on_sent(SIZE)
+    while pacer.left > 0 and count < 1000:
+        pacer.left -= SIZE
         count += 1
     return count
 
@@ -43,10 +43,10 @@ def test_turn_at_the_time_it_names_finds_it_open(pacer):
         for rate in (333.3, RATE, 1e9):
             pacer = Pacer(SIZE)
             pacer.fill(rate, now)
-            while pacer.open:
-                pacer.on_sent(SIZE)
+            while pacer.left > 0:
+                pacer.left -= SIZE
             pacer.fill(rate, pacer.opens_at())
-            assert pacer.open
+            assert pacer.left > 0
 
 
 def test_silence_saves_up_one_burst_and_no_more(pacer):

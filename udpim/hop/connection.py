@@ -101,8 +101,7 @@ class Connection:
         self._close_due = False
         self._close_again_at = 0.0
         self._next_number = config.first_packet_number
-        path_frame_bytes = 1 + wire.CHALLENGE_BYTES
-        alone_bytes = SHORT_BYTES_MIN + max(0, path_frame_bytes - self._pad_to)
+        alone_bytes = SHORT_BYTES_MIN + max(0, 1 + wire.CHALLENGE_BYTES - self._pad_to)
         self._paths = PathValidator(path, random_bytes, alone_bytes)
         self._acks = AckScheduler(config.first_packet_number, config.max_ack_delay_s)
         self._intake = Intake(config)
@@ -117,7 +116,7 @@ class Connection:
         )
         self._ping_due = False
         self._grease_in = self._grease_gap()
-        # A server waits less for a first packet: whoever has a token could open many connections.
+        # Whoever has a token could open many connections.
         first_s = self._idle_s if role is Role.CLIENT else config.handshake_s
         self._timers.set(Timer.IDLE, now + first_s)
         self._heard(now)

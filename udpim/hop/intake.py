@@ -8,6 +8,8 @@ Specification: PROTOCOL §3.4, §3.7 and §3.8.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from udpim.errors import DecodeError
 from udpim.hop.codes import Address
 from udpim.hop.config import HopConfig
@@ -48,7 +50,7 @@ class IncomingPacket:
         self.bulk_bytes = 0
         """What the packet takes from the peer's credit."""
         self.hop_seqs: list[int] = []
-        self.fragments: list[Fragment] = []
+        self.fragments: Sequence[Fragment] = ()
         self.others: list[wire.Frame] = []
         self.ack_eliciting = False
 
@@ -70,8 +72,7 @@ class Intake:
         """
         classify = self._dedup.classify
         new: dict[int, bytes] = {}
-        bulk: dict[int, bytes] = {}
-        pieces: dict[int, Fragment] = {}
+        bulk: dict[int, wire.Frame] = {}
         for frame in wire.parse_frames(payload):
             kind = frame[0]
             if kind in _RELIABLE:
@@ -80,10 +81,8 @@ class Intake:
                 if hop_seq >= 0:
                     if kind == wire.MESSAGE:
                         new[hop_seq] = frame[2]
-                    elif kind == wire.BULK:
-                        bulk[hop_seq] = frame[2]
                     else:
-                        pieces[hop_seq] = frame[2:]
+                        bulk[hop_seq] = frame
                 elif hop_seq == BEYOND_WINDOW:
                     raise DecodeError("frame window")
             else:
@@ -92,20 +91,21 @@ class Intake:
                     packet.ack_eliciting = True
         packet.hop_seqs = [*new]
         packet.frames = [*new.values()]
-        if bulk or pieces:
-            self._read_bulk(packet, bulk, pieces)
+        if bulk:
+            self._read_bulk(packet, bulk)
 
-    def _read_bulk(
-        self, packet: IncomingPacket, bulk: dict[int, bytes], pieces: dict[int, Fragment]
-    ) -> None:
-        packet.hop_seqs += (*bulk, *pieces)
-        if len(set(packet.hop_seqs)) != len(packet.hop_seqs):
+    def _read_bulk(self, packet: IncomingPacket, bulk: dict[int, wire.Frame]) -> None:
+        if not bulk.keys().isdisjoint(packet.hop_seqs):
             raise DecodeError("one number for frames of two kinds")
-        packet.fragments = [*pieces.values()]
-        bodies = [*bulk.values(), *self.reassembly.look(packet.fragments)]
+        packet.hop_seqs += bulk
+        bodies = [frame[2] for frame in bulk.values() if frame[0] == wire.BULK]
+        packet.bulk_bytes = sum(map(len, bodies))
+        if len(bodies) < len(bulk):
+            packet.fragments = [f[2:] for f in bulk.values() if f[0] == wire.FRAGMENT]
+            packet.bulk_bytes += sum(len(piece) for _, _, _, piece in packet.fragments)
+            bodies += self.reassembly.look(packet.fragments)
         packet.frames += bodies
         packet.bulk = len(bodies)
-        packet.bulk_bytes = sum(map(len, bulk.values())) + sum(len(p[3]) for p in pieces.values())
         if self.credit.received + packet.bulk_bytes > self.credit.allowed:
             raise DecodeError("beyond credit")
 
@@ -113,8 +113,9 @@ class Intake:
         """The owner took what :meth:`read` made."""
         for hop_seq in packet.hop_seqs:
             self._dedup.mark(hop_seq)
-        self.reassembly.take(packet.fragments)
-        self.credit.received += packet.bulk_bytes
+        if packet.bulk_bytes:
+            self.reassembly.take(packet.fragments)
+            self.credit.received += packet.bulk_bytes
 
     def credit_due(self) -> int | None:
         """The limit to tell the peer now, if any; see :meth:`CreditGiver.due`."""

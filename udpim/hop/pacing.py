@@ -9,6 +9,8 @@ Source: PROTOCOL §3.6; RFC 9002 §7.7.
 
 from __future__ import annotations
 
+from math import inf
+
 BURST_PACKETS = 10
 """Leave at once whatever the rate, as the initial window does (RFC 9002 §7.2)."""
 BURST_S = 0.002
@@ -18,36 +20,28 @@ BURST_S = 0.002
 class Pacer:
     """When the next packet may leave."""
 
-    __slots__ = ("_bytes", "_filled_at", "_least", "_rate")
+    __slots__ = ("_filled_at", "_least", "_rate", "left")
 
     def __init__(self, datagram_bytes: int) -> None:
         """Start with a full burst."""
         self._least = BURST_PACKETS * datagram_bytes
-        self._bytes = float(self._least)
+        self.left = inf
+        """Bytes that may leave in this turn, which take them off; the last packet may overdraw."""
         self._rate: float | None = None
-        self._filled_at = float("-inf")
+        self._filled_at = 0.0
 
     def fill(self, rate: float | None, now: float) -> None:
         """A turn begins: let in what came together at this rate, bytes per second."""
         self._rate = rate
         if rate is not None:
             burst = max(self._least, rate * BURST_S)
-            self._bytes = min(burst, self._bytes + (now - self._filled_at) * rate)
+            self.left = min(burst, self.left + (now - self._filled_at) * rate)
         else:
-            self._bytes = float(self._least)
+            self.left = inf
         self._filled_at = now
-
-    def on_sent(self, size: int) -> None:
-        """A packet of this size left."""
-        self._bytes -= size
-
-    @property
-    def open(self) -> bool:
-        """Whether a packet may leave in this turn."""
-        return self._bytes > 0 or self._rate is None
 
     def opens_at(self) -> float:
         """When a packet may leave, if none may now."""
-        assert self._rate is not None, "without a rate it is open"
+        assert self._rate is not None, "without a rate nothing waits"
         # One byte more than nothing, so that the turn at this time finds it open.
-        return self._filled_at + (1.0 - self._bytes) / self._rate
+        return self._filled_at + (1.0 - self.left) / self._rate

@@ -73,7 +73,7 @@ class Recovery:
         """An ack-eliciting packet left; ``size`` is the datagram's, bytes."""
         self._loss.on_sent(SentPacket(number, now, size, frames))
         self._last_sent_at = now
-        self._pacer.on_sent(size)
+        self._pacer.left -= size
 
     def on_ack(
         self, largest: int, bitmap: int, bitmap_bytes: int, delay_s: float, now: float
@@ -175,7 +175,7 @@ class Recovery:
         timers.set(Timer.PTO, pto_at)
         ready = self.queue.ready
         blocked = ready and self._loss.bytes_in_flight >= self.congestion.window
-        self._is_paced = ready and not blocked and not self._pacer.open
+        self._is_paced = ready and not blocked and self._pacer.left <= 0
         timers.set(Timer.WINDOW, self._window_opens_at() if blocked else None)
         timers.set(Timer.PACING, self._pacer.opens_at() if self._is_paced else None)
         if not self.queue.in_flight_frames:
@@ -217,8 +217,9 @@ class Recovery:
 
     def _window_is_open(self, now: float) -> bool:
         # RFC 8085 §3.1.1: one datagram per round trip is always allowed.
-        within = self._loss.bytes_in_flight < self.congestion.window and self._pacer.open
-        return within or self._window_opens_at() <= now
+        if self._loss.bytes_in_flight < self.congestion.window and self._pacer.left > 0:
+            return True
+        return self._window_opens_at() <= now
 
     def _window_opens_at(self) -> float:
         return self._last_sent_at + max(self.rtt.smoothed_rtt, GRANULARITY_S)

@@ -98,6 +98,8 @@ class SendQueue:
         self._bulk: deque[tuple[bytes, object | None]] = deque()
         self._small: deque[tuple[bytes, object | None]] = deque()
         self._large: deque[LargeBody] = deque()
+        self.waiting_frames = 0
+        """Bodies that were not transmitted, or not as a whole."""
         self._groups = 0
         self._large_first = False
         self._bulk_left = parameters.bulk_window_bytes
@@ -120,6 +122,7 @@ class SendQueue:
         """
         if self.waiting_frames >= self._frames_max:
             raise LocalProtocolError(f"{self._frames_max} frames are waiting already")
+        self.waiting_frames += 1
         if bulk:
             self.bulk_bytes_waiting += len(body)
             self._bulk.append((body, tag))
@@ -158,63 +161,66 @@ class SendQueue:
     def fill(self, parts: list[bytes], room: int, packet_number: int) -> list[OutgoingFrame]:
         """Append the frames that go next and fit into ``room`` bytes; returns them."""
         frames: list[OutgoingFrame] = []
-        unacked = self._unacked
+        unacked, control = self._unacked, self._control
+        end = self._lowest + self._peer_window
         self._large_first = not self._large_first
         while True:
-            frame = self._lost_head()
+            frame = self._lost_head() if self._lost else None
             if frame is not None:
                 if len(frame.wire) > room:
                     break
                 heappop(self._lost)
                 frame.lost = False
                 self._stats.frames_retransmitted += frame.packet_number >= 0
+            elif self._next >= end:
+                break
             else:
-                frame = self._new(room)
-                if frame is None:
-                    break
-                unacked[frame.number] = frame
+                if control:
+                    body, tag = control[0]
+                    if len(body) + MESSAGE_HEADER_BYTES > room:
+                        break
+                    control.popleft()
+                    frame = OutgoingFrame(self._next, encode_message(self._next, body), tag)
+                    self.waiting_frames -= 1
+                else:
+                    frame = self._bulk_frame(room)
+                    if frame is None:
+                        break
+                unacked[self._next] = frame
+                self._next += 1
             room -= len(frame.wire)
             frame.packet_number = packet_number
             parts.append(frame.wire)
             frames.append(frame)
         return frames
 
-    def _new(self, room: int) -> OutgoingFrame | None:
-        """The next frame that was never sent, under the next number, if it fits."""
-        number = self._next
-        if number >= self._lowest + self._peer_window:
+    def _bulk_frame(self, room: int) -> OutgoingFrame | None:
+        """The next bulk frame that was never sent, under the next number, if it fits."""
+        small = self._small
+        if self._large and (self._large_first or not small):
+            return self._piece(room)
+        if not small or len(small[0][0]) + MESSAGE_HEADER_BYTES > room:
             return None
-        control, small = self._control, self._small
-        if control:
-            if len(control[0][0]) + MESSAGE_HEADER_BYTES > room:
-                return None
-            body, tag = control.popleft()
-            frame = OutgoingFrame(number, encode_message(number, body), tag)
-        elif self._large and (self._large_first or not small):
-            return self._piece(number, room)
-        elif small and len(small[0][0]) + MESSAGE_HEADER_BYTES <= room:
-            body, tag = small.popleft()
-            self.bulk_bytes_waiting -= len(body)
-            frame = OutgoingFrame(number, encode_bulk(number, body), tag)
-        else:
-            return None
-        self._next = number + 1
-        return frame
+        body, tag = small.popleft()
+        self.waiting_frames -= 1
+        self.bulk_bytes_waiting -= len(body)
+        return OutgoingFrame(self._next, encode_bulk(self._next, body), tag)
 
-    def _piece(self, number: int, room: int) -> OutgoingFrame | None:
+    def _piece(self, room: int) -> OutgoingFrame | None:
         """The next piece of the oldest large body, if it fits."""
         large = self._large[0]
         at = large.index * self._piece_bytes
         piece = large.body[at : at + self._piece_bytes]
         if len(piece) + FRAGMENT_HEADER_BYTES > room:
             return None
+        number = self._next
         wire = encode_fragment(number, large.group, large.index, large.count, piece)
         large.index += 1
         if large.index == large.count:
             self._large.popleft()
             large.body = b""
+            self.waiting_frames -= 1
         self.bulk_bytes_waiting -= len(piece)
-        self._next = number + 1
         return OutgoingFrame(number, wire, None, large)
 
     def fill_probe(
@@ -292,11 +298,6 @@ class SendQueue:
             return True
         waiting = self._control or self._small or self._large
         return bool(waiting) and self._next < self._lowest + self._peer_window
-
-    @property
-    def waiting_frames(self) -> int:
-        """Bodies that were not transmitted, or not as a whole."""
-        return len(self._control) + len(self._bulk) + len(self._small) + len(self._large)
 
     @property
     def in_flight_frames(self) -> int:
