@@ -320,6 +320,11 @@ class Connection:
         return self._recovery.queue.waiting_frames
 
     @property
+    def queued_control_frames(self) -> int:
+        """Those of them that are not bulk."""
+        return self._recovery.queue.control_frames
+
+    @property
     def queued_bulk_bytes(self) -> int:
         """Bytes of bulk bodies waiting for their first transmission, most of them for credit."""
         return self._recovery.queue.bulk_bytes_waiting

@@ -300,6 +300,11 @@ class SendQueue:
         return bool(waiting) and self._next < self._lowest + self._peer_window
 
     @property
+    def control_frames(self) -> int:
+        """Bodies that wait and need no credit."""
+        return len(self._control)
+
+    @property
     def in_flight_frames(self) -> int:
         """Frames transmitted and not acked, and a CREDIT that the peer may not know."""
         return len(self._unacked)
