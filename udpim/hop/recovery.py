@@ -15,7 +15,7 @@ from udpim.hop.config import HopConfig
 from udpim.hop.congestion import Controller
 from udpim.hop.loss import LossDetector, SentPacket
 from udpim.hop.newreno import NewReno
-from udpim.hop.pacing import Pacer
+from udpim.hop.pacing import RTT_S_MIN, Pacer
 from udpim.hop.rtt import GRANULARITY_S, RttEstimator
 from udpim.hop.sendqueue import OutgoingFrame, SendQueue
 from udpim.hop.stats import HopStats
@@ -135,7 +135,7 @@ class Recovery:
 
     def wants_to_send(self, now: float) -> bool:
         """Whether :meth:`fill` would put something into a packet; a turn of sending begins."""
-        rtt_s = max(self.rtt.smoothed_rtt, GRANULARITY_S)
+        rtt_s = max(self.rtt.smoothed_rtt, RTT_S_MIN)
         self._pacer.fill(self.congestion.pacing_rate(rtt_s), now)
         return self._probes_due > 0 or (self.queue.ready and self._window_is_open(now))
 
