@@ -64,7 +64,7 @@ def test_a_restart_sends_the_same_msgid_with_the_same_payload():
     again = a.restart()
     assert 2 == again.outbox.open_messages
     again.login()
-    (packet, flight), = again.packets()
+    ((packet, flight),) = again.packets()
     assert (1, 2, STREAM) == (packet.section.first, packet.section.last, flight.stream.id)
     assert packet.section.raw.endswith(b"12")
 
@@ -89,7 +89,7 @@ def test_rows_are_stamped_durably_before_they_leave_again():
     assert StampOutbox(1, 1, 1, 3) in ops
     assert [] == a.told()
     a.finish()
-    (packet, _), = a.packets()
+    ((packet, _),) = a.packets()
     assert ((1, 3),) == packet.runs
     assert ((1, 3),) == a.restart().outbox.stream(STREAM).head_runs()
 
@@ -121,7 +121,7 @@ def test_later_messages_carry_the_newest_epoch():
     a.members(stream, *TWO)
     a.send(b"2")
     a.commit()
-    (packet, _), = a.packets()
+    ((packet, _),) = a.packets()
     assert ((1, 1), (2, 2)) == packet.runs
 
 
@@ -165,7 +165,7 @@ def test_another_store_epoch_restamps_and_sends_again_what_was_stored():
     a.outbox.session_ended()
     a.login(EPOCH + 1)
     assert ["1-2 PENDING"] == a.changes()
-    (packet, _), = a.packets()
+    ((packet, _),) = a.packets()
     assert ((1, 0),) == packet.runs
     a.members(stream, member(4), store_epoch=EPOCH + 1)
     assert ["msg 1-2"] == a.told()

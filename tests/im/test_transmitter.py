@@ -29,7 +29,7 @@ def test_nobody_sends_beyond_the_window():
     stream = a.met()
     a.send(*[b""] * (WINDOW + 9))
     a.commit()
-    assert WINDOW == sum(p.section.count for p, _ in a.packets())+ 1
+    assert WINDOW == sum(p.section.count for p, _ in a.packets()) + 1
     a.stored(stream, (1, 4))
     assert [f"msg {WINDOW + 1}-{WINDOW + 4}"] == a.told()
 
@@ -209,7 +209,7 @@ def test_the_server_fills_in_who_the_sender_is():
     stream, _ = a.send(b"x")
     a.commit()
     a.login()
-    (packet, flight), = a.packets()
+    ((packet, flight),) = a.packets()
     assert ("", "", "bob") == (packet.name.user, packet.name.device, packet.name.conversation)
     a.outbox.on_acked(flight, 0.0)
     a.members(stream, *TWO)

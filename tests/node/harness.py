@@ -330,7 +330,8 @@ class RawServer:
         """Send IM packets or raw bodies on the newest connection, all in one hop packet."""
         for packet in packets:
             body = packet if isinstance(packet, bytes) else im_codec.encode(packet)
-            self.last.send_frame(body, None, self.net.now)
+            bulk = isinstance(packet, p.PAYLOADS)
+            self.last.send_frame(body, None, self.net.now, bulk=bulk)
 
     def turn(self, now):
         out = self.listener.datagrams_to_send(now)
@@ -392,7 +393,8 @@ class RawClient:
         """Send IM packets or raw bodies, all in one hop packet."""
         for packet in packets:
             body = packet if isinstance(packet, bytes) else im_codec.encode(packet)
-            self.connection.send_frame(body, None, self.net.now)
+            bulk = isinstance(packet, p.PAYLOADS)
+            self.connection.send_frame(body, None, self.net.now, bulk=bulk)
 
     def of(self, kind):
         return [packet for packet in self.got if isinstance(packet, kind)]

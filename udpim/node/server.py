@@ -134,6 +134,7 @@ class ServerNode:
         self._touched[link] = None
         if connection.state is not ConnectionState.OPEN:
             connection.take(incoming, now)  # only to repeat our CLOSE (PROTOCOL §3.3)
+            return
         if incoming.bulk_bytes and link.session is None:
             # Who has not logged in gets no memory for bodies in pieces.
             connection.refuse("bulk without a session")
