@@ -247,7 +247,7 @@ class Client:
 
         Args:
             to: The recipient's user name.
-            payload: At most 1000 bytes.
+            payload: At most 1 MiB.
             deadline: Give up after so many seconds; None for never.
 
         Raises:

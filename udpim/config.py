@@ -52,8 +52,12 @@ class ClientConfig:
     inbox_bytes_max: int = 64 * 1024 * 1024
     """Payload bytes that wait for the application; beyond, packets with messages are not taken
     and the hop holds the server back."""
+    payload_bytes_max: int = 1024 * 1024
+    """Largest payload that ``send`` takes."""
     hop_frames_max: int = 256
     """Frames that may wait for the hop's window; the rest stays in the outbox."""
+    hop_bytes_max: int = 1024 * 1024
+    """Bytes of them that may wait; one payload may go beyond."""
     reconnect_s_min: float = 0.5
     """First back-off; the wait is drawn between 0 and it (full jitter)."""
     reconnect_s_max: float = 30.0
@@ -76,6 +80,10 @@ class ServerConfig:
     """Devices that a user may register; one more is told BUSY."""
     login_s_max: float = 10.0
     """A connection that has not logged in by then is closed."""
+    payload_bytes_max: int = 1024 * 1024
+    """Largest payload that is routed; a larger one is refused as TOO_LARGE."""
+    session_bytes_max: int = 8 * 1024 * 1024
+    """Bytes pushed to one client and not receipted; beyond, messages go to its queue."""
     session_frames_max: int = 16_384
     """Frames that may wait for one client; a client further behind is disconnected, and its
     messages go to its queue."""

@@ -17,7 +17,6 @@ from udpim.model import FINAL_STATES, MessageState
 from udpim.node.client import ClientNode
 from udpim.receipt import Receipt, ReceiptBook
 from udpim.runtime.settings import check_name
-from udpim.wire.im_schema import PAYLOAD_BYTES_MAX
 
 _DONE = FINAL_STATES | {MessageState.STORED, MessageState.UNKNOWN}
 """States in which a closing client waits for a message no longer."""
@@ -72,11 +71,12 @@ class Outgoing:
 
     def _check(self, to: str, payloads: Sequence[bytes], deadline_s: float | None) -> None:
         check_name("recipient", to)
+        bytes_max = self._node.config.payload_bytes_max
         for payload in payloads:
             if not isinstance(payload, bytes):
                 raise ConfigError(f"a payload is bytes, not {type(payload).__name__}")
-            if len(payload) > PAYLOAD_BYTES_MAX:
-                raise PayloadTooLarge(len(payload), PAYLOAD_BYTES_MAX)
+            if len(payload) > bytes_max:
+                raise PayloadTooLarge(len(payload), bytes_max)
         if deadline_s is not None and not deadline_s > 0:
             raise ConfigError("deadline must be positive, or None for never")
         if self._error is not None:

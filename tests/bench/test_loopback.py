@@ -85,7 +85,7 @@ def test_a_process_that_hangs_is_an_error(monkeypatch):
         process.kill()
 
 
-@pytest.mark.parametrize("size", ["7", "1001", "x"])
+@pytest.mark.parametrize("size", ["7", "1048577", "x"])
 def test_a_size_without_room_is_a_usage_error(size, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main(["loopback", "--size", size])

@@ -90,7 +90,11 @@ def test_an_inbox_that_was_tampered_with_is_found_out(monkeypatch, capsys, mangl
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"", "0 lines"), (b"ok\n" + b"x" * 1001, "line 2: 1001 bytes are over the limit of 1000")],
+    [
+        (b"", "0 lines"),
+        (b"ok\n" + b"x" * 1_048_577, "line 2: 1048577 bytes are over the limit of 1048576"),
+    ],
+    ids=["empty", "too long"],
 )
 def test_a_file_that_cannot_be_sent_is_refused_before_anything_starts(tmp_path, content, words):
     path = tmp_path / "lines"

@@ -104,9 +104,9 @@ def test_a_wrong_token_is_one_line_and_exit_1(address):
 
 def test_a_line_too_long_ends_the_sending_after_what_came_before(address, tmp_path):
     register_bob(address, "--store", str(tmp_path / "bob.db"))
-    lines = f"good\n{'x' * 1001}\nnever\n"
+    lines = f"good\n{'x' * 1_048_577}\nnever\n"
     done = udpim(*alice(address, "--to", "bob", "--wait", "stored"), stdin=None, input=lines)
     assert 1 == done.returncode
     assert one_line(done.stderr)
-    assert "1001" in done.stderr
+    assert "1048577" in done.stderr
     assert ["stored"] == [line.split()[0] for line in done.stdout.splitlines()]

@@ -45,6 +45,8 @@ class End:
         self.acked = []
         self.sent_datagrams = []
         self.refuse = lambda packet: False
+        self.bulk_held = None
+        """Bytes of bulk bodies that the owner keeps; None: it disposes of them at once."""
 
 
 class Pair:
@@ -64,9 +66,18 @@ class Pair:
         self._order = count()
         self.turns = 0
 
-    def send(self, end, body, tag=None):
+    def send(self, end, body, tag=None, *, bulk=False):
         """Queue one frame; it leaves with the next flush."""
-        end.connection.send_frame(body, tag, self.now)
+        end.connection.send_frame(body, tag, self.now, bulk=bulk)
+
+    def keep_bulk(self, end):
+        """From now on this end's owner keeps what it gets, until :meth:`dispose`."""
+        end.bulk_held = 0
+
+    def dispose(self, end):
+        """The owner is done with all it has."""
+        end.bulk_held = 0
+        end.connection.hold(0)
 
     def flush(self):
         """Drain both ends' outputs into the network."""
@@ -95,6 +106,9 @@ class Pair:
             return
         end.received += packet.frames
         end.connection.take(packet, self.now)
+        if end.bulk_held is not None and packet.bulk:
+            end.bulk_held += sum(map(len, packet.frames[-packet.bulk :]))
+            end.connection.hold(end.bulk_held)
 
     def step(self, limit):
         """Go on to the next event, at most to ``limit``; False if there is none before it."""

@@ -73,3 +73,10 @@ def test_an_error_about_another_packet_takes_nothing_back(reno):
 def test_the_window_is_bounded(reno):
     reno.on_ack(10 * WINDOW_BYTES_MAX, 1.0, app_limited=False)
     assert reno.window == WINDOW_BYTES_MAX
+
+
+def test_a_small_window_is_not_paced_and_a_larger_one_a_little_faster_than_it_is_acked():
+    controller = NewReno(1000)
+    assert controller.pacing_rate(0.1) == pytest.approx(1.25 * 10_000 / 0.1)
+    controller.on_loss(1.0, 2.0, persistent=False)
+    assert controller.pacing_rate(0.1) is None

@@ -24,6 +24,7 @@ class Sender:
             datagram_bytes=SIZE,
             timers=self.timers,
             stats=self.stats,
+            room=1171,
         )
         self.now = 10.0
         self.next = 0
@@ -374,3 +375,55 @@ def test_a_new_path_is_probed_without_the_old_ones_back_off():
     sender.recovery.on_path_changed(same_host=True)
     sender.recovery.arm(sender.now)
     assert sender.timers.next() - sender.now <= sender.recovery.pto_s()
+
+
+# Pacing.
+
+
+def paced():
+    """A sender with a round trip of 100 ms, a window of 100 packets, and more to send."""
+    sender = settled(rtt=0.1)
+    sender.recovery.congestion.window = 100 * SIZE
+    sender.recovery.wants_to_send(sender.now)
+    sender.push(*[b"x" * 1100] * 300)
+    return sender
+
+
+def turn(sender):
+    """One turn of sending: packets that left."""
+    sender.recovery.wants_to_send(sender.now)
+    count = len(sender.packets())
+    sender.recovery.arm(sender.now)
+    return count
+
+
+def test_a_window_leaves_over_a_round_trip_and_not_at_once():
+    sender = paced()
+    start = sender.now
+    assert turn(sender) == 10
+    sent = 10
+    while sent < 100:
+        assert sender.timers.is_set(Timer.PACING)
+        sender.now = sender.timers.next()
+        sent += turn(sender)
+    assert 0.06 < sender.now - start < 0.08, "90 packets at 1.25 windows per round trip"
+    assert not sender.timers.is_set(Timer.PACING)
+    assert sender.timers.is_set(Timer.WINDOW)
+
+
+def test_pacing_never_delays_a_probe():
+    sender = paced()
+    turn(sender)
+    sender.timers.set(Timer.PTO, sender.now)
+    sender.recovery.handle_timeout(sender.now)
+    assert turn(sender) == 1
+
+
+def test_a_window_that_pacing_keeps_from_being_full_grows_all_the_same():
+    sender = paced()
+    before = sender.recovery.congestion.window
+    first = sender.next
+    turn(sender)
+    sender.now += 0.1
+    sender.ack(*range(first, sender.next))
+    assert sender.recovery.congestion.window > before

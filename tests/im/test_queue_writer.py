@@ -1,6 +1,7 @@
 """Rows go in and out, and what may be said afterwards (R8, I7)."""
 
 from tests.im.helpers import PHONE, STREAM, run_of
+from udpim.im.held import HeldBytes
 from udpim.im.ledger import Ledger
 from udpim.im.offline_queue import OfflineQueue
 from udpim.im.queue_writer import QueueWriter
@@ -15,7 +16,11 @@ class Writer:
         self.ledger = Ledger()
         self.queue = OfflineQueue(())
         self.writer = QueueWriter(
-            self.queue, self.ledger, lambda *what: self.said.append(what), messages_max
+            self.queue,
+            self.ledger,
+            lambda *what: self.said.append(what),
+            messages_max,
+            HeldBytes(),
         )
 
     def store(self, first, last, head=HEAD):

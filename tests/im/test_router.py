@@ -100,9 +100,9 @@ def test_an_unknown_recipient_is_refused_for_good_and_a_future_one_for_now():
 
 def test_a_section_that_fits_no_other_packet_is_refused():
     s, alice, phone = both()
-    s.msg(alice, section(1, b"x" * SECTION_BYTES_MAX))
+    s.msg(alice, section(1, b"x" * SECTION_BYTES_MAX, b"y"))
     (refusal,) = s.hop_acks(alice)
-    assert (RejectCode.TOO_LARGE, ((1, 1),)) == (refusal.code, refusal.ranges)
+    assert (RejectCode.TOO_LARGE, ((1, 2),)) == (refusal.code, refusal.ranges)
     assert [] == phone.frames
 
 

@@ -318,7 +318,8 @@ class RawServer:
         """Send IM packets or raw bodies on the newest connection, all in one hop packet."""
         for packet in packets:
             body = packet if isinstance(packet, bytes) else im_codec.encode(packet)
-            self.last.send_frame(body, None, self.net.now)
+            bulk = isinstance(packet, p.PAYLOADS)
+            self.last.send_frame(body, None, self.net.now, bulk=bulk)
 
     def turn(self, now):
         out = self.listener.datagrams_to_send(now)

@@ -18,6 +18,7 @@ from udpim.node.server import ServerNode
 from udpim.store.executor import EffectExecutor
 from udpim.store.memory import MemoryStore
 from udpim.wire import im_codec
+from udpim.wire import im_packets as p
 from udpim.wire.frames import encode_ack
 from udpim.wire.packet import VERSION, destination_cid, encode_short_header, is_long
 
@@ -246,7 +247,8 @@ class Raw:
     def send(self, *packets, together=True):
         for packet in packets:
             body = packet if isinstance(packet, bytes) else im_codec.encode(packet)
-            self.connection.send_frame(body, None, self.net.now)
+            bulk = isinstance(packet, p.PAYLOADS)
+            self.connection.send_frame(body, None, self.net.now, bulk=bulk)
             if not together:
                 self.net.run(0.1)
 

@@ -26,7 +26,7 @@ def scapy_frame(frame):
         fields["reason"] = fields["reason"].encode()
     if "bitmap" in fields:
         fields["bitmap"] = fields["bitmap"].to_bytes(fields.pop("bitmap_bytes"), "little")
-    if frame.type == f.MESSAGE:
+    if frame.type in (f.MESSAGE, f.BULK):
         fields["body"] = Raw(fields["body"])
     return frame_class(bytes((frame.type,)))(type=frame.type, **fields)
 
@@ -41,7 +41,7 @@ def plain(frame):
     return {"type": frame.type, **fields}
 
 
-@given(hs.FRAMES.filter(lambda frame: frame[0] != f.MESSAGE))
+@given(hs.FRAMES.filter(lambda frame: frame[0] not in (f.MESSAGE, f.BULK)))
 def test_frame_is_built_and_dissected_alike(frame):
     data = hs.encode_frame(frame)
     parsed = hop_schema.parse_strictly(hop_schema.FRAME, data)
@@ -53,10 +53,11 @@ def test_frame_is_built_and_dissected_alike(frame):
 
 @given(hs.U32, st.binary(max_size=80))
 def test_message_of_any_bytes_is_built_again(hop_seq, body):
-    data = f.encode_message(hop_seq, body)
-    parsed = hop_schema.parse_strictly(hop_schema.FRAME, data)
-    assert data == bytes(scapy_frame(parsed))
-    assert data == bytes(lf.UDPIMMessage(data))
+    for encode, layer in ((f.encode_message, lf.UDPIMMessage), (f.encode_bulk, lf.UDPIMBulk)):
+        data = encode(hop_seq, body)
+        parsed = hop_schema.parse_strictly(hop_schema.FRAME, data)
+        assert data == bytes(scapy_frame(parsed))
+        assert data == bytes(layer(data))
 
 
 @given(hs.U32, packets)
@@ -78,7 +79,7 @@ def test_padding_is_one_run():
     assert (bytes(4), b"\x01") == (packet.more, packet.payload.load)
 
 
-@pytest.mark.parametrize("kind", [0x07, 0x3F, 0x80, 0xFF])
+@pytest.mark.parametrize("kind", [0x0A, 0x3F, 0x80, 0xFF])
 def test_unknown_frame_stays_raw(kind):
     assert Raw is lf.guess_frame(None, [], None, bytes((kind,)))
     assert Raw is lf.guess_outline(None, [], None, bytes((kind,)))
@@ -89,6 +90,9 @@ def test_unknown_frame_stays_raw(kind):
     [
         (f.encode_message(1, b"\x02..."), "msg:A"),
         (f.encode_message(1, b"\x7f"), "other"),
+        (f.encode_bulk(1, b"\x01..."), "msg:R"),
+        (f.encode_fragment(1, 2, 1, 2, b"x"), "FRAGMENT"),
+        (f.encode_credit(9), "CREDIT"),
         (f.encode_message(1, b""), "other"),
         (b"\x00\x00", "PADDING"),
         (b"\x01", "PING"),

@@ -21,11 +21,24 @@ def acks(draw):
     return (f.ACK, draw(U32), draw(U16), bitmap, len(raw))
 
 
+@st.composite
+def fragments(draw):
+    """A FRAGMENT frame's tuple; lengths about the least one are frequent."""
+    count = draw(st.integers(2, 5) | st.just(f.FRAGMENTS_MAX))
+    index = draw(st.integers(0, count - 1))
+    least = f.FRAGMENT_BYTES_MIN if index < count - 1 else 1
+    piece = draw(st.binary(min_size=1, max_size=20)).ljust(least, b"x")
+    return (f.FRAGMENT, draw(U32), draw(U32), index, count, piece)
+
+
 FRAMES = st.one_of(
     st.just((f.PING,)),
     acks(),
     st.tuples(st.just(f.CLOSE), U16, st.text(max_size=60)),
     st.tuples(st.just(f.MESSAGE), U32, st.binary(max_size=80)),
+    st.tuples(st.just(f.BULK), U32, st.binary(max_size=80)),
+    st.tuples(st.just(f.CREDIT), st.integers(0, 2**64 - 1)),
+    fragments(),
     st.tuples(st.sampled_from([f.PATH_CHALLENGE, f.PATH_RESPONSE]), CIDS),
     st.tuples(st.integers(f.EXTENSION_MIN, f.EXTENSION_MAX), st.binary(max_size=20)),
 )
@@ -42,6 +55,12 @@ def encode_frame(frame):
         return f.encode_close(*fields)
     if kind == f.MESSAGE:
         return f.encode_message(*fields)
+    if kind == f.BULK:
+        return f.encode_bulk(*fields)
+    if kind == f.FRAGMENT:
+        return f.encode_fragment(*fields)
+    if kind == f.CREDIT:
+        return f.encode_credit(*fields)
     if kind in (f.PATH_CHALLENGE, f.PATH_RESPONSE):
         return f.encode_path(kind, *fields)
     return f.encode_extension(kind, *fields)
@@ -83,6 +102,7 @@ PARAMETERS = st.builds(
     max_ack_delay_s=U32.map(lambda us: us / 1e6),
     reset_token=st.none() | st.binary(min_size=16, max_size=16),
     nonce=st.binary(min_size=16, max_size=16),
+    bulk_window_bytes=U32,
 )
 
 

@@ -308,3 +308,25 @@ def test_only_decode_error_leaves_whatever_the_bytes(first, tail):
         else:
             assert tree == json.loads(json.dumps(tree))
             assert f"datagram of {len(data)} bytes" == describe_datagram(data)[0]
+
+
+def test_bulk_frame_is_shown_like_a_message():
+    body = bytes.fromhex(MSG_N)
+    shown = only_frame(f"09 00000009 {len(body):04x} {MSG_N}")
+    assert {**only_frame(message(9, body)), "type": "BULK"} == shown
+
+
+def test_piece_of_a_body_is_shown_by_its_numbers():
+    shown = only_frame("07 0000000a 00000007 0001 0002 0003 7a7a7a")
+    assert {
+        "type": "FRAGMENT",
+        "hop_seq": 10,
+        "group": 7,
+        "index": 1,
+        "count": 2,
+        "body": "3 bytes of an IM packet",
+    } == shown
+
+
+def test_credit_is_shown():
+    assert {"type": "CREDIT", "bulk_bytes_max": 5} == only_frame("08 0000000000000005")

@@ -38,7 +38,20 @@ def test_padding_between_frames_leaves_nothing():
 
 @pytest.mark.parametrize(
     "payload",
-    ["04000000000001", "040000", "0200", "0300", "4000", "0501", "07", "3f", "80", "ff"],
+    [
+        "04000000000001",
+        "040000",
+        "0200",
+        "0300",
+        "4000",
+        "0501",
+        "07",
+        "08",
+        "0a",
+        "3f",
+        "80",
+        "ff",
+    ],
 )
 def test_truncated_and_unknown_frames_refuse_the_whole_packet(payload):
     with pytest.raises(DecodeError):

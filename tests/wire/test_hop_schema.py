@@ -28,6 +28,9 @@ def frame_tuple(frame):
         f.MESSAGE: ("hop_seq", "body"),
         f.PATH_CHALLENGE: ("data",),
         f.PATH_RESPONSE: ("data",),
+        f.FRAGMENT: ("hop_seq", "group", "index", "count", "body"),
+        f.CREDIT: ("bulk_bytes_max",),
+        f.BULK: ("hop_seq", "body"),
     }.get(frame.type, ("body",))
     return (frame.type, *(fields[name] for name in names))
 
@@ -106,6 +109,7 @@ def test_both_agree_on_parameters(payload):
     assert parsed.max_ack_delay_s == declared["max_ack_delay_us"] / 1e6
     assert parsed.reset_token == declared.get("reset_token")
     assert parsed.nonce == declared["nonce"]
+    assert parsed.bulk_window_bytes == declared.get("bulk_window_bytes", f.BODY_BYTES_MAX)
 
 
 @given(hs.FRAMES)

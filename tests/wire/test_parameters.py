@@ -20,6 +20,7 @@ def test_parameter_vectors_are_read_and_written(data, entry):
         max_ack_delay_s=value["max_ack_delay_us"] / 1e6,
         reset_token=token and bytes.fromhex(token),
         nonce=bytes.fromhex(value["nonce"]),
+        bulk_window_bytes=value.get("bulk_window_bytes", 1_052_672),
     )
     assert parse_parameters(data) == parameters
     if entry.get("canonical", True):

@@ -55,6 +55,7 @@ _PARAMETERS = {
     4: "max_ack_delay_us",
     5: "reset_token",
     6: "nonce",
+    7: "bulk_window_bytes",
 }
 
 
@@ -70,7 +71,7 @@ class UDPIMParameter(UDPIMPart):
         FieldLenField("value_bytes", None, length_of="value", fmt="B"),
         MultipleTypeField(
             [
-                (IntField("value", 0), lambda p: p.id in (1, 4) and p.value_bytes in (None, 4)),
+                (IntField("value", 0), lambda p: p.id in (1, 4, 7) and p.value_bytes in (None, 4)),
                 (ShortField("value", 0), lambda p: p.id in (2, 3) and p.value_bytes in (None, 2)),
             ],
             XStrLenField("value", b"", length_from=value_of("value_bytes")),

@@ -18,6 +18,7 @@ from scapy.fields import (
     ByteField,
     FieldLenField,
     IntField,
+    LongField,
     PacketLenField,
     ShortField,
     StrField,
@@ -36,6 +37,9 @@ _FRAME_TYPES = {
     0x04: "MESSAGE",
     0x05: "PATH_CHALLENGE",
     0x06: "PATH_RESPONSE",
+    0x07: "FRAGMENT",
+    0x08: "CREDIT",
+    0x09: "BULK",
 }
 
 
@@ -145,6 +149,40 @@ class UDPIMPathResponse(UDPIMFrame):
     )
 
 
+class UDPIMFragment(UDPIMFrame):
+    """A reliable frame with one piece of a bulk body; the pieces are not put together here."""
+
+    name = "udpim FRAGMENT"
+    fields_desc = (
+        ByteEnumField("type", 0x07, _FRAME_TYPES),
+        IntField("hop_seq", 0),
+        IntField("group", 0),
+        ShortField("index", 0),
+        ShortField("count", 2),
+        *prefixed("body", "H"),
+    )
+
+
+class UDPIMCredit(UDPIMFrame):
+    """How many bytes of bulk may be sent in all."""
+
+    name = "udpim CREDIT"
+    fields_desc = (
+        ByteEnumField("type", 0x08, _FRAME_TYPES),
+        LongField("bulk_bytes_max", 0),
+    )
+
+
+class UDPIMBulk(UDPIMFrame):
+    """A reliable frame with one IM packet that counts against the credit."""
+
+    name = "udpim BULK"
+    fields_desc = (
+        ByteEnumField("type", 0x09, _FRAME_TYPES),
+        *UDPIMMessage.fields_desc[1:],
+    )
+
+
 class UDPIMExtension(UDPIMFrame):
     """A frame (0x40 to 0x7F) that whoever does not know it skips."""
 
@@ -163,6 +201,9 @@ _FRAMES: dict[int, type[UDPIMFrame]] = {
     0x04: UDPIMMessage,
     0x05: UDPIMPathChallenge,
     0x06: UDPIMPathResponse,
+    0x07: UDPIMFragment,
+    0x08: UDPIMCredit,
+    0x09: UDPIMBulk,
     **dict.fromkeys(range(0x40, 0x80), UDPIMExtension),
 }
 
@@ -182,14 +223,30 @@ class UDPIMMessageOutline(UDPIMFrame):
     )
 
 
+class UDPIMBulkOutline(UDPIMMessageOutline):
+    """A BULK frame whose body stays bytes."""
+
+    name = "udpim BULK outline"
+    fields_desc = (
+        *UDPIMBulk.fields_desc[:2],
+        *prefixed("body", "H"),
+    )
+
+
+_OUTLINES: dict[type[Packet], type[Packet]] = {
+    UDPIMMessage: UDPIMMessageOutline,
+    UDPIMBulk: UDPIMBulkOutline,
+}
+
+
 def guess_outline(packet: Packet, before: object, last: object, rest: bytes) -> type[Packet]:
     """The same, for outlines."""
     found = guess_frame(packet, before, last, rest)
-    return UDPIMMessageOutline if found is UDPIMMessage else found
+    return _OUTLINES.get(found, found)
 
 
 def label_of(frame: Packet) -> str:
-    """Name one frame of an outline; a MESSAGE frame goes by the name of its IM packet."""
+    """Name one frame of an outline; a MESSAGE or BULK frame goes by the name of its IM packet."""
     if isinstance(frame, UDPIMMessageOutline):
         return LABELS.get(frame.body[0], "other") if frame.body else "other"
     if isinstance(frame, UDPIMExtension):

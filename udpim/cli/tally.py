@@ -55,7 +55,7 @@ class Tally:
                 raise DecodeError("encrypted")
             body = data[packet.SHORT_HEADER_BYTES : -packet.CHECKSUM_BYTES]
             for frame in frames.parse_frames(body):
-                if frame[0] == frames.MESSAGE:
+                if frame[0] in (frames.MESSAGE, frames.BULK):
                     self._count(cid, frame[1], im_codec.decode(frame[2]), frame[2][0])
         except (DecodeError, IndexError):
             self.unreadable += 1

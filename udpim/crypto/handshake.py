@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from udpim.crypto.protection import PlaintextProtection, ProtectionPair
 from udpim.errors import DecodeError
+from udpim.wire.frames import BODY_BYTES_MAX
 from udpim.wire.packet import DATAGRAM_BYTES_MAX
 from udpim.wire.parameters import (
     NONCE_BYTES,
@@ -84,6 +85,7 @@ def _acceptable(payload: bytes) -> PeerParameters | None:
         and peer.max_datagram_bytes >= DATAGRAM_BYTES_MAX
         and peer.frame_window >= FRAME_WINDOW_MIN
         and peer.max_ack_delay_s <= MAX_ACK_DELAY_S_MAX
+        and peer.bulk_window_bytes >= BODY_BYTES_MAX
     )
     return peer if fine else None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from udpim.errors import ConfigError
+from udpim.wire.frames import BODY_BYTES_MAX
 from udpim.wire.packet import DATAGRAM_BYTES_MAX
 from udpim.wire.parameters import PeerParameters
 
@@ -31,6 +32,12 @@ class HopConfig:
     """Largest UDP payload we send or ask for."""
     frame_window: int = 1024
     """Reliable frames accepted beyond the lowest missing one."""
+    bulk_window_bytes: int = 1024 * 1024 + BODY_BYTES_MAX
+    """Bytes of bulk bodies that a peer may have sent and the owner not disposed of; also the
+    worst memory of bodies in pieces, per connection."""
+    reassembly_groups_max: int = 1024
+    """Bodies in pieces at one time, some 500 bytes each beside the pieces; as many as an honest
+    peer can have open within the frame window. A packet that would open more is not taken."""
     send_queue_frames_max: int = 65_536
     """Frames waiting for transmission; one more is a LocalProtocolError of the caller."""
     hello_retry_s: float = 0.25
@@ -62,6 +69,9 @@ class HopConfig:
             raise ConfigError(f"max_datagram_bytes must be {DATAGRAM_BYTES_MAX}")
         if not 0 < self.keepalive_s < self.idle_timeout_s:
             raise ConfigError("keepalive_s must be positive and below idle_timeout_s")
+        # A CREDIT waits until a quarter can be given back; then too a whole body must have room.
+        if not BODY_BYTES_MAX * 4 // 3 < self.bulk_window_bytes < 2**32:
+            raise ConfigError(f"bulk_window_bytes must exceed {BODY_BYTES_MAX * 4 // 3}")
 
     def parameters(self, reset_token: bytes | None = None) -> PeerParameters:
         """What the peer learns about us in the handshake."""
@@ -71,4 +81,5 @@ class HopConfig:
             frame_window=self.frame_window,
             max_ack_delay_s=self.max_ack_delay_s,
             reset_token=reset_token,
+            bulk_window_bytes=self.bulk_window_bytes,
         )

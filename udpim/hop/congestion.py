@@ -24,5 +24,8 @@ class Controller(Protocol):
     def on_loss(self, sent_at: float, now: float, *, persistent: bool) -> None:
         """Packets were declared lost, the latest of them sent at ``sent_at``."""
 
+    def pacing_rate(self, rtt_s: float) -> float | None:
+        """Bytes per second that the window may leave with; None: as fast as they come."""
+
     def on_spurious_loss(self, sent_at: float) -> None:
         """A packet sent at ``sent_at`` had been declared lost and was acked after all."""

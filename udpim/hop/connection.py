@@ -21,7 +21,7 @@ from udpim.errors import DecodeError, LocalProtocolError
 from udpim.hop.acks import AckScheduler
 from udpim.hop.codes import Address, CloseCode, CloseInfo, CloseKind, ConnectionState, Role
 from udpim.hop.config import HopConfig
-from udpim.hop.dedup import BEYOND_WINDOW, FrameDedup
+from udpim.hop.intake import IncomingPacket, Intake
 from udpim.hop.path import PathValidator
 from udpim.hop.recovery import Recovery
 from udpim.hop.rtt import RttEstimator
@@ -45,24 +45,6 @@ TAG_BYTES_MAX = 16
 CLOSING_PTOS = 3
 """RFC 9000 §10.2: how long a closed connection still answers."""
 _PING = bytes((wire.PING,))
-_NOT_ELICITING = (wire.ACK, wire.CLOSE)
-
-
-class IncomingPacket:
-    """A packet that is authentic, well-formed and new, but not taken yet."""
-
-    __slots__ = ("ack_eliciting", "frames", "hop_seqs", "number", "others", "path", "size")
-
-    def __init__(self, number: int, path: Address, size: int) -> None:
-        """Start empty; the connection fills it in."""
-        self.number = number
-        self.path = path
-        self.size = size
-        self.frames: list[bytes] = []
-        """Bodies of the MESSAGE frames that were not seen before, in packet order."""
-        self.hop_seqs: list[int] = []
-        self.others: list[wire.Frame] = []
-        self.ack_eliciting = False
 
 
 class Connection:
@@ -119,11 +101,10 @@ class Connection:
         self._close_due = False
         self._close_again_at = 0.0
         self._next_number = config.first_packet_number
-        path_frame_bytes = 1 + wire.CHALLENGE_BYTES
-        alone_bytes = SHORT_BYTES_MIN + max(0, path_frame_bytes - self._pad_to)
+        alone_bytes = SHORT_BYTES_MIN + max(0, 1 + wire.CHALLENGE_BYTES - self._pad_to)
         self._paths = PathValidator(path, random_bytes, alone_bytes)
         self._acks = AckScheduler(config.first_packet_number, config.max_ack_delay_s)
-        self._dedup = FrameDedup(config.first_hop_seq, config.frame_window)
+        self._intake = Intake(config)
         self._timers = TimerTable()
         self._recovery = Recovery(
             config=config,
@@ -131,10 +112,11 @@ class Connection:
             datagram_bytes=datagram_bytes,
             timers=self._timers,
             stats=self.stats,
+            room=self._room,
         )
         self._ping_due = False
         self._grease_in = self._grease_gap()
-        # A server waits less for a first packet: whoever has a token could open many connections.
+        # Whoever has a token could open many connections.
         first_s = self._idle_s if role is Role.CLIENT else config.handshake_s
         self._timers.set(Timer.IDLE, now + first_s)
         self._heard(now)
@@ -170,8 +152,7 @@ class Connection:
             return
         newest = packet.number > self._acks.window.top
         self._acks.on_taken(packet.number, ack_eliciting=packet.ack_eliciting, now=now)
-        for hop_seq in packet.hop_seqs:
-            self._dedup.mark(hop_seq)
+        self._intake.take(packet)
         self.stats.datagrams_received += 1
         self.stats.bytes_received += packet.size
         self.stats.frames_received += len(packet.hop_seqs)
@@ -220,22 +201,33 @@ class Connection:
 
     # Commands.
 
-    def send_frame(self, body: bytes, tag: object | None, now: float) -> None:
-        """Queue one reliable frame.
+    def send_frame(
+        self, body: bytes, tag: object | None, now: float, *, bulk: bool = False
+    ) -> None:
+        """Queue one body to be delivered exactly once.
 
         Args:
-            body: At most ``frame_body_bytes_max`` bytes.
+            body: At most ``frame_body_bytes_max`` bytes; bulk: BODY_BYTES_MAX.
             tag: Comes back in :meth:`acked_tags` when the peer has it; None: nobody asks.
             now: The time.
+            bulk: It obeys the peer's credit, and anything else goes before it.
 
         Raises:
             LocalProtocolError: If the connection is not open, or the send queue is full.
         """
         if self._state is not ConnectionState.OPEN:
             raise LocalProtocolError(f"connection is {self._state.value}")
-        assert len(body) <= self.frame_body_bytes_max, "a frame must fit one packet"
-        self._recovery.queue.push(body, tag)
+        bytes_max = wire.BODY_BYTES_MAX if bulk else self.frame_body_bytes_max
+        assert len(body) <= bytes_max, "a control frame must fit one packet, a bulk body its limit"
+        self._recovery.queue.push(body, tag, bulk=bulk)
         self.stats.frames_sent += 1
+
+    def hold(self, bulk_bytes: int) -> None:
+        """The owner still has this many bytes of received bulk; the rest is given back as credit.
+
+        Takes effect with :meth:`datagrams_to_send`. Nothing is held until the owner says so.
+        """
+        self._intake.credit.held = bulk_bytes
 
     def ping(self) -> None:
         """Ask for an ack with the next packet."""
@@ -258,6 +250,9 @@ class Connection:
         ]
         if not self.validated:
             return out
+        limit = self._intake.credit_due()
+        if limit is not None:
+            self._recovery.queue.push_credit(limit)
         goes_out = self._ping_due or self._recovery.wants_to_send(now)
         parts = self._acks.frames_to_send(now, data_goes_out=goes_out)
         self.stats.acks_sent += len(parts)
@@ -316,13 +311,28 @@ class Connection:
 
     @property
     def frame_body_bytes_max(self) -> int:
-        """The largest body that :meth:`send_frame` takes."""
-        return self._room - wire.MESSAGE_HEADER_BYTES
+        """The largest body that :meth:`send_frame` takes if it is not bulk."""
+        return self._recovery.queue.body_bytes_max
 
     @property
     def queued_frames(self) -> int:
-        """Frames waiting for their first transmission."""
+        """Bodies waiting for their first transmission."""
         return self._recovery.queue.waiting_frames
+
+    @property
+    def queued_control_frames(self) -> int:
+        """Those of them that are not bulk."""
+        return self._recovery.queue.control_frames
+
+    @property
+    def queued_bulk_bytes(self) -> int:
+        """Bytes of bulk bodies waiting for their first transmission, most of them for credit."""
+        return self._recovery.queue.bulk_bytes_waiting
+
+    @property
+    def reassembly_bytes(self) -> int:
+        """Bytes kept of bodies that are not whole yet."""
+        return self._intake.reassembly.bytes_kept
 
     @property
     def in_flight_frames(self) -> int:
@@ -355,23 +365,7 @@ class Connection:
         if payload is None:
             raise DecodeError("not authentic")
         packet = IncomingPacket(number, path, len(datagram))
-        classify = self._dedup.classify
-        new: dict[int, bytes] = {}
-        for frame in wire.parse_frames(payload):
-            kind = frame[0]
-            if kind == wire.MESSAGE:
-                packet.ack_eliciting = True
-                hop_seq = classify(frame[1])
-                if hop_seq >= 0:
-                    new[hop_seq] = frame[2]
-                elif hop_seq == BEYOND_WINDOW:
-                    raise DecodeError("frame window")
-            else:
-                packet.others.append(frame)
-                if kind not in _NOT_ELICITING:
-                    packet.ack_eliciting = True
-        packet.hop_seqs = list(new)
-        packet.frames = list(new.values())
+        self._intake.read(payload, packet)
         return packet
 
     def _drop(self, reason: str) -> None:
@@ -392,6 +386,8 @@ class Connection:
                 return
             delay_s = frame[2] * wire.ACK_DELAY_UNIT_S
             self._recovery.on_ack(largest, frame[3], frame[4], delay_s, now)
+        elif kind == wire.CREDIT:
+            self._recovery.queue.on_credit(frame[1])
         elif kind == wire.CLOSE:
             self._closed = CloseInfo(
                 code=frame[1], reason=frame[2], by_peer=True, kind=CloseKind.CLOSED

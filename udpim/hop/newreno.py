@@ -12,6 +12,10 @@ MINIMUM_PACKETS = 4
 one to notice the loss without a timeout, and four small packets per round trip harm nobody."""
 WINDOW_BYTES_MAX = 2 * 1024 * 1024
 """More than the frames that the largest frame window lets be in flight."""
+PACING_GAIN = 1.25
+"""RFC 9002 §7.7: a little more than the window per round trip, so that pacing never limits it."""
+PACED_PACKETS_MIN = 10
+"""Per round trip; a smaller window is no burst that would hurt anybody."""
 
 
 class NewReno:
@@ -53,6 +57,12 @@ class NewReno:
             self.window = self._minimum
             self._recovery_at = float("-inf")
             self._undo = None
+
+    def pacing_rate(self, rtt_s: float) -> float | None:
+        """The window and a quarter per round trip; none while the window is small."""
+        if self.window < PACED_PACKETS_MIN * self._datagram_bytes:
+            return None
+        return PACING_GAIN * self.window / rtt_s
 
     def on_spurious_loss(self, sent_at: float) -> None:
         """Take the last halving back if it was this packet that caused it."""

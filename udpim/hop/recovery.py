@@ -15,6 +15,7 @@ from udpim.hop.config import HopConfig
 from udpim.hop.congestion import Controller
 from udpim.hop.loss import LossDetector, SentPacket
 from udpim.hop.newreno import NewReno
+from udpim.hop.pacing import RTT_S_MIN, Pacer
 from udpim.hop.rtt import GRANULARITY_S, RttEstimator
 from udpim.hop.sendqueue import OutgoingFrame, SendQueue
 from udpim.hop.stats import HopStats
@@ -45,9 +46,10 @@ class Recovery:
         datagram_bytes: int,
         timers: TimerTable,
         stats: HopStats,
+        room: int,
     ) -> None:
-        """Start with nothing sent; sets the timers LOSS, PTO, PROBE, WINDOW and DEAD."""
-        self.queue = SendQueue(config, parameters.frame_window, stats)
+        """Start with nothing sent; sets the timers LOSS, PTO, PROBE, WINDOW, PACING and DEAD."""
+        self.queue = SendQueue(config, parameters, stats, room)
         self.rtt = RttEstimator()
         self.congestion: Controller = NewReno(datagram_bytes)
         self._loss = LossDetector(self.rtt, config.first_packet_number)
@@ -62,6 +64,8 @@ class Recovery:
         self._probes_due = 0
         self._probe_since: int | None = None
         self._last_sent_at = float("-inf")
+        self._pacer = Pacer(datagram_bytes)
+        self._is_paced = False
 
     # Inputs.
 
@@ -69,6 +73,7 @@ class Recovery:
         """An ack-eliciting packet left; ``size`` is the datagram's, bytes."""
         self._loss.on_sent(SentPacket(number, now, size, frames))
         self._last_sent_at = now
+        self._pacer.left -= size
 
     def on_ack(
         self, largest: int, bitmap: int, bitmap_bytes: int, delay_s: float, now: float
@@ -86,7 +91,9 @@ class Recovery:
             self.congestion.on_ack(
                 in_flight_bytes - self._loss.bytes_in_flight,
                 newest.sent_at,
-                app_limited=spare_bytes > SPARE_PACKETS * self._datagram_bytes,
+                # RFC 9002 §7.8: a window that pacing keeps from being full is used all the same.
+                app_limited=not self._is_paced
+                and spare_bytes > SPARE_PACKETS * self._datagram_bytes,
             )
             self._pto_count = self._probes_due = 0
             self._timers.set(Timer.PROBE, None)
@@ -127,7 +134,9 @@ class Recovery:
     # Outputs.
 
     def wants_to_send(self, now: float) -> bool:
-        """Whether :meth:`fill` would put something into a packet."""
+        """Whether :meth:`fill` would put something into a packet; a turn of sending begins."""
+        rtt_s = max(self.rtt.smoothed_rtt, RTT_S_MIN)
+        self._pacer.fill(self.congestion.pacing_rate(rtt_s), now)
         return self._probes_due > 0 or (self.queue.ready and self._window_is_open(now))
 
     def fill(
@@ -164,8 +173,11 @@ class Recovery:
             pto_at = max(oldest, self._pto_from) + self._pto_interval_s()
         timers.set(Timer.LOSS, loss_at)
         timers.set(Timer.PTO, pto_at)
-        blocked = self._loss.bytes_in_flight >= self.congestion.window and self.queue.ready
+        ready = self.queue.ready
+        blocked = ready and self._loss.bytes_in_flight >= self.congestion.window
+        self._is_paced = ready and not blocked and self._pacer.left <= 0
         timers.set(Timer.WINDOW, self._window_opens_at() if blocked else None)
+        timers.set(Timer.PACING, self._pacer.opens_at() if self._is_paced else None)
         if not self.queue.in_flight_frames:
             timers.set(Timer.DEAD, None)
         elif not timers.is_set(Timer.DEAD):
@@ -205,7 +217,9 @@ class Recovery:
 
     def _window_is_open(self, now: float) -> bool:
         # RFC 8085 §3.1.1: one datagram per round trip is always allowed.
-        return self._loss.bytes_in_flight < self.congestion.window or self._window_opens_at() <= now
+        if self._loss.bytes_in_flight < self.congestion.window and self._pacer.left > 0:
+            return True
+        return self._window_opens_at() <= now
 
     def _window_opens_at(self) -> float:
         return self._last_sent_at + max(self.rtt.smoothed_rtt, GRANULARITY_S)

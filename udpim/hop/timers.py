@@ -25,7 +25,9 @@ class Timer(enum.IntEnum):
     """Clients: set by every packet taken and every PING it causes."""
     DEAD = 7
     """Set while frames are in flight, moved by every newly acked packet."""
-    CLOSING = 8
+    PACING = 8
+    """Set while pacing holds data back that the window would let go."""
+    CLOSING = 9
     """Set by close(): when nothing is answered any more."""
 
 

@@ -17,7 +17,7 @@ from udpim.im.records import OutMember, OutStreamRecord
 from udpim.model import FINAL_STATES, MessageState, RejectCode, StreamId
 from udpim.ranges import Range, RangeSet, intersect, without
 from udpim.wire.im_packets import EpochRun, Member
-from udpim.wire.im_schema import RUNS_MAX
+from udpim.wire.im_schema import RUNS_MAX, SECTION_BYTES_MAX
 
 REPEATS_MAX = 1024
 """Ranges sent again that are remembered; beyond, an old flight may repeat once more."""
@@ -59,6 +59,8 @@ class OutStream:
         """Lowest seq that was not transmitted on this connection."""
         self.fresh_from = record.next_seq
         """No copy of this seq or a later one ever left."""
+        self.has_large = False
+        """Some payload had a section of its own."""
         self.resent = RangeSet()
         """Seqs of which more than one copy may have left."""
         if record.next_seq > record.floor:
@@ -94,6 +96,7 @@ class OutStream:
         """Burn seqs for new messages and return the first one."""
         first = self.next_seq
         seqs = range(first, first + len(payloads))
+        self.has_large = self.has_large or max(map(len, payloads)) > SECTION_BYTES_MAX
         self.rows.update(zip(seqs, zip(stamps, payloads, strict=True), strict=True))
         self.next_seq += len(payloads)
         if not self.runs or self.runs[-1].epoch != self.epoch:
@@ -103,6 +106,7 @@ class OutStream:
     def restore_row(self, seq: int, epoch: int, stamp: int, payload: bytes) -> None:
         """Bring back one row from the store, ascending."""
         self.rows[seq] = (stamp, payload)
+        self.has_large = self.has_large or len(payload) > SECTION_BYTES_MAX
         if not self.runs or self.runs[-1].epoch != epoch:
             self.runs.append(EpochRun(seq, epoch))
 

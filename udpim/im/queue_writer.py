@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from udpim.im.held import HeldBytes
 from udpim.im.ledger import Ledger
 from udpim.im.offline_queue import OfflineQueue
 from udpim.im.records import DeleteQueue, PutQueue, QueueRow
@@ -25,13 +26,19 @@ class QueueWriter:
     """Inserts and deletes queue rows."""
 
     def __init__(
-        self, queue: OfflineQueue, ledger: Ledger, stored: Stored, messages_max: int
+        self,
+        queue: OfflineQueue,
+        ledger: Ledger,
+        stored: Stored,
+        messages_max: int,
+        held: HeldBytes,
     ) -> None:
-        """Write through ``ledger``; tell ``stored`` what became durable."""
+        """Write through ``ledger``; tell ``stored`` what became durable, ``held`` the rest."""
         self._messages_max = messages_max
         self._queue = queue
         self._ledger = ledger
         self._stored = stored
+        self._held = held
 
     def store(
         self,
@@ -96,11 +103,15 @@ class QueueWriter:
         queued = self._queue.stream(endpoint, stream)
         queued.inserting.update(ranges)
         op = PutQueue(endpoint, stream, queued.floor, queued.base, rows)
-        self._ledger.put(op, partial(self._inserted, endpoint, stream, ranges, void))
+        size = sum(len(row.payload) for row in rows)
+        self._held.add(stream, size)
+        self._ledger.put(op, partial(self._inserted, (endpoint, stream, ranges), size, void))
 
     def _inserted(
-        self, endpoint: Endpoint, stream: StreamId, ranges: list[Range], void: bool, ok: bool
+        self, what: tuple[Endpoint, StreamId, list[Range]], size: int, void: bool, ok: bool
     ) -> None:
+        endpoint, stream, ranges = what
+        self._held.add(stream, -size)
         queued = self._queue.stream(endpoint, stream)
         queued.inserting.subtract(ranges)
         if not ok:

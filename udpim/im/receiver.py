@@ -20,6 +20,7 @@ from typing import NamedTuple
 from udpim import config
 from udpim.im.handles import OutHandles
 from udpim.im.in_stream import InStream
+from udpim.im.pull import Pull
 from udpim.im.records import (
     ClientSnapshot,
     InStreamRecord,
@@ -67,12 +68,15 @@ class Inbox:
         self._ops: list[Op] = []
         self._dirty: dict[InStream, None] = {}
         self._fresh: list[tuple[InStream, list[Range]]] = []
-        self._committing: deque[list[tuple[InStream, list[Range]]]] = deque()
+        self._committing: deque[tuple[list[tuple[InStream, list[Range]]], int]] = deque()
         self._handled: dict[InStream, RangeSet] = {}
         self._reports: dict[InStream, None] = {}
         self._released: list[Released] = []
         self._handles = OutHandles()
         self._waiting_bytes = 0
+        self._shown_bytes = 0
+        self._fresh_bytes = 0
+        self._uncommitted_bytes = 0
         self._pull = Pull()
         self._taken = 0
         self._durable_batches = 0
@@ -118,17 +122,28 @@ class Inbox:
 
     # --- Inputs ---
 
+    @property
+    def held_bytes(self) -> int:
+        """Payload bytes that the server gets no credit for: not durable yet, or not handled yet.
+
+        What waits behind a gap is not among them: what fills the gap must come through.
+        """
+        return self._uncommitted_bytes + self._shown_bytes
+
     def has_room(self, id_: StreamId, base: int, section: Section | None) -> bool:
         """Tell whether a packet may be taken; if not, the hop does not ack it (R9, R10).
 
         A run above the stream's window is not taken, nor is any message while the application has
-        more waiting than its limit.
+        more waiting than its limit, but for one that fills a gap.
         """
         if section is None:
             return True
         stream = self._streams.get(id_)
         cum = base - 1 if stream is None else max(stream.cum, base - 1)
-        return section.last <= cum + config.WINDOW and self._waiting_bytes < self._bytes_max
+        if section.last > cum + config.WINDOW:
+            return False
+        fills = stream is not None and stream.waits_for(section.first)
+        return fills or self._waiting_bytes < self._bytes_max
 
     def receive_msg_n(self, id_: StreamId, packet: MsgN) -> None:
         """Take a pushed run."""
@@ -206,8 +221,10 @@ class Inbox:
         rows = list(zip(range(first, last + 1), stamps, payloads, strict=True))
         if new != [(first, last)]:
             rows = [row for a, b in new for row in rows[a - first : b - first + 1]]
-        self._store_ready(stream, rows)
+        size = self._store_ready(stream, rows)
         if self._durable:
+            self._fresh_bytes += size
+            self._uncommitted_bytes += size
             seqs, stamps_, payloads_ = zip(*rows, strict=True)
             self._ops.append(PutInbox(stream.id, seqs, stamps_, payloads_))
             for a, b in new:
@@ -245,6 +262,7 @@ class Inbox:
     def handled(self, id_: StreamId, seq: int, size_bytes: int, count: int = 1) -> None:
         """The application has finished with ``count`` messages, together of this size."""
         self._waiting_bytes -= size_bytes
+        self._shown_bytes -= size_bytes
         stream = self._streams[id_]
         done = self._handled.get(stream)
         if done is None:
@@ -267,14 +285,18 @@ class Inbox:
         released, self._released = self._released, []
         return released
 
-    def _store_ready(self, stream: InStream, rows: list[tuple[int, int, bytes]]) -> None:
+    def _store_ready(self, stream: InStream, rows: list[tuple[int, int, bytes]]) -> int:
+        size = 0
         for seq, stamp, payload in rows:
             stream.ready[seq] = (stamp, payload)
-            self._waiting_bytes += len(payload)
+            size += len(payload)
+        self._waiting_bytes += size
+        return size
 
     def _release(self, stream: InStream) -> None:
         messages = stream.release()
         if messages:
+            self._shown_bytes += sum([len(payload) for _, _, payload in messages])
             self._released.append(Released(stream.id, messages))
 
     # --- Outputs: durable changes ---
@@ -288,13 +310,15 @@ class Inbox:
         ops += [PutInStream(stream.record()) for stream in self._dirty]
         self._dirty.clear()
         fresh, self._fresh = self._fresh, []
-        self._committing.append(fresh)
+        self._committing.append((fresh, self._fresh_bytes))
+        self._fresh_bytes = 0
         self._taken += 1
         return ops
 
     def on_committed(self) -> None:
         """The oldest batch of `take_ops` is durable: answer, release, and pull on."""
-        fresh = self._committing.popleft()
+        fresh, size = self._committing.popleft()
+        self._uncommitted_bytes -= size
         self._durable_batches += 1
         for stream, ranges in fresh:
             stream.busy.subtract(ranges)
@@ -340,47 +364,3 @@ class Inbox:
                 handle, name = self._handles.of(stream.id)
                 some, none = tuple(delivered[at:end]), tuple(void[at:end])
                 emit(AckR(handle, name, is_pulled, some, none), stream.id)
-
-
-class Pull:
-    """The pull of the offline queue: one batch at a time (R8).
-
-    The server numbers its answers; a batch is complete when all its parts are here, and the next
-    one is asked for when what it brought is durable.
-    """
-
-    def __init__(self) -> None:
-        """Start with nothing asked for."""
-        self._wanted = False
-        self._active = False
-        self._left: int | None = None
-        self._more = False
-
-    def ask(self) -> None:
-        """The queue is not empty: pull, now or after the present batch."""
-        self._wanted = True
-
-    def take_request(self) -> bool:
-        """Tell whether an offline:R has to leave now."""
-        if not self._wanted or self._active:
-            return False
-        self._wanted, self._active = False, True
-        return True
-
-    def received(self, total: int, *, more: bool) -> None:
-        """One of the ``total`` parts of the present batch arrived."""
-        if self._left is None:
-            self._left = total
-        self._left -= min(1, self._left)
-        self._more = more
-
-    def complete(self) -> bool:
-        """Tell whether every part of the present batch has arrived."""
-        return self._active and self._left == 0
-
-    def next_batch(self) -> None:
-        """What the batch brought is durable."""
-        self._active = False
-        self._left = None
-        if self._more:
-            self._wanted = True

@@ -20,6 +20,7 @@ from functools import partial
 from udpim.config import ServerConfig
 from udpim.im.answers import RANGES_A_PACKET, Answers
 from udpim.im.devices import Registry, base_for, epochs_known
+from udpim.im.held import HeldBytes
 from udpim.im.ledger import Continuation, Ledger
 from udpim.im.offline_queue import OfflineQueue
 from udpim.im.queue_writer import QueueWriter
@@ -28,7 +29,12 @@ from udpim.im.records import DeviceRecord, PutDevice, ServerSnapshot
 from udpim.im.session import Named, Relay, Session, Told
 from udpim.model import Endpoint, RejectCode, StreamId
 from udpim.ranges import Range, RangeSet, chunked, without
-from udpim.wire.im_codec import cut_section, last_stamp
+from udpim.wire.im_codec import (
+    SECTION_ENTRY_BYTES,
+    SECTION_HEAD_BYTES,
+    cut_section,
+    last_stamp,
+)
 from udpim.wire.im_packets import (
     AckA,
     AckR,
@@ -77,8 +83,11 @@ class Router:
         self.queue = OfflineQueue(snapshot.queue)
         self.receipts = ReceiptRows(snapshot.receipts, self.ledger)
         self._answers = Answers(self.registry, store_epoch=store_epoch, durable=durable)
+        self._lone_bytes_max = SECTION_HEAD_BYTES + SECTION_ENTRY_BYTES + config_.payload_bytes_max
+        self.held = HeldBytes()
+        """What is in memory of each sender."""
         self._writer = QueueWriter(
-            self.queue, self.ledger, self._stored, config_.queue_messages_max
+            self.queue, self.ledger, self._stored, config_.queue_messages_max, self.held
         )
         self.sessions: dict[Endpoint, Session] = {}
         self.stored_for_absent: list[tuple[Endpoint, StreamId, int, int]] = []
@@ -120,6 +129,7 @@ class Router:
             for section, parts in push.open_sections():
                 self._writer.store(endpoint, stream, head, section, parts)
             self._store_voids(endpoint, stream, head, list(push.cancels))
+            self.held.add(stream, -push.bytes)
         for tag in (*unacked, *(tag for _, tag in session.frames)):
             if isinstance(tag, Relay):
                 self._keep_receipt(tag)
@@ -140,7 +150,7 @@ class Router:
         section = packet.section
         first, last = section.first, section.last
         session.mark = max(session.mark, last_stamp(section))
-        if len(section.raw) > SECTION_BYTES_MAX:
+        if len(section.raw) > (SECTION_BYTES_MAX if section.count > 1 else self._lone_bytes_max):
             session.send(Refuse(packet.handle, RejectCode.TOO_LARGE, ((first, last),)))
             return
         if not self._addressed(session, stream, packet, ((first, last),)):
@@ -255,7 +265,10 @@ class Router:
             stored = [part for a, b in ranges for part in queued.messages.within(a, b)]
             if stored:
                 self._answers.stored(session, endpoint, stream, stored)
-        if queued is not None or online is None:
+        crowded = online is not None and online.pushed_bytes >= self._config.session_bytes_max
+        if online is not None and crowded:
+            ranges = without(ranges, online.push(stream).unreceipted)
+        if queued is not None or online is None or crowded:
             if self.queue.count(endpoint) >= self._config.queue_messages_max:
                 return False
             self._writer.store(endpoint, stream, head, section, ranges)
@@ -270,6 +283,7 @@ class Router:
         self, online: Session, stream: StreamId, head: tuple[int, int], section: Section
     ) -> None:
         online.pushed(stream, head, section)
+        self.held.add(stream, len(section.raw))
         handle, name = online.outbound.of(stream)
         tag = None if name is None else Named(stream)
         online.send(MsgN(handle, name, head[0], head[1], section), tag)
@@ -304,7 +318,7 @@ class Router:
             self._drop("receipt for somebody else's stream")
             return
         verdicts = packet.delivered + packet.void
-        session.receipted(stream, verdicts)
+        self.held.add(stream, -session.receipted(stream, verdicts))
         self._writer.delete(endpoint, stream, verdicts)
         relay = Relay(stream, endpoint, session.incarnation, packet.delivered, packet.void)
         sender = self.sessions.get(Endpoint(stream.user, stream.device))

@@ -44,12 +44,14 @@ Tag = Named | Told | Relay | None
 class Push:
     """What one session was sent of one stream and has not receipted."""
 
-    __slots__ = ("base", "cancels", "floor", "sections", "unreceipted")
+    __slots__ = ("base", "bytes", "cancels", "floor", "sections", "unreceipted")
 
     def __init__(self) -> None:
         """Start with nothing pushed."""
         self.unreceipted = RangeSet()
         self.sections: deque[Section] = deque()
+        self.bytes = 0
+        """Of these sections."""
         self.cancels = RangeSet()
         """Cancels that were passed on and not answered."""
         self.floor = 1
@@ -66,7 +68,7 @@ class Push:
         self.cancels.remove(first, last)
         sections = self.sections
         while sections and not self.unreceipted.within(sections[0].first, sections[0].last):
-            sections.popleft()
+            self.bytes -= len(sections.popleft().raw)
         return count
 
     def open_sections(self) -> list[tuple[Section, list[Range]]]:
@@ -109,6 +111,8 @@ class Session:
         """Version of the membership that this sender was told, per stream."""
         self.telling: set[StreamId] = set()
         """Streams with a members packet that is not acked."""
+        self.pushed_bytes = 0
+        """Bytes of the pushes that are kept, of all streams."""
         self.unreceipted = 0
         """Messages pushed and not receipted, of all streams."""
         self.batches = 0
@@ -131,13 +135,24 @@ class Session:
         push.floor, push.base = head
         push.unreceipted.add(section.first, section.last)
         push.sections.append(section)
+        push.bytes += len(section.raw)
+        self.pushed_bytes += len(section.raw)
         self.unreceipted += section.count
 
-    def receipted(self, stream: StreamId, ranges: Sequence[Range]) -> None:
-        """The client gave its verdicts for ``ranges``."""
+    def receipted(self, stream: StreamId, ranges: Sequence[Range]) -> int:
+        """The client gave its verdicts for ``ranges``.
+
+        Returns:
+            Bytes that thereby left memory.
+        """
         push = self.pushes.get(stream)
-        if push is not None:
-            self.unreceipted -= sum(push.receipted(first, last) for first, last in ranges)
+        if push is None:
+            return 0
+        before = push.bytes
+        self.unreceipted -= sum(push.receipted(first, last) for first, last in ranges)
+        freed = before - push.bytes
+        self.pushed_bytes -= freed
+        return freed
 
     def accept(self, handle: int, rtt_us: int, first: int, last: int) -> None:
         """Queue msg:A for a run; runs that follow each other within one turn share one."""

@@ -22,7 +22,9 @@ from udpim.wire.im_schema import RANGES_MAX, SECTION_BYTES_MAX
 PROBE_MESSAGES = 8
 """Sent before the membership is known: the server answers them with it and forwards none (R2)."""
 SLICE = 64
-"""Messages of one stream emitted before the room is looked at again."""
+"""Messages of one stream emitted before the room is looked at again …"""
+SLICE_BYTES = 64 * 1024
+"""… or fewer, if their payloads are more than this."""
 
 Emit = Callable[[ImPacket, Flight], None]
 
@@ -104,7 +106,7 @@ class Transmitter:
     # --- Packets ---
 
     def transmit(self, emit: Emit, room: int) -> None:
-        """Emit at most about ``room`` IM packets."""
+        """Emit at most about ``room`` packets' worth of IM packets."""
         while self._asking and room > 0:
             self._emit_question(emit, *self._asking.popleft())
             room -= 1
@@ -112,7 +114,10 @@ class Transmitter:
             stream, first, last, interval = self._again.popleft()
             # What this connection has not carried yet leaves below, in its turn.
             last = min(last, stream.cursor - 1, stream.sendable_until(config.WINDOW))
-            room -= self._emit_open(emit, stream, first, last, interval)
+            end = self._slice_end(stream, first, last) if stream.has_large else last
+            if end < last:
+                self._again.appendleft((stream, end + 1, last, interval))
+            room -= self._emit_open(emit, stream, first, end, interval)
         for stream in list(self._ready):
             if room <= 0:
                 return
@@ -129,13 +134,24 @@ class Transmitter:
             last = min(last, stream.floor + PROBE_MESSAGES - 1)
         emitted = 0
         while stream.cursor <= last and emitted < room:
-            part_last = min(last, stream.cursor + SLICE - 1)
+            part_last = self._slice_end(stream, stream.cursor, last)
             emitted += self._emit_open(emit, stream, stream.cursor, part_last, self._interval_s())
             stream.cursor = part_last + 1
         del self._ready[stream]
         if stream.cursor <= last:
             self._ready[stream] = None  # behind the others: streams in turn
         return emitted
+
+    def _slice_end(self, stream: OutStream, first: int, last: int) -> int:
+        """Return where to stop for a moment on the way from first to last."""
+        if not stream.has_large:
+            return min(last, first + SLICE - 1)
+        end, size = first - 1, 0
+        while end < last and end - first + 1 < SLICE and size < SLICE_BYTES:
+            end += 1
+            row = stream.rows.get(end)
+            size += len(row[1]) if row is not None else 0
+        return end
 
     def _emit_open(
         self, emit: Emit, stream: OutStream, first: int, last: int, interval_s: float
@@ -170,12 +186,11 @@ class Transmitter:
             while seq <= last:
                 stamp, payload = rows[seq]
                 size += SECTION_ENTRY_BYTES + len(payload)
-                if size > SECTION_BYTES_MAX:
+                if payloads and size > SECTION_BYTES_MAX:
                     break
                 stamps.append(stamp)
                 payloads.append(payload)
                 seq += 1
-            assert payloads, "send() takes no payload that fits no section"
             handle, name = self._name(stream)
             packet = MsgR(
                 handle,
@@ -186,7 +201,7 @@ class Transmitter:
                 encode_section(start, stamps, payloads),
             )
             emit(packet, self._flight(stream, (start, seq - 1), interval_s))
-            emitted += 1
+            emitted += -(-len(packet.section.raw) // SECTION_BYTES_MAX)
         return emitted
 
     def _count_resent(self, stream: OutStream, first: int, last: int) -> None:

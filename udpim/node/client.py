@@ -38,6 +38,7 @@ from udpim.node.events import (
     StreamsReborn,
 )
 from udpim.node.identity import Identity
+from udpim.node.packets import read_im_packets
 from udpim.node.state import TRANSITIONS, LinkInput, LinkState
 from udpim.node.totals import HopTotals
 from udpim.wire import im_codec
@@ -159,7 +160,7 @@ class ClientNode:
             connection.take(incoming, now)  # only to repeat our CLOSE (PROTOCOL §3.3)
             return
         try:
-            packets = [im_codec.decode(body) for body in incoming.frames]
+            packets = read_im_packets(incoming)
         except DecodeError:
             connection.refuse("malformed IM packet")
             return
@@ -417,11 +418,15 @@ class ClientNode:
             encode = im_codec.encode
 
             def emit(packet: p.ImPacket, tag: Flight | StreamId | None) -> None:
-                connection.send_frame(encode(packet), tag, now)
+                bulk = isinstance(packet, p.PAYLOADS)
+                connection.send_frame(encode(packet), tag, now, bulk=bulk)
 
-            if connection.queued_frames < self.config.hop_frames_max:
+            # Receipts make room at the server: they never wait behind payloads without credit.
+            if connection.queued_control_frames < self.config.hop_frames_max:
                 self.inbox.transmit(emit)
-            self.outbox.transmit(emit, self.config.hop_frames_max - connection.queued_frames)
+            if connection.queued_bulk_bytes < self.config.hop_bytes_max:
+                self.outbox.transmit(emit, self.config.hop_frames_max - connection.queued_frames)
+        connection.hold(self.inbox.held_bytes)
         return connection.datagrams_to_send(now)
 
     def next_event(self) -> Event | None:

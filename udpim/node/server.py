@@ -28,10 +28,10 @@ from udpim.model import Address, Endpoint, LoginCode, StreamId
 from udpim.node.effects import Authenticate, Commit, Effect, NotifyOffline, ReadQueueItems
 from udpim.node.events import Event, SessionChanged, StoreFailed
 from udpim.node.link import Link, LinkTimers
+from udpim.node.packets import read_im_packets
 from udpim.node.totals import HopTotals
 from udpim.wire import im_codec
 from udpim.wire import im_packets as p
-from udpim.wire.im_schema import PAYLOAD_BYTES_MAX
 from udpim.wire.packet import destination_cid, is_long
 
 REASON_CHARS_MAX = 60
@@ -135,8 +135,12 @@ class ServerNode:
         if connection.state is not ConnectionState.OPEN:
             connection.take(incoming, now)  # only to repeat our CLOSE (PROTOCOL §3.3)
             return
+        if incoming.bulk_bytes and link.session is None:
+            # Who has not logged in gets no memory for bodies in pieces.
+            connection.refuse("bulk without a session")
+            return
         try:
-            packets = [im_codec.decode(body) for body in incoming.frames]
+            packets = read_im_packets(incoming)
         except DecodeError:
             connection.refuse("malformed IM packet")
             return
@@ -262,13 +266,14 @@ class ServerNode:
         link.session = session
         link.login_by = None
         self._by_endpoint[endpoint] = link
+        connection.hold(self.router.held.of(endpoint))
         self.router.session_opened(session)
         self._events.append(SessionChanged(endpoint=endpoint, online=True))
         welcome = p.LoginOk(
             self.router.store_epoch,
             self._durable,
             self.router.queue.count(endpoint) > 0,
-            PAYLOAD_BYTES_MAX,
+            self.config.payload_bytes_max,
             WINDOW,
         )
         connection.send_frame(im_codec.encode(welcome), None, now)
@@ -371,6 +376,7 @@ class ServerNode:
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
         """Return everything that may leave now."""
         self._drain_sessions(now)
+        self._tell_held()
         out = self._listener.datagrams_to_send(now)
         for link in self._touched:
             out += link.connection.datagrams_to_send(now)
@@ -401,9 +407,19 @@ class ServerNode:
                 connection.close(CloseCode.SHUTDOWN, "too far behind", now)
                 continue
             for packet, tag in session.frames:
-                connection.send_frame(encode(packet), tag, now)
+                bulk = isinstance(packet, p.PAYLOADS)
+                connection.send_frame(encode(packet), tag, now, bulk=bulk)
             session.frames.clear()
         self._outgoing.clear()
+
+    def _tell_held(self) -> None:
+        """A sender gets credit for what has left memory, and only for that."""
+        held = self.router.held
+        for endpoint in held.take_changed():
+            link = self._by_endpoint.get(endpoint)
+            if link is not None:
+                link.connection.hold(held.of(endpoint))
+                self._touched[link] = None
 
     def next_event(self) -> Event | None:
         """Return the next event, None when drained."""

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from udpim.model import Address
 from udpim.testing.clock import VirtualClock
-from udpim.testing.wiretap import Content, read
+from udpim.testing.wiretap import Content, Pieces, read
 
 Receive = Callable[[bytes, Address], None]
 
@@ -131,6 +131,7 @@ class VirtualNetwork:
     _luck: dict[tuple[str, str], random.Random] = field(default_factory=dict)
     _cuts: set[tuple[str, str]] = field(default_factory=set)
     _intercepts: list[Intercept] = field(default_factory=list)
+    _pieces: Pieces = field(default_factory=Pieces, repr=False)
     _bound: dict[Address, Receive] = field(default_factory=dict)
 
     # --- Hosts ---
@@ -233,7 +234,7 @@ class VirtualNetwork:
             source=source,
             destination=destination,
             data=data,
-            content=read(data),
+            content=read(data, self._pieces),
         )
         self.trace.append(crossing)
         self.counters["sent"] += 1

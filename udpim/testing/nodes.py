@@ -23,7 +23,7 @@ from udpim.node.state import LinkState
 from udpim.testing.facts import SERVER
 from udpim.testing.process import Surroundings, VirtualProcess
 from udpim.wire import im_codec
-from udpim.wire.im_packets import ImPacket
+from udpim.wire.im_packets import PAYLOADS, ImPacket
 
 SERVER_ADDRESS = (SERVER, 9000)
 WALL_MS = 1_800_000_000_000
@@ -195,7 +195,8 @@ class VirtualClient(VirtualProcess):
         """Send any IM packet on the present connection, as a hostile client would."""
         connection = self.node.connection
         assert connection is not None, f"{self.host} has no connection"
-        connection.send_frame(im_codec.encode(packet), None, self.now)
+        bulk = isinstance(packet, PAYLOADS)
+        connection.send_frame(im_codec.encode(packet), None, self.now, bulk=bulk)
         self._turn()
 
     def close(self) -> None:

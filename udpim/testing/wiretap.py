@@ -29,6 +29,8 @@ _FRAME_LABELS = {
     hop_frames.CLOSE: "CLOSE",
     hop_frames.PATH_CHALLENGE: "PATH_CHALLENGE",
     hop_frames.PATH_RESPONSE: "PATH_RESPONSE",
+    hop_frames.FRAGMENT: "FRAGMENT",
+    hop_frames.CREDIT: "CREDIT",
 }
 UNREADABLE = "unreadable"
 """Label of a datagram that follows no format."""
@@ -47,8 +49,31 @@ class Content:
     long: LongPacket | None = None
 
 
-def read(datagram: bytes) -> Content:
-    """Read one datagram; never raises."""
+class Pieces:
+    """The bodies that crossed in pieces (PROTOCOL §3.7).
+
+    A body belongs to the piece that left last for the first time: whoever sees this piece again
+    sees the body.
+    """
+
+    def __init__(self) -> None:
+        """Nothing has crossed."""
+        self._groups: dict[tuple[bytes, int], dict[int, bytes]] = {}
+        self._whole: dict[tuple[bytes, int], bytes] = {}
+
+    def body(self, cid: bytes, frame: hop_frames.Frame) -> bytes | None:
+        """Return the body that goes with this FRAGMENT, if it is the one that has it."""
+        _, hop_seq, group, index, count, piece = frame
+        pieces = self._groups.setdefault((cid, group), {})
+        if index not in pieces:
+            pieces[index] = piece
+            if len(pieces) == count:
+                self._whole[cid, hop_seq] = b"".join(pieces[at] for at in range(count))
+        return self._whole.get((cid, hop_seq))
+
+
+def read(datagram: bytes, pieces: Pieces) -> Content:
+    """Read one datagram, with what is known of bodies in pieces; never raises."""
     cid = destination_cid(datagram) or NO_CID
     try:
         if is_long(datagram):
@@ -57,22 +82,26 @@ def read(datagram: bytes) -> Content:
             return Content(cid=cid, labels=(label,), long=packet)
         parse_short_header(datagram)
         frames = hop_frames.parse_frames(datagram[SHORT_HEADER_BYTES:-CHECKSUM_BYTES])
-        return _read_frames(cid, frames)
+        return _read_frames(cid, frames, pieces)
     except (DecodeError, IndexError):
         return Content(cid=cid, labels=(UNREADABLE,))
 
 
-def _read_frames(cid: bytes, frames: list[hop_frames.Frame]) -> Content:
+def _read_frames(cid: bytes, frames: list[hop_frames.Frame], pieces: Pieces) -> Content:
     labels = []
     packets = []
     for frame in frames:
-        if frame[0] != hop_frames.MESSAGE:
+        if frame[0] not in (hop_frames.MESSAGE, hop_frames.BULK):
             labels.append(_FRAME_LABELS.get(frame[0], "extension"))
-            continue
-        packet = im_codec.decode(frame[2])
+            body = pieces.body(cid, frame) if frame[0] == hop_frames.FRAGMENT else None
+            if body is None:
+                continue
+        else:
+            body = frame[2]
+        packet = im_codec.decode(body)
         if packet is None:
             labels.append("extension")
         else:
-            labels.append(Kind(frame[2][0]).label)
+            labels.append(Kind(body[0]).label)
             packets.append((frame[1], packet))
     return Content(cid=cid, labels=tuple(labels), packets=tuple(packets))

@@ -162,8 +162,10 @@ def _frames(parsed: Any) -> list[dict[str, Any]]:
             acked = RangeSet((n % 2**32, n % 2**32) for n in (frame.fields.largest, *numbers))
             tree["bitmap"] = f"{frame.fields.bitmap:#x}"
             tree["acked"] = [{"first": first, "last": last} for first, last in acked]
-        elif frame.type == f.MESSAGE:
+        elif frame.type in (f.MESSAGE, f.BULK):
             tree["im_packet"] = _im_packet(frame.fields.hop_seq, bytes.fromhex(tree.pop("body")))
+        elif frame.type == f.FRAGMENT:
+            tree["body"] = f"{len(frame.fields.body)} bytes of an IM packet"
         elif frame.type >= f.EXTENSION_MIN:
             tree["type"] = f"EXTENSION {frame.type:#04x}"
         frames.append(tree)
@@ -259,7 +261,7 @@ def _human(key: str, value: Any) -> str | None:
         return None
     if key == "delay":
         return f"{value} ({8 * value} µs)"
-    return f"{value} (low 32 bits)" if key in ("packet_number", "hop_seq") else str(value)
+    return f"{value} (low 32 bits)" if key in ("packet_number", "hop_seq", "group") else str(value)
 
 
 def _human_list(items: list[Any]) -> str | None:

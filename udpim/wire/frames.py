@@ -10,6 +10,9 @@ CLOSE           ``(CLOSE, code, reason)``
 MESSAGE         ``(MESSAGE, hop_seq u32, body)``
 PATH_CHALLENGE  ``(PATH_CHALLENGE, 8 bytes)``
 PATH_RESPONSE   ``(PATH_RESPONSE, 8 bytes)``
+FRAGMENT        ``(FRAGMENT, hop_seq u32, group u32, index, count, piece of the body)``
+CREDIT          ``(CREDIT, bulk_bytes_max)``
+BULK            ``(BULK, hop_seq u32, body)``
 extension       ``(0x40 to 0x7F, body)``, to be ignored by whoever does not know it
 ==============  ==========================================================================
 
@@ -33,10 +36,19 @@ CLOSE = 0x03
 MESSAGE = 0x04
 PATH_CHALLENGE = 0x05
 PATH_RESPONSE = 0x06
+FRAGMENT = 0x07
+CREDIT = 0x08
+BULK = 0x09
 EXTENSION_MIN = 0x40
 EXTENSION_MAX = 0x7F
 
 MESSAGE_HEADER_BYTES = 7
+FRAGMENT_HEADER_BYTES = 15
+BODY_BYTES_MAX = 1024 * 1024 + 4096
+"""A payload of 1 MiB and the head of its IM packet."""
+FRAGMENT_BYTES_MIN = 512
+"""All but the last of a body: what a receiver keeps per piece is small beside the piece."""
+FRAGMENTS_MAX = BODY_BYTES_MAX // FRAGMENT_BYTES_MIN + 1
 BITMAP_BYTES_MAX = 32
 ACK_BYTES_MAX = 8 + 4 + BITMAP_BYTES_MAX
 ACK_DELAY_UNIT_S = 8e-6
@@ -47,7 +59,10 @@ REASON_BYTES_MAX = 255
 Frame = tuple[Any, ...]
 """One frame as the table above says."""
 
+_MESSAGES = frozenset((MESSAGE, BULK))
 _MESSAGE = struct.Struct(">BIH")
+_FRAGMENT = struct.Struct(">BIIHHH")
+_CREDIT = struct.Struct(">BQ")
 _ACK = struct.Struct(">BIHB")
 _CLOSE = struct.Struct(">BHB")
 _EXTENSION = struct.Struct(">BH")
@@ -59,6 +74,22 @@ _EXTENSION = struct.Struct(">BH")
 def encode_message(hop_seq: int, body: bytes) -> bytes:
     """A reliable frame; only the low 32 bits of its number travel."""
     return _MESSAGE.pack(MESSAGE, hop_seq & 0xFFFF_FFFF, len(body)) + body
+
+
+def encode_bulk(hop_seq: int, body: bytes) -> bytes:
+    """A reliable frame that counts against the receiver's credit."""
+    return _MESSAGE.pack(BULK, hop_seq & 0xFFFF_FFFF, len(body)) + body
+
+
+def encode_fragment(hop_seq: int, group: int, index: int, count: int, piece: bytes) -> bytes:
+    """A reliable frame with piece ``index`` of the ``count`` that make one bulk body."""
+    numbers = (hop_seq & 0xFFFF_FFFF, group & 0xFFFF_FFFF)
+    return _FRAGMENT.pack(FRAGMENT, *numbers, index, count, len(piece)) + piece
+
+
+def encode_credit(bulk_bytes_max: int) -> bytes:
+    """A CREDIT frame: bytes of bulk that the peer may have sent in all."""
+    return _CREDIT.pack(CREDIT, bulk_bytes_max)
 
 
 def encode_ack(largest: int, delay: int, bitmap: int, bitmap_bytes: int) -> bytes:
@@ -112,7 +143,7 @@ def parse_frames(payload: bytes) -> list[Frame]:
     end = len(payload)
     while position < end:
         kind = payload[position]
-        if kind == MESSAGE:
+        if kind in _MESSAGES:
             start = position + MESSAGE_HEADER_BYTES
             if start > end:
                 raise DecodeError("MESSAGE is truncated")
@@ -120,7 +151,7 @@ def parse_frames(payload: bytes) -> list[Frame]:
             position = start + length
             if position > end:
                 raise DecodeError("MESSAGE is truncated")
-            frames.append((MESSAGE, hop_seq, payload[start:position]))
+            frames.append((kind, hop_seq, payload[start:position]))
         elif kind == PADDING:
             # One step over all of it: a full datagram of padding must not cost a loop.
             position = end - len(payload[position:].lstrip(b"\0"))
@@ -134,10 +165,14 @@ def parse_frames(payload: bytes) -> list[Frame]:
 
 
 def _parse_rare(kind: int, payload: bytes, position: int) -> tuple[Frame, int]:
-    """Read one frame that is not MESSAGE, PADDING or PING: (frame, position after it)."""
+    """Read one frame that is not MESSAGE, BULK, PADDING or PING: (frame, position after it)."""
     try:
         if kind == ACK:
             return _parse_ack(payload, position)
+        if kind == FRAGMENT:
+            return _parse_fragment(payload, position)
+        if kind == CREDIT:
+            return _CREDIT.unpack_from(payload, position), position + _CREDIT.size
         if kind == CLOSE:
             return _parse_close(payload, position)
         if EXTENSION_MIN <= kind <= EXTENSION_MAX:
@@ -150,6 +185,15 @@ def _parse_rare(kind: int, payload: bytes, position: int) -> tuple[Frame, int]:
         data, after = _slice(payload, position + 1, CHALLENGE_BYTES)
         return (kind, data), after
     raise DecodeError("unknown frame type")
+
+
+def _parse_fragment(payload: bytes, position: int) -> tuple[Frame, int]:
+    _, hop_seq, group, index, count, length = _FRAGMENT.unpack_from(payload, position)
+    least = FRAGMENT_BYTES_MIN if index + 1 < count else 1
+    if not (1 < count <= FRAGMENTS_MAX and index < count and length >= least):
+        raise DecodeError("FRAGMENT has impossible numbers")
+    piece, after = _slice(payload, position + FRAGMENT_HEADER_BYTES, length)
+    return (FRAGMENT, hop_seq, group, index, count, piece), after
 
 
 def _parse_ack(payload: bytes, position: int) -> tuple[Frame, int]:

@@ -93,6 +93,9 @@ FRAME_NAMES = {
     f.MESSAGE: "MESSAGE",
     f.PATH_CHALLENGE: "PATH_CHALLENGE",
     f.PATH_RESPONSE: "PATH_RESPONSE",
+    f.FRAGMENT: "FRAGMENT",
+    f.CREDIT: "CREDIT",
+    f.BULK: "BULK",
 }
 
 ACK = c.Struct(
@@ -109,6 +112,16 @@ MESSAGE = c.Struct(
     "hop_seq" / c.Int32ub,
     "body" / c.Prefixed(c.Int16ub, c.GreedyBytes),
 )
+FRAGMENT = c.Struct(
+    "hop_seq" / c.Int32ub,
+    "group" / c.Int32ub,
+    "index" / c.Int16ub,
+    "count" / c.ExprValidator(c.Int16ub, _within(2, f.FRAGMENTS_MAX)),
+    "body" / c.Prefixed(c.Int16ub, c.GreedyBytes),
+    c.Check(c.this.index < c.this.count),
+    c.Check(lambda this: len(this.body) >= (1, f.FRAGMENT_BYTES_MIN)[this.index + 1 < this.count]),
+)
+CREDIT = c.Struct("bulk_bytes_max" / c.Int64ub)
 PATH = c.Struct("data" / c.Bytes(f.CHALLENGE_BYTES))
 EXTENSION = c.Struct("body" / c.Prefixed(c.Int16ub, c.GreedyBytes))
 EMPTY = c.Struct()
@@ -127,6 +140,9 @@ FRAME = c.Struct(
             f.MESSAGE: MESSAGE,
             f.PATH_CHALLENGE: PATH,
             f.PATH_RESPONSE: PATH,
+            f.FRAGMENT: FRAGMENT,
+            f.CREDIT: CREDIT,
+            f.BULK: MESSAGE,
             **dict.fromkeys(range(f.EXTENSION_MIN, f.EXTENSION_MAX + 1), EXTENSION),
         },
         default=c.Error,
@@ -143,6 +159,7 @@ PARAMETER_NAMES = {
     pm.MAX_ACK_DELAY_US: "max_ack_delay_us",
     pm.RESET_TOKEN: "reset_token",
     pm.NONCE: "nonce",
+    pm.BULK_WINDOW_BYTES: "bulk_window_bytes",
 }
 
 PARAMETER = c.Struct(
@@ -163,6 +180,7 @@ PARAMETER = c.Struct(
                     pm.MAX_ACK_DELAY_US: c.Int32ub,
                     pm.RESET_TOKEN: c.Bytes(p.RESET_TOKEN_BYTES),
                     pm.NONCE: c.Bytes(pm.NONCE_BYTES),
+                    pm.BULK_WINDOW_BYTES: c.Int32ub,
                 },
                 default=c.GreedyBytes,
             ),
@@ -174,7 +192,7 @@ PARAMETER = c.Struct(
 
 def _each_once(parameters: Any, _context: Any) -> bool:
     ids = [parameter.id for parameter in parameters]
-    return len(ids) == len(set(ids)) and set(PARAMETER_NAMES) - {pm.RESET_TOKEN} <= set(ids)
+    return len(ids) == len(set(ids)) and set(ids) >= pm.MANDATORY
 
 
 PARAMETERS = c.FocusedSeq(
@@ -263,7 +281,7 @@ def parse_strictly(declaration: Any, data: bytes) -> Any:
 
 
 def parse_datagram(data: bytes) -> Any:
-    """Parse one plaintext datagram into a nested Container; MESSAGE bodies stay bytes.
+    """Parse one plaintext datagram into a nested Container; bodies stay bytes.
 
     Raises:
         DecodeError: If it is not exactly one well-formed plaintext datagram.

@@ -338,3 +338,6 @@ __all__ = [
     "StatusR",
     "StreamId",
 ]
+
+PAYLOADS = (MsgR, MsgN, OfflineA)
+"""IM packets that travel as bulk: they wait for the receiver's credit (PROTOCOL §3.8)."""

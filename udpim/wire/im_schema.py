@@ -35,9 +35,9 @@ ORDINAL_BYTES_MAX = 32
 NAME_BYTES_MAX = 32
 """A user's or device's name, UTF-8: three of them and a full section fit one packet."""
 SECTION_BYTES_MAX = 1027
-"""A section that fits every packet that may carry it, with the longest names."""
-PAYLOAD_BYTES_MAX = 1000
-"""One message: fits a section, until messages are split over packets."""
+"""A section of several messages: fits every packet that may carry it, with the longest names."""
+PAYLOAD_BYTES_MAX = 1024 * 1024
+"""One message. What does not fit a section with others is a section of its own."""
 
 
 def _check(test: Callable[[Any], bool], words: str) -> c.Construct[Any, Any]:

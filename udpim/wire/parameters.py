@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from udpim.errors import DecodeError
+from udpim.wire.frames import BODY_BYTES_MAX
 
 NONCE_BYTES = 16
 
@@ -20,6 +21,7 @@ FRAME_WINDOW = 3
 MAX_ACK_DELAY_US = 4
 RESET_TOKEN = 5
 NONCE = 6
+BULK_WINDOW_BYTES = 7
 
 PARAMETER_BYTES = {
     IDLE_TIMEOUT_MS: 4,
@@ -28,8 +30,14 @@ PARAMETER_BYTES = {
     MAX_ACK_DELAY_US: 4,
     RESET_TOKEN: 16,
     NONCE: NONCE_BYTES,
+    BULK_WINDOW_BYTES: 4,
 }
 """Length of each known parameter's value."""
+MANDATORY = PARAMETER_BYTES.keys() - {RESET_TOKEN, BULK_WINDOW_BYTES}
+"""Without these a peer is not understood."""
+
+
+_LEAST_WINDOW = BODY_BYTES_MAX.to_bytes(4, "big")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +56,8 @@ class PeerParameters:
     """What a RESET of this side will carry; servers only."""
     nonce: bytes = bytes(NONCE_BYTES)
     """Chosen by the client and echoed by the server."""
+    bulk_window_bytes: int = BODY_BYTES_MAX
+    """Bytes of bulk bodies that this side takes before its first CREDIT."""
 
 
 def encode_parameters(parameters: PeerParameters) -> bytes:
@@ -61,6 +71,8 @@ def encode_parameters(parameters: PeerParameters) -> bytes:
     }
     if parameters.reset_token is not None:
         values[RESET_TOKEN] = parameters.reset_token
+    if parameters.bulk_window_bytes != BODY_BYTES_MAX:
+        values[BULK_WINDOW_BYTES] = parameters.bulk_window_bytes.to_bytes(4, "big")
     return b"".join(bytes((key, len(value))) + value for key, value in sorted(values.items()))
 
 
@@ -83,7 +95,7 @@ def parse_parameters(payload: bytes) -> PeerParameters:
             raise DecodeError("a parameter has a wrong length")
         found[key] = value[:length]
         position += 2 + length
-    if not PARAMETER_BYTES.keys() - {RESET_TOKEN} <= found.keys():
+    if not found.keys() >= MANDATORY:
         raise DecodeError("a parameter is missing")
     return PeerParameters(
         idle_timeout_s=int.from_bytes(found[IDLE_TIMEOUT_MS], "big") / 1e3,
@@ -92,4 +104,5 @@ def parse_parameters(payload: bytes) -> PeerParameters:
         max_ack_delay_s=int.from_bytes(found[MAX_ACK_DELAY_US], "big") / 1e6,
         reset_token=found.get(RESET_TOKEN),
         nonce=found[NONCE],
+        bulk_window_bytes=int.from_bytes(found.get(BULK_WINDOW_BYTES, _LEAST_WINDOW), "big"),
     )

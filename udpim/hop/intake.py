@@ -1,0 +1,125 @@
+"""Reliable frames on their way in: dedup, reassembly and credit, looked at before taken.
+
+The connection gives it the content of an authentic packet; what comes out is a packet that may
+be taken whole or refused whole. Reading changes nothing. Hot module.
+
+Specification: PROTOCOL §3.4, §3.7 and §3.8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from udpim.errors import DecodeError
+from udpim.hop.codes import Address
+from udpim.hop.config import HopConfig
+from udpim.hop.credit import CreditGiver
+from udpim.hop.dedup import BEYOND_WINDOW, FrameDedup
+from udpim.hop.reassembly import Fragment, Reassembly
+from udpim.wire import frames as wire
+
+_NOT_ELICITING = (wire.ACK, wire.CLOSE)
+
+
+class IncomingPacket:
+    """A packet that is authentic, well-formed and new, but not taken yet."""
+
+    __slots__ = (
+        "ack_eliciting",
+        "bulk",
+        "bulk_bytes",
+        "fragments",
+        "frames",
+        "hop_seqs",
+        "number",
+        "others",
+        "path",
+        "size",
+    )
+
+    def __init__(self, number: int, path: Address, size: int) -> None:
+        """Start empty; :meth:`Intake.read` fills it in."""
+        self.number = number
+        self.path = path
+        self.size = size
+        self.frames: list[bytes] = []
+        """Bodies that are new, and whole with this packet: those of MESSAGE frames, then bulk
+        ones, each in packet order."""
+        self.bulk = 0
+        """How many of ``frames``, at its end, came as bulk."""
+        self.bulk_bytes = 0
+        """What the packet takes from the peer's credit."""
+        self.hop_seqs: list[int] = []
+        self.fragments: Sequence[Fragment] = ()
+        self.others: list[wire.Frame] = []
+        self.ack_eliciting = False
+
+
+class Intake:
+    """The receiving half of a connection, as far as reliable frames go."""
+
+    def __init__(self, config: HopConfig) -> None:
+        """Nothing was received."""
+        self._dedup = FrameDedup(config.first_hop_seq, config.frame_window)
+        self.reassembly = Reassembly(config.reassembly_groups_max)
+        self.credit = CreditGiver(config.bulk_window_bytes)
+
+    def read(self, payload: bytes, packet: IncomingPacket) -> None:
+        """Sort the frames of a packet into ``packet``; changes nothing else.
+
+        Raises:
+            DecodeError: If the packet must be dropped; says why.
+        """
+        classify = self._dedup.classify
+        new: dict[int, bytes] = {}
+        bulk: dict[int, wire.Frame] = {}
+        for frame in wire.parse_frames(payload):
+            kind = frame[0]
+            if kind in _RELIABLE:
+                packet.ack_eliciting = True
+                hop_seq = classify(frame[1])
+                if hop_seq >= 0:
+                    if kind == wire.MESSAGE:
+                        new[hop_seq] = frame[2]
+                    else:
+                        bulk[hop_seq] = frame
+                elif hop_seq == BEYOND_WINDOW:
+                    raise DecodeError("frame window")
+            else:
+                packet.others.append(frame)
+                if kind not in _NOT_ELICITING:
+                    packet.ack_eliciting = True
+        packet.hop_seqs = [*new]
+        packet.frames = [*new.values()]
+        if bulk:
+            self._read_bulk(packet, bulk)
+
+    def _read_bulk(self, packet: IncomingPacket, bulk: dict[int, wire.Frame]) -> None:
+        if not bulk.keys().isdisjoint(packet.hop_seqs):
+            raise DecodeError("one number for frames of two kinds")
+        packet.hop_seqs += bulk
+        bodies = [frame[2] for frame in bulk.values() if frame[0] == wire.BULK]
+        packet.bulk_bytes = sum(map(len, bodies))
+        if len(bodies) < len(bulk):
+            packet.fragments = [f[2:] for f in bulk.values() if f[0] == wire.FRAGMENT]
+            packet.bulk_bytes += sum(len(piece) for _, _, _, piece in packet.fragments)
+            bodies += self.reassembly.look(packet.fragments)
+        packet.frames += bodies
+        packet.bulk = len(bodies)
+        if self.credit.received + packet.bulk_bytes > self.credit.allowed:
+            raise DecodeError("beyond credit")
+
+    def take(self, packet: IncomingPacket) -> None:
+        """The owner took what :meth:`read` made."""
+        for hop_seq in packet.hop_seqs:
+            self._dedup.mark(hop_seq)
+        if packet.bulk_bytes:
+            self.reassembly.take(packet.fragments)
+            self.credit.received += packet.bulk_bytes
+
+    def credit_due(self) -> int | None:
+        """The limit to tell the peer now, if any; see :meth:`CreditGiver.due`."""
+        return self.credit.due(self.reassembly.bytes_kept)
+
+
+_RELIABLE = frozenset((wire.MESSAGE, wire.BULK, wire.FRAGMENT))
