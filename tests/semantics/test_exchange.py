@@ -211,7 +211,6 @@ def test_both_sides_change_incarnation_while_copies_are_queued(seed):
     assert [p for p in received if p.startswith(b"old")] == payloads(20, "old")
 
 
-@pytest.mark.xfail(reason="PROTOCOL §5.8, known limit", strict=True)
 def test_new_incarnation_learns_the_floor_although_the_first_word_of_it_is_lost(seed):
     world, alice, bob = met(seed)
     alice.send("bob", payloads(5, "settled"))

@@ -67,6 +67,8 @@ class OutStream:
             self.resent.add(record.floor, record.next_seq - 1)
         self.repeats: list[tuple[int, int, int]] = []
         """(number of a flight, first, last): sent again in it, so earlier flights rest."""
+        self.telling_floor = False
+        """A status:R that brings the recipients our floor is on its way."""
         self.renewed = False
         """The last membership brought a new incarnation of an endpoint that we knew (R7)."""
         self.accepted = RangeSet()

@@ -213,6 +213,7 @@ class Outbox:
         self._store_epoch = store_epoch
         self._lease_at = now + config.STATUS_LEASE_S
         for stream in self._streams.values():
+            stream.telling_floor = False
             if (lapsed := stream.forget_membership(store_epoch)) is not None:
                 self._refresh(stream, ())
                 self._changed(stream, lapsed)
@@ -327,6 +328,10 @@ class Outbox:
         if packet.store_epoch == stream.store_epoch:
             self._changed(stream, stream.take_stored(view, packet.stored))
         touched = packet.delivered + packet.void + packet.stored + packet.excused
+        if 0 < top < stream.durable_floor and not stream.telling_floor:
+            # Offered again though we know it: the recipient waits below a floor it never heard of.
+            stream.telling_floor = True
+            self._transmitter.ask(stream, stream.floor, max(stream.floor, stream.next_seq - 1))
         self._refresh(stream, touched)
 
     def receive_status_a(self, stream: OutStream, packet: StatusA) -> None:
@@ -335,6 +340,7 @@ class Outbox:
         if view is None or packet.store_epoch != stream.store_epoch:
             self._drop("status of an unknown endpoint")
             return
+        stream.telling_floor = False
         lapsed, changes = stream.lapse_stored(view, packet.asked, packet.stored)
         self._changed(stream, changes)
         for low, high in lapsed:
