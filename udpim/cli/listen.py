@@ -6,7 +6,7 @@ import argparse
 import asyncio
 from contextlib import suppress
 
-from udpim import connect
+from udpim.cli.login import connect_as
 from udpim.cli.output import Exit, payload_fields, printable, put, put_json
 from udpim.message import Message
 
@@ -22,15 +22,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _listen(args: argparse.Namespace) -> int:
     seen = 0
-    async with connect(
-        args.server,
-        user=args.user,
-        device=args.device,
-        token=args.token,
-        store=args.store,
-        security=args.security,
-        connect_timeout=args.connect_timeout,
-    ) as client:
+    async with connect_as(args) as client:
         with suppress(TimeoutError):
             async with asyncio.timeout(args.timeout):
                 async for message in client:

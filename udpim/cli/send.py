@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import AsyncIterator
 
-from udpim import connect
+from udpim.cli.login import connect_as
 from udpim.cli.output import Exit, printable, put, put_json
 from udpim.errors import DeliveryError, DeliveryRejected, PayloadTooLarge
 from udpim.model import MessageState
@@ -50,15 +50,7 @@ def check_size(payload: bytes) -> bytes:
 
 
 async def _send(args: argparse.Namespace) -> int:
-    async with connect(
-        args.server,
-        user=args.user,
-        device=args.device,
-        token=args.token,
-        store=args.store,
-        security=args.security,
-        connect_timeout=args.connect_timeout,
-    ) as client:
+    async with connect_as(args) as client:
         receipts: list[Receipt] = []
         too_large: PayloadTooLarge | None = None
         async for payload in _payloads(args.message):

@@ -1,0 +1,31 @@
+"""What `send` and `listen` share: how they reach the server."""
+
+from argparse import Namespace
+
+import pytest
+
+from udpim.cli.login import connect_as
+from udpim.errors import ConfigError
+
+GIVEN = {
+    "server": "udpim://127.0.0.1:9000",
+    "user": "alice",
+    "device": "cli",
+    "token": "secret",
+    "store": None,
+    "security": "plain",
+    "connect_timeout": 1.0,
+}
+
+
+def test_arguments_that_make_sense_make_a_connection_to_open():
+    assert hasattr(connect_as(Namespace(**GIVEN)), "__aenter__")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("security", None), ("user", ""), ("device", "x" * 33), ("server", "udpim://h:99999")],
+)
+def test_every_argument_reaches_the_check_that_it_is_for(name, value):
+    with pytest.raises(ConfigError):
+        connect_as(Namespace(**{**GIVEN, name: value}))

@@ -1,0 +1,21 @@
+"""How `send` and `listen` reach the server: one reading of the arguments that they share."""
+
+from __future__ import annotations
+
+import argparse
+
+from udpim import connect
+from udpim.connecting import Connecting
+
+
+def connect_as(args: argparse.Namespace) -> Connecting:
+    """Return the connection that the arguments describe, for ``async with``."""
+    return connect(
+        args.server,
+        user=args.user,
+        device=args.device,
+        token=args.token,
+        store=args.store,
+        security=args.security,
+        connect_timeout=args.connect_timeout,
+    )
