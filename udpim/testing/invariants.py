@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
+from operator import itemgetter
 
 from udpim.config import RESEND_MESSAGES_BURST, RESEND_RATIO, VOID_RUNS_MAX, WINDOW
 from udpim.model import FINAL_STATES, Endpoint, MessageState, MsgId
@@ -227,7 +228,6 @@ class _Session:
     def __init__(self) -> None:
         self.new = self.again = 0.0
         self._known: set[MsgId] = set()
-        self._members: dict[object, object] = {}
         self._started_s: float | None = None
         self._largest = 1.0
 
@@ -248,14 +248,17 @@ class _Session:
         excess_messages = (self.again - RESEND_RATIO * self.new) / self._largest
         return excess_messages > RESEND_MESSAGES_BURST + 1 + frame.at - self._started_s
 
-    def forget(self, frame: SeenFrame) -> None:
-        """What follows a recipient's new incarnation or a lapsed STORED is not a repetition."""
+    def forget(self, frame: SeenFrame, members: dict[object, object]) -> None:
+        """What follows a recipient's new incarnation or a lapsed STORED is not a repetition.
+
+        ``members``: what this sender was told before, on any session, by stream.
+        """
         if isinstance(frame.packet, p.StatusA):
             self._known -= set(frame.ranges("asked"))
         elif isinstance(frame.packet, p.Members):
             now = {member.device: member.incarnation for member in frame.packet.members}
-            if self._members.setdefault(frame.stream, now) != now:
-                self._members[frame.stream] = now
+            if members.setdefault(frame.stream, now) != now:
+                members[frame.stream] = now
                 self._known = {m for m in self._known if m.stream != frame.stream}
 
 
@@ -266,13 +269,16 @@ def i12_restraint(h: History) -> Stories:
     """
     sessions: dict[tuple[str, bytes], _Session] = defaultdict(_Session)
     latest: dict[str, _Session] = {}
-    for frame in _of(h, p.MsgR, p.Members, p.StatusA):
+    members: dict[str, dict[object, object]] = defaultdict(dict)
+    sent = [(f.sent, f) for f in _of(h, p.MsgR)]
+    heard = [(f.arrived, f) for f in _of(h, p.Members, p.StatusA) if f.arrived is not None]
+    for _, frame in sorted(sent + heard, key=itemgetter(0)):
         if isinstance(frame.packet, p.MsgR):
             latest[frame.source] = session = sessions[frame.source, frame.connection]
             if session.sent(frame):
                 yield f"{frame.source} re-sent {session.again} bytes of {session.new}"
         elif frame.destination in latest:
-            latest[frame.destination].forget(frame)
+            latest[frame.destination].forget(frame, members[frame.destination])
     counts: dict[tuple[type, str], int] = defaultdict(int)
     for frame in h.frames:
         counts[type(frame.packet), frame.source] += 1

@@ -186,14 +186,14 @@ class World:
     def _is_over(self, msgid: MsgId, *, stored: bool) -> bool:
         """Tell whether a message without a final state has to wait for nothing.
 
-        Of a memory inbox a sender can only learn that the outcome is UNKNOWN (PROTOCOL §5.1).
+        Of a memory inbox a sender can only learn that the outcome is UNKNOWN (PROTOCOL §5.1), and
+        so it is with a membership that a server lost. Then the row is gone: I9 judges the deletion.
         """
         state = self.history.last_state(msgid)
         if state is MessageState.UNKNOWN:
-            recipients = [
-                c for c in self.clients.values() if c.endpoint.user == msgid.stream.conversation
-            ]
-            return any(not client.store.durable for client in recipients)
+            sender = self.clients[f"{msgid.stream.user}/{msgid.stream.device}"]
+            stream = sender.node.outbox.stream(msgid.stream)
+            return stream is not None and msgid.seq < stream.floor
         return stored and state is MessageState.STORED
 
     def heal_and_settle(self, *, stored: bool = False) -> None:
