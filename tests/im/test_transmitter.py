@@ -137,6 +137,23 @@ def test_beyond_its_budget_a_flight_waits_a_second():
     assert 1 == len(a.packets())
 
 
+def test_of_a_flight_beyond_the_budget_the_first_part_goes_and_the_rest_follows():
+    a = Sender()
+    stream = a.met()
+    a.send(*[b""] * 50)
+    a.send(*[b"1"] * 50)
+    a.commit()
+    ack_all(a, a.packets(), 0.0)
+    a.verdict(stream, delivered=((10, 19), (95, 101)))
+    a.outbox.handle_timeout(3.0)
+    assert ["msg 2-9", "msg 20-65", "msg 66-71"] == a.told()
+    a.outbox.handle_timeout(4.0)
+    assert ["msg 72-72"] == a.told()
+    a.verdict(stream, delivered=((75, 76),))
+    a.outbox.handle_timeout(8.0)
+    assert ["msg 73-74", "msg 77-78"] == a.told()
+
+
 def test_flights_of_a_dead_connection_never_wake():
     a = Sender()
     a.met()

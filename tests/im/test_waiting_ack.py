@@ -27,25 +27,24 @@ def test_flights_wake_in_the_order_of_their_deadlines():
 def test_a_fifth_of_the_new_bytes_may_be_sent_again():
     queue = WaitingAckQueue(0.0)
     queue.sent_new(1000)
-    assert queue.may_resend(200, 1000, 0.0)
-    queue.may_resend(0, int(RESEND_MESSAGES_BURST), 0.0)
-    assert queue.may_resend(0, 0, 0.0), "nothing open costs nothing"
-    assert queue.may_resend(1, 1, 0.0)
+    assert 1000 == queue.allow(200, 1000, 0.0)
+    assert 60 == queue.allow(1, int(RESEND_MESSAGES_BURST), 0.0)
+    assert 0 == queue.allow(0, 0, 0.0), "nothing open costs nothing"
+    assert 0 == queue.allow(1, 1, 0.0)
 
 
 def test_beyond_the_bytes_it_is_one_message_a_second_averaged_over_a_minute():
     queue = WaitingAckQueue(0.0)
-    assert queue.may_resend(10, 59, 0.0)
-    assert queue.may_resend(10, 1, 0.0)
-    assert not queue.may_resend(10, 1, 0.5)
-    assert queue.may_resend(10, 1, 1.0)
+    assert 59 == queue.allow(10, 59, 0.0)
+    assert 1 == queue.allow(10, 1, 0.0)
+    assert 0 == queue.allow(10, 1, 0.5)
+    assert 1 == queue.allow(10, 1, 1.0)
 
 
-def test_a_flight_larger_than_the_whole_budget_still_goes_and_leaves_a_debt():
+def test_of_a_flight_larger_than_the_budget_a_part_may_go():
     queue = WaitingAckQueue(0.0)
-    assert queue.may_resend(10, 64, 0.0)
-    assert not queue.may_resend(10, 1, 4.0)
-    assert queue.may_resend(10, 1, 5.0)
+    assert 60 == queue.allow(10, 64, 0.0)
+    assert 3 == queue.allow(10, 4, 3.5)
 
 
 def test_settled_flights_are_forgotten_before_they_wake():

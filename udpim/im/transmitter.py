@@ -88,16 +88,15 @@ class Transmitter:
     def _wake(self, flight: Flight, now: float) -> None:
         stream = flight.stream
         open_ = flight.open_ranges()
-        sizes = [
-            0 if flight.is_cancel else len(stream.rows[seq][1])
-            for a, b in open_
-            for seq in range(a, b + 1)
-        ]
-        if not self.waiting.may_resend(sum(sizes), len(sizes), now):
+        seqs = [seq for low, high in open_ for seq in range(low, high + 1)]
+        size = 0 if flight.is_cancel else sum(len(stream.rows[seq][1]) for seq in seqs)
+        allowed = self.waiting.allow(size, len(seqs), now)
+        if allowed < len(seqs):
+            flight.first = seqs[allowed]
             self.waiting.arm(flight, now + 1.0)
-            return
+            open_ = [(low, min(high, flight.first - 1)) for low, high in open_]
         interval = min(config.E2E_TIMER_S_MAX, 2 * flight.interval_s)
-        self._again += [(stream, low, high, interval) for low, high in open_]
+        self._again += [(stream, low, high, interval) for low, high in open_ if low <= high]
 
     def _interval_s(self) -> float:
         wanted = max(config.E2E_TIMER_S_MIN, 3 * self.remote_rtt_s)

@@ -88,21 +88,21 @@ class WaitingAckQueue:
             flights.append(heappop(self._heap)[2])
         return flights
 
-    def may_resend(self, size_bytes: int, count: int, now: float) -> bool:
-        """Take ``count`` messages of together ``size_bytes`` from the budget, if it allows them.
+    def allow(self, size_bytes: int, count: int, now: float) -> int:
+        """Take messages from the budget: ``count`` of together ``size_bytes`` want to go again.
 
-        A full budget allows any flight and goes into debt for it: none is too large for ever.
+        Returns:
+            How many of them may, the first ones; the budget has paid for these.
         """
         earned = (now - self._credit_at) * config.RESEND_MESSAGES_PER_S
         self._credit_messages = min(config.RESEND_MESSAGES_BURST, self._credit_messages + earned)
         self._credit_at = now
         if size_bytes <= self._credit_bytes:
             self._credit_bytes -= size_bytes
-            return True
-        if count <= self._credit_messages or self._credit_messages == config.RESEND_MESSAGES_BURST:
-            self._credit_messages -= count
-            return True
-        return False
+            return count
+        allowed = min(count, int(self._credit_messages))
+        self._credit_messages -= allowed
+        return allowed
 
     def next_timeout(self) -> float | None:
         """Return when the next flight wakes."""
