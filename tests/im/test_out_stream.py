@@ -63,6 +63,33 @@ def test_a_membership_of_another_store_starts_over():
     assert [] == s.refresh(1, 9), "nobody is due anything before the new membership is known"
 
 
+def test_nobody_says_void_for_an_endpoint_that_a_new_store_does_not_know():
+    s = stream(3)
+    settle(s, 1, 1, 1)
+    s.cancelled.add(1, 3)
+    s.forget_membership(EPOCH + 1)
+    s.learn_members(EPOCH + 1, 1, [member(0)])
+    s.append([0], [b"x"])
+    s.cancelled.add(4, 4)
+    assert [(2, 3)] == list(s.doubtful), "the laptop may have a copy of what it gave no verdict on"
+    s.member(0).take_void(1, 4)
+    assert [(4, 4, MessageState.VOID)] == s.refresh(1, 4)
+    s = OutStream(STREAM, s.record())
+    shown = [s.state(seq) for seq in (2, 4)]
+    assert [MessageState.UNKNOWN, MessageState.VOID] == shown, "a restart claims no more"
+
+
+def test_a_restart_does_not_make_a_void_of_what_one_endpoint_could_not_promise():
+    s = stream(1)
+    s.cancelled.add(1, 1)
+    s.runs = [EpochRun(1, 2)]
+    s.member(0).take_void(1, 1)
+    s.member(1).take_excused(1, 1)
+    s.refresh(1, 1)
+    assert MessageState.UNKNOWN == s.state(1)
+    assert MessageState.UNKNOWN == OutStream(STREAM, s.record()).state(1)
+
+
 def test_a_new_incarnation_takes_back_what_is_open_and_nothing_that_was_shown():
     s = stream(9, member(0))
     settle(s, 0, 1, 2)

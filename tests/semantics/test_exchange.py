@@ -282,6 +282,29 @@ def test_a_thousand_stored_are_sent_again_under_a_new_store_epoch(seed):
     assert got(world, bob) == [b"hello", *payloads(1000)]
 
 
+def test_void_is_not_said_while_an_endpoint_that_may_have_it_is_missing_in_a_new_store(seed):
+    world, alice, phone = met(seed)
+    laptop = world.client("bob", "laptop")
+    world.online()
+    alice.send("bob", b"both")
+    world.settle()
+    phone.crash()
+    world.network.intercept("ack:R", copies=None)
+    sent = alice.send("bob", [b"late"])
+    world.run(2)
+    laptop.crash()
+    world.server().lose_disk()
+    phone.start()
+    alice.cancel(sent)
+    world.network.heal()
+    world.online()
+    world.run(30)
+    assert alice.states(sent) == {"UNKNOWN": 1}, "the phone says VOID, the laptop has it"
+    laptop.start()
+    finish(world)
+    assert alice.states(sent) == {"DELIVERED": 1}
+
+
 def test_stored_is_asked_for_every_six_hours(seed):
     world, alice, bob = met(seed)
     bob.crash()

@@ -62,6 +62,8 @@ def out_stream(number=1, next_seq=9):
         members=(member(), member("tablet", delivered=())),
         cancelled=((4, 4),),
         rejected=((5, 6, 16),),
+        delivered=((1, 2),),
+        doubtful=((7, 8),),
     )
 
 

@@ -82,9 +82,14 @@ class OutStream:
         self._close_rejected()
         self.covered = self.settled.copy()
         self.delivered.update(record.delivered)
+        self.doubtful = RangeSet(record.doubtful)
+        """Due to an endpoint that the server has forgotten, which may hold a copy (§5.8)."""
+        unsure = self.doubtful.copy()
+        for member in self.members:
+            unsure.update(member.excused)
         for member in self.members:
             below = member.void.within(1, self.floor - 1)
-            self.void.update(without(below, self.delivered))
+            self.void.update(without(without(below, self.delivered), unsure))
 
     def repeated(self, number: int, first: int, last: int) -> None:
         """Flights from ``number`` on carry first..last again."""
@@ -156,6 +161,8 @@ class OutStream:
     ) -> list[Change]:
         """Take over a membership history; rows of unknown epoch are stamped with ``epoch``."""
         known = {member.device: member for member in self.members}
+        for device in known.keys() - {line.device for line in members}:
+            self.doubtful.update(known[device].confirmed.missing(self.floor, self.next_seq - 1))
         self.members = []
         self.renewed = False
         for line in members:
@@ -320,7 +327,7 @@ class OutStream:
         changes: list[Change] = []
         open_ = without(new, self.delivered)
         if open_:
-            voided = RangeSet(intersect(open_, RangeSet(void)))
+            voided = RangeSet(without(intersect(open_, RangeSet(void)), self.doubtful))
             self.void.update(voided)
             shown = RangeSet((first, last) for first, last, _ in self.rejected)
             changes += [(a, b, MessageState.VOID) for a, b in without(voided, shown)]
@@ -382,6 +389,7 @@ class OutStream:
             tuple(self.cancelled),
             tuple(self.rejected),
             tuple(self.delivered),
+            tuple(self.doubtful),
         )
 
 

@@ -54,6 +54,8 @@ class OutStreamRecord(NamedTuple):
     """(first seq, last seq, code)."""
     delivered: Ranges = ()
     """What was shown as DELIVERED, whoever said so: it stays shown (R7)."""
+    doubtful: Ranges = ()
+    """Due to an endpoint that a server lost together with its store: nobody can say VOID for it."""
 
 
 class OutboxRow(NamedTuple):
@@ -337,4 +339,5 @@ def out_stream_from(values: list[Any]) -> OutStreamRecord:
         pairs(values[8]),
         tuple((first, last, code) for first, last, code in values[9]),
         pairs(values[10]),
+        pairs(values[11]),
     )
