@@ -238,10 +238,12 @@ class Server:
             self.finish()
             self.begin()
 
-    def login(self, endpoint, incarnation=None, rtt_s=0.05):
+    def login(self, endpoint, incarnation=None, rtt_s=0.05, *, continues=False):
         self.logins += 1
         incarnation = incarnation or (INC if endpoint == ALICE else DURABLE | 1)
-        record = self.router.registry.logged_in(endpoint, incarnation, self.logins)
+        record = self.router.registry.logged_in(
+            endpoint, incarnation, self.logins, continues=continues
+        )
         self.router.register(record, lambda ok: None)
         self.commit()
         session = Session(endpoint, incarnation, lambda: rtt_s, {})

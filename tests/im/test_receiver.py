@@ -137,8 +137,26 @@ def test_a_login_offers_what_is_settled_from_floor_on():
     b.login()
     b.inbox.on_acked(STREAM)
     acks = of(AckR, b.packets())
-    assert [((3, 3), (5, 5))] == [ack.delivered for ack in acks]
+    assert [((3, 3), (5, 5)), ()] == [ack.delivered for ack in acks]
     assert acks[0].name is None
+
+
+def test_a_login_asks_whether_what_a_gap_holds_back_goes_on():
+    b = Receiver()
+    b.push(section(2, b"x"))
+    b.push(section(1, b"y"), stream=OTHER)
+    b.commit()
+    b.receipts()
+    b.login()
+    questions = [a.name for a in of(AckR, b.packets()) if not a.delivered and not a.void]
+    assert [STREAM] == questions
+    assert [] == b.packets(), "once"
+    b.released()
+    b.cancel((1, 1), (3, 2**64 - 1))
+    b.commit()
+    assert [2] == b.released()
+    b.login()
+    assert all(ack.delivered or ack.void for ack in of(AckR, b.packets()))
 
 
 def test_a_status_question_offers_again():

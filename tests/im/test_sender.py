@@ -235,6 +235,9 @@ def test_a_verdict_for_a_seq_never_used_betrays_a_restored_store():
     assert (INC + 1, 1) == (fresh.id.incarnation, first)
     a.verdict(stream, void=((2, 2),))
     assert not a.outbox.rolled_back, "of an older stream it says nothing new"
+    assert a.outbox.continues
+    a.verdict(stream, delivered=((1, 1),))
+    assert not a.outbox.continues, "of the older incarnation all is settled"
 
 
 def test_old_incarnations_streams_are_brought_to_their_end():

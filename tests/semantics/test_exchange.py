@@ -250,6 +250,31 @@ def test_memory_inbox_draws_an_incarnation_at_every_start(seed):
     assert got(world, bob)[5:] == payloads(5)[2:], "what was not settled comes again"
 
 
+@pytest.mark.parametrize("durable", [True, False])
+@pytest.mark.parametrize("listens", [True, False])
+def test_what_a_lost_sender_left_behind_a_gap_is_handed_over(seed, durable, listens):
+    world = World(seed)
+    world.server()
+    alice, bob = world.client("alice", durable=False), world.client("bob", durable=durable)
+    world.online()
+    alice.send("bob", [b"hello"])
+    world.settle()
+    world.network.intercept("msg:R")
+    world.network.intercept("msg:N", drop=False, then=alice.crash)
+    alice.send("bob", [b"lost"])
+    world.run(0.001)
+    alice.send("bob", [b"behind"])
+    world.run(40)
+    if not listens:
+        bob.pause()
+        world.run(40)
+    alice.start()
+    world.run(60)
+    bob.resume()
+    finish(world)
+    assert got(world, bob) == [b"hello", b"behind"]
+
+
 def test_memory_server_never_says_stored(seed):
     world = World(seed)
     world.server(durable=False)

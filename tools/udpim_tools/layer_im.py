@@ -73,7 +73,7 @@ _REFUSE_CODES = {
     18: "TOO_LARGE",
 }
 _LOGIN_CODES = {1: "BAD_CREDENTIALS", 2: "STALE_STORE", 3: "BUSY"}
-_FLAGS = ["named", "flag1", "more", "durable", "waiting", "flag5", "flag6", "flag7"]
+_FLAGS = ["named", "flag1", "more", "durable", "waiting", "continues", "flag6", "flag7"]
 
 
 def _head(kind: int) -> list[Field]:

@@ -77,7 +77,14 @@ class Registry:
             return True
         return incarnation == record.incarnation and login_count <= record.login_count
 
-    def logged_in(self, endpoint: Endpoint, incarnation: int, login_count: int) -> DeviceRecord:
+    def logged_in(
+        self,
+        endpoint: Endpoint,
+        incarnation: int,
+        login_count: int,
+        *,
+        continues: bool = False,
+    ) -> DeviceRecord:
         """Return the endpoint's record as it is after this login.
 
         The caller commits it, and then calls `put`.
@@ -93,8 +100,15 @@ class Registry:
         else:
             retired = (*old.retired, old.incarnation)[-RETIRED_INCARNATIONS_MAX:]
             record = old._replace(incarnation=incarnation, retired=retired, login_count=login_count)
-        latest[device] = record
+        record = latest[device] = record._replace(continues=continues)
         return record
+
+    def has_ended(self, stream: StreamId) -> bool:
+        """Tell whether its sender has come back as another incarnation and left nothing open."""
+        record = self.get(Endpoint(stream.user, stream.device))
+        return (
+            record is not None and record.incarnation != stream.incarnation and not record.continues
+        )
 
     def is_sender(self, stream: StreamId) -> bool:
         """Tell whether such a stream can exist: its sender logged in with this incarnation."""

@@ -197,11 +197,13 @@ class InStream:
         self.release_next = seq
         return released
 
+    def waits(self) -> bool:
+        """Tell whether a gap holds messages back."""
+        return bool(self.ready) and self.release_next not in self.ready
+
     def waits_for(self, first: int) -> bool:
         """Tell whether a run from ``first`` may fill a gap that holds messages back."""
-        return (
-            first <= self.release_next and bool(self.ready) and self.release_next not in self.ready
-        )
+        return first <= self.release_next and self.waits()
 
     def record(self) -> InStreamRecord:
         """Return the durable form: about 280 bytes."""

@@ -6,7 +6,7 @@ the sender's floor passes it, or when the endpoint comes back as a newer incarna
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from udpim.im.ledger import Continuation, Ledger
 from udpim.im.records import DropReceipt, PutReceipt, ReceiptRecord
@@ -86,6 +86,12 @@ class ReceiptRows:
         """The endpoint is a newer incarnation: its older verdicts say nothing of it (R7)."""
         for stream, device in list(self._rows):
             if device == endpoint.device and stream.conversation == endpoint.user:
+                self._drop(stream, device)
+
+    def sender_left(self, ended: Callable[[StreamId], bool]) -> None:
+        """Nobody asks any more about streams that have ended."""
+        for stream, device in list(self._rows):
+            if ended(stream):
                 self._drop(stream, device)
 
     def _drop(self, stream: StreamId, device: str) -> None:

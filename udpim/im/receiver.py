@@ -71,6 +71,8 @@ class Inbox:
         self._committing: deque[tuple[list[tuple[InStream, list[Range]]], int]] = deque()
         self._handled: dict[InStream, RangeSet] = {}
         self._reports: dict[InStream, None] = {}
+        self._questions: list[InStream] = []
+        """Streams held back by a gap that their sender may never fill."""
         self._released: list[Released] = []
         self._handles = OutHandles()
         self._waiting_bytes = 0
@@ -103,7 +105,10 @@ class Inbox:
     # --- The session ---
 
     def session_started(self, handles: OutHandles, *, queue_waiting: bool) -> None:
-        """Offer every stream's receipts once, and pull the queue if it is not empty (R3, R8)."""
+        """Offer every stream's receipts once, and pull the queue if it is not empty (R3, R8).
+
+        Where a gap holds messages back, ask whether the stream still goes on (PROTOCOL §5.8).
+        """
         self._handles = handles
         self._pull = Pull()
         self._pull_barrier = None
@@ -111,6 +116,7 @@ class Inbox:
             self._pull.ask()
         for stream in self._streams.values():
             self._offer(stream)
+        self._questions = [stream for stream in self._streams.values() if stream.waits()]
 
     def _offer(self, stream: InStream) -> None:
         stream.report.update(stream.settled_from_floor())
@@ -335,6 +341,10 @@ class Inbox:
         for stream in self._reports:
             self._emit_reports(emit, stream)
         self._reports.clear()
+        for stream in self._questions:
+            handle, name = self._handles.of(stream.id)
+            emit(AckR(handle, name, False, (), ()), stream.id)
+        self._questions.clear()
         if self._pull.take_request():
             emit(OfflineR(config.PULL_BYTES_MAX), None)
 

@@ -169,6 +169,8 @@ class DeviceRecord(NamedTuple):
     retired: tuple[int, ...]
     """Older incarnations, oldest first."""
     login_count: int
+    continues: bool = False
+    """At its last login messages of an older incarnation were still under way."""
 
 
 class QueueRow(NamedTuple):

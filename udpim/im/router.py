@@ -20,6 +20,7 @@ from functools import partial
 from udpim.config import ServerConfig
 from udpim.im.answers import RANGES_A_PACKET, Answers
 from udpim.im.devices import Registry, base_for, epochs_known
+from udpim.im.endings import Endings
 from udpim.im.held import HeldBytes
 from udpim.im.ledger import Continuation, Ledger
 from udpim.im.offline_queue import OfflineQueue
@@ -82,6 +83,7 @@ class Router:
         self.registry = Registry(snapshot.devices)
         self.queue = OfflineQueue(snapshot.queue)
         self.receipts = ReceiptRows(snapshot.receipts, self.ledger)
+        self._endings = Endings(self.registry, self.queue)
         self._answers = Answers(self.registry, store_epoch=store_epoch, durable=durable)
         self._lone_bytes_max = SECTION_HEAD_BYTES + SECTION_ENTRY_BYTES + config_.payload_bytes_max
         self.held = HeldBytes()
@@ -110,6 +112,10 @@ class Router:
             self.registry.put(record)
             if old is not None and old.incarnation != record.incarnation:
                 self.receipts.forget(endpoint)
+            before = None if old is None else (old.incarnation, old.continues)
+            if before != (record.incarnation, record.continues):
+                self._endings.logged_in(endpoint)
+                self.receipts.sender_left(self.registry.has_ended)
         after(ok)
 
     def session_opened(self, session: Session) -> None:
@@ -130,6 +136,7 @@ class Router:
                 self._writer.store(endpoint, stream, head, section, parts)
             self._store_voids(endpoint, stream, head, list(push.cancels))
             self.held.add(stream, -push.bytes)
+        self._endings.session_closed(session)
         for tag in (*unacked, *(tag for _, tag in session.frames)):
             if isinstance(tag, Relay):
                 self._keep_receipt(tag)
@@ -267,7 +274,7 @@ class Router:
                 self._answers.stored(session, endpoint, stream, stored)
         crowded = online is not None and online.pushed_bytes >= self._config.session_bytes_max
         if online is not None and crowded:
-            ranges = without(ranges, online.push(stream).unreceipted)
+            ranges = without(ranges, self._endings.push(online, stream).unreceipted)
         if queued is not None or online is None or crowded:
             if self.queue.count(endpoint) >= self._config.queue_messages_max:
                 return False
@@ -275,7 +282,7 @@ class Router:
             return True
         if online.unreceipted >= self._config.queue_messages_max:
             return False
-        for low, high in without(ranges, online.push(stream).unreceipted):
+        for low, high in without(ranges, self._endings.push(online, stream).unreceipted):
             self._push(online, stream, head, cut_section(section, low, high))
         return True
 
@@ -296,7 +303,7 @@ class Router:
             self._store_voids(endpoint, stream, head, ranges)
         if online is None:
             return
-        push = online.push(stream)
+        push = self._endings.push(online, stream)
         push.floor, push.base = head
         push.cancels.update(ranges)
         for part in chunked(ranges, RANGES_A_PACKET):
@@ -318,6 +325,9 @@ class Router:
             self._drop("receipt for somebody else's stream")
             return
         verdicts = packet.delivered + packet.void
+        if not verdicts:
+            self._endings.tell(session, stream)
+            return
         self.held.add(stream, -session.receipted(stream, verdicts))
         self._writer.delete(endpoint, stream, verdicts)
         relay = Relay(stream, endpoint, session.incarnation, packet.delivered, packet.void)
@@ -331,6 +341,9 @@ class Router:
         """A is away: the row is the receipt's home until A's floor passes it."""
         if self._incarnation(relay.recipient) != relay.incarnation:
             self._drop("receipt of an older incarnation")
+            return
+        if self.registry.has_ended(relay.stream):
+            self._drop("receipt for a stream that has ended")
             return
         if not self.registry.is_sender(relay.stream):
             self._drop("receipt for an unknown sender")

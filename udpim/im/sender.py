@@ -423,6 +423,14 @@ class Outbox:
         return [(stream, last) for stream, last, _, _ in batch]
 
     @property
+    def continues(self) -> bool:
+        """Whether messages of an older incarnation are still under way (R7)."""
+        return any(
+            stream.id.incarnation != self.incarnation and stream.floor < stream.next_seq
+            for stream in self._streams.values()
+        )
+
+    @property
     def resent_messages(self) -> int:
         """Messages sent again end to end so far."""
         return self._transmitter.resent_messages

@@ -282,7 +282,7 @@ class ClientNode:
 
     def _login(self, connection: Connection, now: float) -> None:
         """Count the login durably, then say who we are."""
-        login = self._identity.next_login()
+        login = self._identity.next_login(continues=self.outbox.continues)
         self.outbox.stamp = max(self.outbox.stamp, login.login_count)
 
         def say() -> None:

@@ -73,7 +73,7 @@ class Identity:
         self.login_count = mark
         self._ops.append(PutMeta("login_count", mark.to_bytes(8, "big")))
 
-    def next_login(self) -> Login:
+    def next_login(self, *, continues: bool = False) -> Login:
         """Raise the mark for a login; the packet may leave once that is durable.
 
         Until the server has let this process in, the login carries the mark that the store was
@@ -83,7 +83,8 @@ class Identity:
         self._opened_with = count
         self._raise(max(count, self.login_count))
         config = self._config
-        return Login(config.user, config.device, config.token, self.incarnation, count)
+        who = (config.user, config.device, config.token)
+        return Login(*who, self.incarnation, count, continues)
 
     def let_in(self) -> None:
         """The server knows this store as the newest."""

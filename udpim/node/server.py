@@ -210,7 +210,9 @@ class ServerNode:
         elif self._crowded(endpoint):
             self._refuse(link, LoginCode.BUSY, "too many sessions or devices", now)
         else:
-            record = registry.logged_in(endpoint, login.incarnation, login.login_count)
+            record = registry.logged_in(
+                endpoint, login.incarnation, login.login_count, continues=login.continues
+            )
             self.router.register(record, lambda ok: self._registered(link, endpoint, login, ok))
 
     def _is_stale(self, endpoint: Endpoint, login: p.Login) -> bool:

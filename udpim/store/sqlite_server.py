@@ -183,8 +183,8 @@ class ServerRows(Rows):
 
     @staticmethod
     def _device(user: str, device: str, values: list[Any]) -> DeviceRecord:
-        ordinal, joined, incarnation, retired, login_count = values
-        return DeviceRecord(user, device, ordinal, joined, incarnation, tuple(retired), login_count)
+        ordinal, joined, incarnation, retired, *rest = values
+        return DeviceRecord(user, device, ordinal, joined, incarnation, tuple(retired), *rest)
 
     def _index(self, number: int, endpoint: Endpoint, stream: StreamId) -> QueueIndex:
         seqs: tuple[list[int], list[int]] = ([], [])

@@ -28,6 +28,7 @@ _FLAG_NAMES = {
     im_schema.FLAG_MORE: "more",
     im_schema.FLAG_DURABLE: "durable",
     im_schema.FLAG_WAITING: "waiting",
+    im_schema.FLAG_CONTINUES: "continues",
 }
 _SKIPPED_KINDS_FROM = 0x80
 _TEXTS = {"user", "device", "conversation", "reason", "text"}

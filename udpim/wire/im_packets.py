@@ -266,6 +266,8 @@ class Login(NamedTuple):
     incarnation: int
     login_count: int
     """Rises by one with every login, durably; a lower one betrays a restored store."""
+    continues: bool = False
+    """Messages of an older incarnation are still under way; without it, that one has ended."""
 
 
 class LoginOk(NamedTuple):

@@ -104,7 +104,14 @@ _TO_VALUE: dict[Kind, Callable[[Any], Any]] = {
         _section(c.section),
     ),
     Kind.NUDGE: lambda c: p.Nudge(),
-    Kind.LOGIN: lambda c: p.Login(c.user, c.device, c.token, c.incarnation, c.login_count),
+    Kind.LOGIN: lambda c: p.Login(
+        c.user,
+        c.device,
+        c.token,
+        c.incarnation,
+        c.login_count,
+        bool(c.flags & im_schema.FLAG_CONTINUES),
+    ),
     Kind.LOGIN_OK: lambda c: p.LoginOk(
         c.store_epoch,
         bool(c.flags & im_schema.FLAG_DURABLE),
@@ -157,6 +164,8 @@ def encode(packet: ImPacket) -> bytes:
         flags |= im_schema.FLAG_DURABLE
     if fields.pop("queue_waiting", False):
         flags |= im_schema.FLAG_WAITING
+    if fields.pop("continues", False):
+        flags |= im_schema.FLAG_CONTINUES
     for key in _RANGE_FIELDS:
         if key in fields:
             fields[key] = [Container(first=a, last=b) for a, b in fields[key]]

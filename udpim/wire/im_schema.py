@@ -25,6 +25,8 @@ FLAG_DURABLE = 0x08
 """The server's store survives a crash."""
 FLAG_WAITING = 0x10
 """The offline queue is not empty."""
+FLAG_CONTINUES = 0x20
+"""The client's store still has messages of an older incarnation to bring to their end."""
 
 RANGES_MAX = 48
 """Ranges in one list: 768 bytes, so that a list and a name always fit one packet."""
@@ -201,6 +203,7 @@ SCHEMAS: dict[Kind, c.Construct[Any, Any]] = {
         "token" / c.Prefixed(c.Int16ub, c.GreedyBytes),
         "incarnation" / c.Int64ub,
         "login_count" / c.Int64ub,
+        flags=FLAG_CONTINUES,
     ),
     Kind.LOGIN_OK: _plain_packet(
         Kind.LOGIN_OK,
