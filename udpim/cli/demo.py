@@ -1,9 +1,9 @@
 """``udpim demo``: clients, one server, a bad network between them, and the truth.
 
-The server is a process of its own and is killed in the middle. The clients, alice and bob, live in
-this process (`udpim.cli.cast`), play a script (`udpim.cli.traffic`) and talk to the server through
-`udpim.cli.relay`. What happened is judged by `udpim.cli.audit`, which sees payloads and files, and
-shown by `udpim.cli.report`.
+The server is a process of its own and is killed in the middle. The clients, alice and bob or
+everybody in a chat log, live in this process (`udpim.cli.cast`), play a script
+(`udpim.cli.traffic`) and talk to the server through `udpim.cli.relay`. What happened is judged by
+`udpim.cli.audit`, which sees payloads and files, and shown by `udpim.cli.report`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from udpim.cli.cast import Cast, make_room
 from udpim.cli.child import ServerProcess
 from udpim.cli.output import Exit, Progress, complain, put_json
 from udpim.cli.relay import Faults, Relay
+from udpim.cli.replay import read_script
 from udpim.cli.report import DemoReport, PairReport
 from udpim.cli.script import Script, lines_of, numbered
 from udpim.cli.tally import Tally
@@ -67,6 +68,8 @@ def make_script(args: argparse.Namespace) -> Script:
         ConfigError: If the file cannot be read, or there is nothing or too much to send.
         PayloadTooLarge: If a payload would be.
     """
+    if args.replay is not None:
+        return read_script(args.replay)
     if args.lines is not None:
         return lines_of(args.lines)
     return numbered(args.messages, args.size, args.seed)
@@ -74,11 +77,11 @@ def make_script(args: argparse.Namespace) -> Script:
 
 def options_of(args: argparse.Namespace, script: Script) -> dict[str, Any]:
     """What was asked for, for the report."""
-    keys = ("loss", "duplicate", "reorder", "delay", "size", "seed", "lines")
+    keys = ("loss", "duplicate", "reorder", "delay", "size", "seed", "lines", "replay")
     options = {key: getattr(args, key) for key in keys}
-    if args.lines is not None:
+    if args.lines is not None or args.replay is not None:
         options["size"] = None
-    options["messages"] = len(script.lines) // 2
+    options["messages"] = None if args.replay is not None else len(script.lines) // 2
     return options
 
 
