@@ -290,7 +290,8 @@ def test_a_chat_log_is_replayed_by_a_client_for_each_nick(tmp_path, seed):
 
 
 def test_the_shipped_log_is_found_by_its_name_and_survives(seed):
-    done = udpim("demo", "--replay", "garden.txt", "--seed", str(seed), "--loss", "0.3")
+    bad = ("--loss", "0.1", "--delay", "2", "--seed", str(seed))
+    done = udpim("demo", "--replay", "garden.txt", *bad)
     assert 0 == done.returncode, done.stderr
     assert "302 messages of 33 nicks" in done.stdout
     assert "33 other lines skipped (24 status, 5 action, 3 blank, 1 malformed)" in done.stdout
