@@ -68,6 +68,7 @@ def test_the_module_is_the_command():
         (("demo", "--loss", "150%"), "percentage"),
         (("demo", "--loss", "much"), "probability"),
         (("demo", "--messages", "5", "--lines", "x"), "not allowed with"),
+        (("demo", "--replay", "x", "--lines", "x"), "not allowed with"),
         (("demo", "--delay", "-3"), "delay"),
     ],
 )
@@ -95,6 +96,7 @@ def test_a_percentage_is_a_probability():
         (("demo", "--size", "5"), "16 bytes at least"),
         (("demo", "--messages", "100001"), "at most 100000"),
         (("demo", "--lines", "/nowhere/x"), "/nowhere/x: No such file"),
+        (("demo", "--replay", "/nowhere/x"), "/nowhere/x: no such file"),
         (("serve", *PLAIN, "--memory", "--users", "/nowhere/u"), "/nowhere/u: No such file"),
         (("serve", *PLAIN, "--store", "/nowhere/s.db", "--open"), "there is no folder"),
     ],

@@ -6,7 +6,6 @@ import pytest
 
 from tests.cli.processes import udpim
 from udpim.cli import demo, main
-from udpim.errors import ConfigError
 
 SMALL = ("demo", "--messages", "60", "--delay", "2", "--timeout", "100")
 KEYS = ("lost", "duplicated", "altered", "out_of_order", "false_receipts", "unsettled")
@@ -79,33 +78,17 @@ def test_without_faults_it_passes_too():
 def test_an_inbox_that_was_tampered_with_is_found_out(monkeypatch, capsys, mangle, words):
     real = demo.read_inbox
 
-    def read_inbox(path, sender):
-        rows = real(path, sender)
-        return mangle(rows) if sender == "alice" else rows
+    def read_inbox(path):
+        inbox = real(path)
+        return {name: mangle(r) if name == "alice" else r for name, r in inbox.items()}
 
     monkeypatch.setattr(demo, "read_inbox", read_inbox)
     assert 1 == main([*SMALL[:1], "--messages", "10", "--delay", "1", "--loss", "0"])
     assert f"udpim: demo failed: {words}\n" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"", "0 lines"),
-        (b"ok\n" + b"x" * 1_048_577, "line 2: 1048577 bytes are over the limit of 1048576"),
-    ],
-    ids=["empty", "too long"],
-)
-def test_a_file_that_cannot_be_sent_is_refused_before_anything_starts(tmp_path, content, words):
-    path = tmp_path / "lines"
-    path.write_bytes(content)
-    args = type("Args", (), {"lines": str(path)})
-    with pytest.raises(ConfigError, match=words):
-        demo.make_payloads(args)
-
-
-def test_payloads_are_distinct_and_of_the_size_asked_for():
-    args = type("Args", (), {"lines": None, "size": 16, "messages": 500, "seed": 1})
-    alice, bob = demo.make_payloads(args)
-    assert 1000 == len({*alice, *bob})
-    assert {16} == {len(payload) for payload in alice + bob}
+def test_a_message_in_the_wrong_inbox_is_found_out(monkeypatch, capsys):
+    real = demo.read_inbox
+    monkeypatch.setattr(demo, "read_inbox", lambda path: real(path) | {"mallory": [b"psst"]})
+    assert 1 == main([*SMALL[:1], "--messages", "10", "--delay", "1", "--loss", "0"])
+    assert "udpim: demo failed: 2 altered\n" in capsys.readouterr().err

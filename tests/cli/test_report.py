@@ -7,26 +7,33 @@ import pytest
 
 from udpim.cli.audit import Verdict
 from udpim.cli.relay import Counters
-from udpim.cli.report import DemoReport, DirectionReport
+from udpim.cli.report import DemoReport, PairReport
 
 CLEAN = Verdict(sent=10, delivered=10)
 
 
-def direction(verdict=CLEAN):
-    return DirectionReport(
-        name="alice → bob", verdict=verdict, delivery_s=[0.01, 0.03], receipt_s=[0.02]
+def pair(verdict=CLEAN, sender="alice"):
+    return PairReport(
+        sender=sender,
+        recipient="bob",
+        verdict=verdict,
+        delivery_s=[0.01, 0.03],
+        receipt_s=[0.02],
     )
 
 
 PASSED = DemoReport(
     options={"loss": 0.2},
-    directions=[direction(), direction()],
+    facts={},
+    expected=20,
+    pairs=[pair(), pair()],
     up=Counters(received=9, dropped=2, sent=7),
     down=Counters(received=8, dropped=1, sent=7),
     sent={"msg:R": 5, "login": 1},
     resent={"msg:R": 2},
     pids=[17, 18],
     killed_at=11,
+    login_s=0.5,
     traffic_s=1.5,
     trouble=[],
 )
@@ -50,9 +57,9 @@ def test_a_clean_run_passes(capsys):
         ({"killed_at": None}, "never replaced"),
         ({"killed_at": 20}, "in the middle"),
         ({"trouble": ["not finished within 3 s"]}, "not finished within 3 s"),
-        ({"directions": []}, "nothing was sent"),
+        ({"pairs": []}, "nothing was sent"),
         *(
-            ({"directions": [direction(), direction(replace(CLEAN, **{key: 1}))]}, words)
+            ({"pairs": [pair(), pair(replace(CLEAN, **{key: 1}))]}, words)
             for key, words in {
                 "lost": "1 lost",
                 "duplicated": "1 duplicated",
@@ -62,7 +69,8 @@ def test_a_clean_run_passes(capsys):
                 "unsettled": "1 without a final receipt",
             }.items()
         ),
-        ({"directions": [direction(replace(CLEAN, delivered=9))]}, "only 9 of 10"),
+        ({"pairs": [pair(replace(CLEAN, delivered=9))], "expected": 10}, "only 9 of 10"),
+        ({"expected": 21}, "20 of 21 messages were sent"),
     ],
 )
 def test_whatever_is_wrong_fails_it(capsys, change, words):
@@ -88,6 +96,44 @@ def test_json_holds_the_numbers():
 
 
 def test_times_that_were_not_measured_are_shown_as_such(capsys):
-    blank = replace(direction(), delivery_s=[], receipt_s=[])
-    replace(PASSED, directions=[blank]).print()
+    blank = replace(pair(), delivery_s=[], receipt_s=[])
+    replace(PASSED, pairs=[blank]).print()
     assert "–" in capsys.readouterr().out
+
+
+REPLAYED = replace(
+    PASSED,
+    facts={
+        "file": "logs/a\x1b[2J.txt",
+        "nicks": 8,
+        "pairs": 7,
+        "message_lines": 70,
+        "skipped_lines": 3,
+        "skipped": {"status": 2, "blank": 1},
+    },
+    expected=70,
+    pairs=[pair(sender=f"nick{n}") for n in range(7)],
+)
+
+
+def test_a_replay_says_what_was_in_the_log(capsys):
+    REPLAYED.print()
+    out = capsys.readouterr().out
+    assert "70 messages of 8 nicks to each other, 7 pairs" in out
+    assert "3 other lines skipped (2 status, 1 blank)" in out
+    assert "\x1b" not in out
+    found = json.loads(json.dumps(REPLAYED.to_dict()))
+    assert REPLAYED.facts == found["replay"]
+    assert 7 == len(found["directions"])
+    assert None is PASSED.to_dict()["replay"]
+
+
+def test_many_pairs_are_summed_up_and_only_those_in_trouble_are_named(capsys):
+    REPLAYED.print()
+    assert "nick" not in capsys.readouterr().out.replace("8 nicks", "")
+    broken = replace(CLEAN, delivered=8, lost=2, unsettled=1)
+    pairs = [pair(broken, f"nick{n}") for n in range(7)] + [pair(sender="fine")]
+    replace(REPLAYED, pairs=pairs).print()
+    out = capsys.readouterr().out
+    assert "nick4 → bob: 2 lost, 1 without a final receipt\n… and 2 more\n" in out
+    assert "fine" not in out

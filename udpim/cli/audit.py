@@ -1,9 +1,9 @@
 """The demo's judge: compares what was sent with what arrived, message by message.
 
-It asks no protocol state. It takes three lists: the payloads that the sender sent, the rows of the
-receiver's inbox (read from the SQLite file with plain SQL, after everybody has closed it), and
-the payloads that the receiver's program was handed. Equal payloads are interchangeable, so each
-distinct payload is judged by how often it occurs.
+It asks no protocol state. For each sender and recipient it takes three lists: the payloads that
+the sender sent, the rows of the recipient's inbox (read from the SQLite file with plain SQL, after
+everybody has closed it), and the payloads that the recipient's program was handed. Equal payloads
+are interchangeable, so each distinct payload is judged by how often it occurs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from udpim.model import FINAL_STATES, MessageState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What became of the messages of one direction."""
+    """What became of the messages from one sender to one recipient."""
 
     sent: int = 0
     """Messages that the sender's outbox took."""
@@ -56,7 +56,7 @@ class Verdict:
         )
 
     def __add__(self, other: Verdict) -> Verdict:
-        """Add up two directions."""
+        """Add up."""
         names = [field.name for field in fields(self)]
         return Verdict(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
@@ -67,13 +67,13 @@ def judge(
     inbox: Sequence[bytes],
     handed: Sequence[bytes],
 ) -> Verdict:
-    """Compare one direction.
+    """Compare what one sender sent with what one recipient has.
 
     Args:
         sent: Payloads in the order in which they were sent.
         states: What the sender was shown at the end, one for each of ``sent``.
-        inbox: Payloads of the receiver's inbox rows.
-        handed: Payloads that the receiving program got, in that order.
+        inbox: Payloads of the recipient's inbox rows.
+        handed: Payloads that the recipient's program got, in that order.
     """
     counts, rows, given = Counter(sent), Counter(inbox), Counter(handed)
     shown = Counter(zip(sent, states, strict=True))
@@ -118,8 +118,8 @@ def _out_of_order(sent: Sequence[bytes], handed: Sequence[bytes]) -> int:
     return late
 
 
-def read_inbox(path: str, sender: str) -> list[bytes]:
-    """Read the payloads that a closed client store holds from one user, oldest first.
+def read_inbox(path: str) -> dict[str, list[bytes]]:
+    """Read the payloads that a closed client store holds, by sending user, oldest first.
 
     Raises:
         StoreError: If the file cannot be read.
@@ -129,13 +129,15 @@ def read_inbox(path: str, sender: str) -> list[bytes]:
             sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)
         ) as connection:
             rows = connection.execute(
-                "SELECT payload FROM inbox JOIN stream ON inbox.stream = stream.id"
-                " WHERE stream.user = ? ORDER BY arrival",
-                (sender,),
+                "SELECT stream.user, payload FROM inbox JOIN stream ON inbox.stream = stream.id"
+                " ORDER BY arrival"
             ).fetchall()
     except sqlite3.Error as error:
         raise StoreError(path, f"the audit cannot read it: {error}") from error
-    return [payload for (payload,) in rows]
+    payloads: dict[str, list[bytes]] = {}
+    for user, payload in rows:
+        payloads.setdefault(user, []).append(payload)
+    return payloads
 
 
 def quantile_ms(seconds: Sequence[float], ratio: float) -> float | None:

@@ -92,7 +92,7 @@ def make_parser() -> Parser:
         made.add_argument("--json", action="store_true", help="print JSON, one object a line")
         return made
 
-    _demo(command("demo", "demo", "two clients, one server, a bad network, and the truth"))
+    _demo(command("demo", "demo", "clients, one server, a bad network, and the truth"))
     _serve(command("serve", "serve", "run a server"))
     _send(command("send", "send", "send messages and wait for their receipts"))
     _listen(command("listen", "listen", "print messages as they arrive"))
@@ -109,6 +109,14 @@ def _demo(parser: Parser) -> None:
         "--messages", type=_count, default=1000, metavar="N", help="each way (default: 1000)"
     )
     what.add_argument("--lines", metavar="FILE", help="send the lines of this file, one a message")
+    what.add_argument(
+        "--replay",
+        metavar="FILE",
+        help="replay a chat log, a client for each nick: lines of `[hh:mm] <nick> text`; those"
+        " that begin with another nick go to that one, others to the last other speaker. FILE is"
+        " looked for as it is, in the folder UDPIM_DATA, and among the logs that come along"
+        " (garden.txt)",
+    )
     for name, default, words in (
         ("loss", 0.2, "of all datagrams, in each direction, vanish"),
         ("duplicate", 0.05, "arrive twice"),

@@ -6,21 +6,40 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from udpim.cli.audit import Verdict, quantile_ms
-from udpim.cli.output import put, table
+from udpim.cli.output import printable, put, table
 from udpim.cli.relay import Counters
+
+COLUMNS_MAX = 2
+"""Pairs that are shown side by side; of more, the sum."""
+NAMED_MAX = 5
+"""Pairs in trouble that are named."""
+TROUBLES = {
+    "lost": "lost",
+    "duplicated": "duplicated",
+    "altered": "altered",
+    "out_of_order": "out of order",
+    "false_receipts": "with a false receipt",
+    "unsettled": "without a final receipt",
+}
+"""What a verdict may count, and how that is said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DirectionReport:
-    """One direction: the audit's verdict, and how long things took."""
+class PairReport:
+    """From one client to another: the audit's verdict, and how long things took."""
 
-    name: str
-    """``alice → bob``."""
+    sender: str
+    recipient: str
     verdict: Verdict
     delivery_s: list[float]
-    """From the sender's call to the receiver's program, one for each message."""
+    """From the sender's call to the recipient's program, one for each message."""
     receipt_s: list[float]
     """From the sender's call to DELIVERED at the sender."""
+
+    @property
+    def name(self) -> str:
+        """Who to whom, ``alice → bob``."""
+        return f"{self.sender} → {self.recipient}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +47,11 @@ class DemoReport:
     """A whole run."""
 
     options: dict[str, Any]
-    directions: list[DirectionReport]
+    facts: dict[str, Any]
+    """What the log held that was replayed; empty without one."""
+    expected: int
+    """How many messages were to be sent."""
+    pairs: list[PairReport]
     up: Counters
     down: Counters
     sent: dict[str, int]
@@ -39,6 +62,8 @@ class DemoReport:
     """Of the server's processes."""
     killed_at: int | None
     """How many messages had been handed over when the server was killed."""
+    login_s: float
+    """Until everybody was logged in."""
     traffic_s: float
     """From the first message to the last receipt."""
     trouble: list[str]
@@ -46,24 +71,18 @@ class DemoReport:
 
     @property
     def total(self) -> Verdict:
-        """Both directions together."""
-        return sum((d.verdict for d in self.directions), Verdict())
+        """All pairs together."""
+        return sum((pair.verdict for pair in self.pairs), Verdict())
 
     def problems(self) -> list[str]:
         """Say what is wrong with the run, its own setting included; empty means passed."""
         found = list(self.trouble)
         total = self.total
-        names = (
-            ("lost", "lost"),
-            ("duplicated", "duplicated"),
-            ("altered", "altered"),
-            ("out_of_order", "out of order"),
-            ("false_receipts", "with a false receipt"),
-            ("unsettled", "without a final receipt"),
-        )
-        found += [f"{n} {words}" for key, words in names if (n := getattr(total, key))]
+        found += [f"{n} {words}" for key, words in TROUBLES.items() if (n := getattr(total, key))]
         if total.sent == 0:
             found.append("nothing was sent")
+        elif total.sent != self.expected:
+            found.append(f"{total.sent} of {self.expected} messages were sent")
         elif not total.clean and not found:
             found.append(f"only {total.delivered} of {total.sent} were delivered")
         dropped = self.up.dropped, self.down.dropped
@@ -83,14 +102,15 @@ class DemoReport:
             "problems": problems,
             "security": "plain",
             "options": self.options,
+            "replay": self.facts or None,
             "directions": {
-                d.name: asdict(d.verdict) | {"delivery_ms": _ms(d.delivery_s)}
-                | {"receipt_ms": _ms(d.receipt_s)}
-                for d in self.directions
+                pair.name: asdict(pair.verdict) | {"delivery_ms": _ms(pair.delivery_s)}
+                | {"receipt_ms": _ms(pair.receipt_s)}
+                for pair in self.pairs
             },
             "total": asdict(self.total)
-            | {"delivery_ms": _ms([s for d in self.directions for s in d.delivery_s])}
-            | {"receipt_ms": _ms([s for d in self.directions for s in d.receipt_s])},
+            | {"delivery_ms": _ms([s for pair in self.pairs for s in pair.delivery_s])}
+            | {"receipt_ms": _ms([s for pair in self.pairs for s in pair.receipt_s])},
             "relay": {"up": asdict(self.up), "down": asdict(self.down)},
             "im_packets": {
                 kind: {"sent": n, "resent": self.resent.get(kind, 0)}
@@ -98,24 +118,13 @@ class DemoReport:
             },
             "server_pids": self.pids,
             "killed_at": self.killed_at,
+            "login_s": round(self.login_s, 2),
             "traffic_s": round(self.traffic_s, 2),
         }  # fmt: skip
 
     def print(self) -> None:
         """Print the tables and the last word."""
-        columns = [asdict(d.verdict) for d in self.directions] + [asdict(self.total)]
-        heads = [*(d.name for d in self.directions), "both"]
-        rows = [
-            (key.replace("_", " "), *(str(column[key]) for column in columns))
-            for key in columns[0]
-        ]  # fmt: skip
-        for name, pick in (("delivery", "delivery_s"), ("receipt", "receipt_s")):
-            times = [getattr(d, pick) for d in self.directions]
-            times.append([s for each in times for s in each])
-            for key in ("p50", "p99"):
-                shown = ["–" if (ms := _ms(t)[key]) is None else f"{ms:.0f}" for t in times]
-                rows.append((f"{name} {key} ms", *shown))
-        table("messages", heads, rows)
+        self._print_messages()
         lanes = asdict(self.up), asdict(self.down)
         rows = [(key, *(str(lane[key]) for lane in lanes)) for key in lanes[0]]
         table("datagrams at the relay", ["to the server", "to the clients"], rows)
@@ -133,6 +142,48 @@ class DemoReport:
                 f"passed in {self.traffic_s:.1f} s: every message arrived once and in order,"
                 " and every receipt was true (plaintext)"
             )
+
+    def _print_messages(self) -> None:
+        """What became of the messages, pair by pair where these are few."""
+        few = self.pairs if len(self.pairs) <= COLUMNS_MAX else []
+        heads = [*(printable(pair.name) for pair in few), "both" if few else "all"]
+        columns = [asdict(pair.verdict) for pair in few] + [asdict(self.total)]
+        rows = [
+            (key.replace("_", " "), *(str(column[key]) for column in columns))
+            for key in columns[0]
+        ]  # fmt: skip
+        for name, pick in (("delivery", "delivery_s"), ("receipt", "receipt_s")):
+            times = [getattr(pair, pick) for pair in few]
+            times.append([s for pair in self.pairs for s in getattr(pair, pick)])
+            for key in ("p50", "p99"):
+                shown = ["–" if (ms := _ms(t)[key]) is None else f"{ms:.0f}" for t in times]
+                rows.append((f"{name} {key} ms", *shown))
+        table("messages", heads, rows)
+        if self.facts:
+            self._print_facts()
+        if not few:
+            self._name_troubled()
+
+    def _print_facts(self) -> None:
+        """What the log held."""
+        facts = self.facts
+        kinds = ", ".join(f"{n} {kind}" for kind, n in facts["skipped"].items())
+        put(
+            f"{printable(facts['file'])}: {facts['message_lines']} messages of {facts['nicks']}"
+            f" nicks to each other, {facts['pairs']} pairs;"
+            f" {facts['skipped_lines']} other lines skipped ({kinds})"
+        )
+        put("")
+
+    def _name_troubled(self) -> None:
+        """The first few pairs that something happened to."""
+        troubled = [pair for pair in self.pairs if not pair.verdict.clean]
+        for pair in troubled[:NAMED_MAX]:
+            counts = asdict(pair.verdict)
+            words = [f"{counts[key]} {words}" for key, words in TROUBLES.items() if counts[key]]
+            put(f"{printable(pair.name)}: {', '.join(words)}")
+        if len(troubled) > NAMED_MAX:
+            put(f"… and {len(troubled) - NAMED_MAX} more")
 
 
 def _ms(seconds: list[float]) -> dict[str, float | None]:
