@@ -11,6 +11,8 @@ from udpim import __version__
 from udpim.cli import command, main
 from udpim.store.sqlite import SQLiteStore
 
+COMMANDS = ("demo", "serve", "user", "send", "listen", "decode")
+
 
 def complaint(capsys, *args):
     """Run a command that must fail: its exit code and its one line."""
@@ -33,11 +35,20 @@ def test_the_version_is_printed(capsys):
 def test_help_names_every_command_and_the_exit_codes(capsys):
     assert 0 == main(["--help"])
     out = " ".join(capsys.readouterr().out.split())
-    for word in ("demo", "serve", "send", "listen", "decode", "exit codes: 0", "130 interrupted"):
+    for word in (
+        "demo",
+        "serve",
+        "user",
+        "send",
+        "listen",
+        "decode",
+        "exit codes: 0",
+        "130 interrupted",
+    ):
         assert word in out
 
 
-@pytest.mark.parametrize("name", ["demo", "serve", "send", "listen", "decode"])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_has_help(capsys, name):
     assert 0 == main([name, "--help"])
     assert "exit codes" in capsys.readouterr().out

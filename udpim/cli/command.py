@@ -96,6 +96,7 @@ def make_parser() -> Parser:
     _serve(command("serve", "serve", "run a server"))
     _send(command("send", "send", "send messages and wait for their receipts"))
     _listen(command("listen", "listen", "print messages as they arrive"))
+    _user(commands)
     decode = command("decode", "decode", "show a plaintext datagram field by field")
     decode.add_argument(
         "hex", nargs="+", metavar="HEX", help="the datagram; - reads standard input, one a line"
@@ -169,6 +170,38 @@ def _listen(parser: Parser) -> None:
     _login(parser)
     parser.add_argument("--count", type=_count, metavar="N", help="leave after so many messages")
     parser.add_argument("--timeout", type=_seconds, metavar="S", help="leave after so long")
+
+
+def _user(commands: argparse._SubParsersAction[Parser]) -> None:
+    words = "add, list or remove who may log in at a server"
+    parser = commands.add_parser(
+        "user",
+        help=words,
+        description=f"{words.capitalize()}. A server that runs takes changes over by itself. Who"
+        " is removed cannot log in any more; a session that stands goes on until its connection"
+        " ends, and what waits for the user's devices stays in their queues.",
+        epilog=EXIT_WORDS,
+    )
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    for action, words in (
+        ("add", "add a user and print the token, which is drawn and shown only here"),
+        ("list", "print the names"),
+        ("remove", "remove a user"),
+    ):
+        made = actions.add_parser(
+            action, help=words, description=words.capitalize() + ".", epilog=EXIT_WORDS
+        )
+        made.set_defaults(module="user", action=action)
+        made.add_argument("--json", action="store_true", help="print JSON, one object a line")
+        made.add_argument("--users", required=True, metavar="FILE", help="the server's users file")
+        if action != "list":
+            made.add_argument("name", metavar="NAME", help="the user's name")
+        if action == "add":
+            made.add_argument(
+                "--token-stdin",
+                action="store_true",
+                help="take the token from standard input: one line, drawn elsewhere",
+            )
 
 
 def _login(parser: Parser) -> None:
