@@ -96,6 +96,7 @@ def make_parser() -> Parser:
     _serve(command("serve", "serve", "run a server"))
     _send(command("send", "send", "send messages and wait for their receipts"))
     _listen(command("listen", "listen", "print messages as they arrive"))
+    _chat(command("chat", "chat", "talk with somebody, on a terminal or through pipes"))
     _user(commands)
     decode = command("decode", "decode", "show a plaintext datagram field by field")
     decode.add_argument(
@@ -170,6 +171,26 @@ def _listen(parser: Parser) -> None:
     _login(parser)
     parser.add_argument("--count", type=_count, metavar="N", help="leave after so many messages")
     parser.add_argument("--timeout", type=_seconds, metavar="S", help="leave after so long")
+
+
+def _chat(parser: Parser) -> None:
+    _login(parser)
+    parser.description = (
+        "Talk with somebody. On a terminal it fills the screen: /help says how. Otherwise, and with"
+        " --json, each line of standard input is sent, what arrives is printed, and the end of"
+        " the input ends it. With --store the conversation is kept in a file beside it."
+    )
+    parser.add_argument("--to", required=True, metavar="USER", help="the partner to begin with")
+    parser.add_argument(
+        "--history", type=_lines, default=100, metavar="N", help="lines of before to show (100)"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        metavar="S",
+        help="how long to wait at the end for what is not yet stored or delivered"
+        " (30; on a terminal 5)",
+    )
 
 
 def _user(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -267,6 +288,10 @@ def _whole(text: str, words: str, low: int, high: int) -> int:
 
 def _count(text: str) -> int:
     return _whole(text, "a whole number from 1 on", 1, 10**9)
+
+
+def _lines(text: str) -> int:
+    return _whole(text, "a whole number from 0 on", 0, 10**6)
 
 
 def _port(text: str) -> int:

@@ -107,10 +107,15 @@ async def _wait(receipt: Receipt, wait: str, timeout: float) -> str:
 
 async def _payloads(messages: list[str]) -> AsyncIterator[bytes]:
     """The arguments, or the lines of standard input as they come."""
-    if messages:
-        for message in messages:
-            yield os.fsencode(message)  # the bytes that were typed, UTF-8 or not
-        return
+    if not messages:
+        async for line in stdin_lines():
+            yield line
+    for message in messages:
+        yield os.fsencode(message)  # the bytes that were typed, UTF-8 or not
+
+
+async def stdin_lines() -> AsyncIterator[bytes]:
+    """Yield the lines of standard input as they come, without their ends."""
     lines: asyncio.Queue[bytes | None] = asyncio.Queue(STDIN_LINES_MAX)
     loop = asyncio.get_running_loop()
     # A daemon that reads the descriptor itself: a read that never ends must not hold up Ctrl-C,
