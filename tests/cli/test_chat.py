@@ -187,6 +187,20 @@ def test_ctrl_c_drains_and_is_exit_130(who):
     assert (130, ("", "udpim: interrupted\n")) == (alice.returncode, alice.rest)
 
 
+def test_ctrl_c_in_a_flood_of_lines_is_one_line(who, tmp_path):
+    """The thread that reads them is in the middle of handing one over."""
+    flood = tmp_path / "flood"
+    flood.write_bytes(b"x\n" * 200_000)
+    arguments = who("alice", "alice", "--json")
+    with (
+        flood.open("rb") as lines,
+        started(*arguments, stdin=lines, stop=signal.SIGINT) as alice,
+    ):
+        assert "online" == json.loads(alice.stdout.readline())["event"]
+        assert alice.stdout.readline()
+    assert (130, "udpim: interrupted\n") == (alice.returncode, alice.rest[1])
+
+
 def test_a_wrong_recipient_name_is_said_before_anything_else(capsys):
     login = ("udpim://127.0.0.1:9", "--user", "alice", *PLAIN)
     assert 1 == main(["chat", *login, "--to", "x" * 33])
@@ -258,6 +272,14 @@ def test_without_a_store_the_screen_says_what_that_costs(address):
         assert 0 == terminal.end()
 
 
+def test_a_terminal_that_cannot_be_drawn_on_gets_lines(who):
+    with Terminal(*who("alice", "zoe"), TERM="dumb") as terminal:
+        terminal.type("hi\n\x04")
+        assert 4 == terminal.end()
+        assert "rejected  alice/cli→zoe#1" in terminal.written
+        assert "\x1b" not in terminal.written
+
+
 def test_another_login_of_the_device_ends_it_with_the_terminal_in_order(who, address):
     with Terminal(*who("alice", "bob")) as terminal:
         terminal.see("online")
@@ -283,6 +305,7 @@ def test_who_leaves_with_receipts_outstanding_is_told_for_how_long(tmp_path):
 
 def test_without_prompt_toolkit_a_terminal_gets_one_line_that_helps(capsys, monkeypatch):
     monkeypatch.setattr(chat, "find_spec", lambda name: None)
+    monkeypatch.setenv("TERM", "xterm")
     for stream in (sys.stdin, sys.stdout):
         monkeypatch.setattr(stream, "isatty", lambda: True)
     login = ("udpim://127.0.0.1:9", "--user", "alice", *PLAIN)

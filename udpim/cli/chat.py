@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -37,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     """
     check_name("recipient", args.to)
     terminal = sys.stdin.isatty() and sys.stdout.isatty() and not args.json
+    terminal = terminal and os.environ.get("TERM", "dumb") != "dumb"  # or it cannot be drawn on
     if terminal and find_spec("prompt_toolkit") is None:
         raise ConfigError(
             "a chat on a terminal needs prompt_toolkit: pip install 'udpim[cli]';"
