@@ -44,6 +44,17 @@ def test_a_line_comes_back_as_it_was(path):
     again.close()
 
 
+def test_a_long_payload_is_recorded_whole_and_read_short(history, path):
+    long = line(1, payload=bytes(range(256)) * 200)
+    history.add(long)
+    with sqlite3.connect(path) as other:
+        assert [(long.payload,)] == other.execute("SELECT payload FROM line").fetchall()
+    other.close()
+    long.shorten()
+    assert [long] == history.last(1) == history.open_lines(1)
+    assert 256 * 200 == len(long.payload) + long.cut_bytes
+
+
 def test_the_last_lines_are_the_newest_in_their_order(history):
     for seq in range(1, 6):
         history.add(line(seq))

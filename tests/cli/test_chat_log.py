@@ -114,9 +114,19 @@ def test_what_is_no_text_is_escaped():
     assert ["22:13   bob: \\xff\\x00"] == page(log(line(b"\xff\x00", user="bob", to="alice")))
 
 
-def test_a_very_long_message_is_cut_on_the_screen_and_says_so():
-    assert "x" * 4000 == shown("x" * 4000)
-    assert "x" * 4000 + " … (4001 characters)" == shown("x" * 4001)
+@pytest.mark.parametrize("sign", ["x", "é", "字", "𝄞"])
+@pytest.mark.parametrize("begin", ["", "x"])
+def test_a_very_long_message_is_cut_on_the_screen_and_says_so(sign, begin):
+    whole = line(begin + sign * (4000 - len(begin)))
+    assert whole.text == shown(whole)
+    long = line(begin + sign * 9000)
+    size = len(long.payload)
+    expected = f"{begin}{sign * (4000 - len(begin))} ... ({size} bytes)"
+    assert expected == shown(long)
+    long.shorten()
+    assert len(long.payload) <= 16_000
+    long.shorten()
+    assert expected == shown(long)
 
 
 # --- Wrapping ---

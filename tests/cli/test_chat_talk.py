@@ -9,6 +9,7 @@ import udpim
 from tests.runtime.helpers import live, login, serve, take, until
 from udpim.cli import chat_talk
 from udpim.cli.chat_history import History
+from udpim.cli.chat_log import KEPT_BYTES_MAX
 from udpim.cli.chat_talk import Talk, first_of
 from udpim.cli.output import Exit
 from udpim.errors import ConfigError, StoreError
@@ -19,16 +20,16 @@ class View:
     """Writes down what it is told."""
 
     def __init__(self):
-        self.lines, self.states, self.links = [], [], []
+        self.lines, self.payloads, self.states, self.links = [], [], [], []
 
     def sent(self, line):
         self.lines.append(line)
+        self.payloads.append(line.payload)
+
+    received = sent
 
     def moved(self, line):
         self.states.append((line.text, line.state))
-
-    def received(self, line):
-        self.lines.append(line)
 
     def linked(self, *, online):
         self.links.append(online)
@@ -78,6 +79,16 @@ async def test_messages_go_both_ways_and_marks_move():
         assert MessageState.DELIVERED is seen.lines[0].state
         assert [True] == seen.links
         assert (Exit.OK, 0) == (alice.verdict, alice.waiting)
+
+
+@live
+async def test_of_a_large_message_only_what_can_be_shown_stays_in_memory():
+    large = b"x" * 100_000
+    async with serve() as server, talking(server, "alice") as (alice, seen):
+        await alice.send("alice", large)
+        await until(lambda: len(seen.lines) == 2 and not alice.unsettled)
+        assert [large] * 2 == seen.payloads
+        assert {KEPT_BYTES_MAX} == {len(line.payload) for line in seen.lines}
 
 
 @live
@@ -227,20 +238,38 @@ async def test_lines_of_another_store_are_shown_as_unknown(tmp_path):
 
 
 @live
-async def test_every_receipt_is_looked_at_though_few_are_in_one_go(monkeypatch):
+async def test_every_receipt_is_looked_at_though_few_are_in_one_go(tmp_path, monkeypatch):
     monkeypatch.setattr(chat_talk, "LOOKS_MAX", 3)
     monkeypatch.setattr(chat_talk, "LOOK_S", 0.0)
-    async with (
-        serve() as server,
-        login(server, "bob") as bob,
-        talking(server, "alice") as (alice, seen),
-    ):
-        taking = asyncio.create_task(take(bob, 10))
-        for number in range(10):
-            await alice.send("bob", b"%d" % number)
-        await until(lambda: not alice.unsettled)
-        assert {MessageState.DELIVERED} == {line.state for line in seen.lines}
-        await taking
+    async with serve(store=tmp_path / "server.db") as server:
+        async with login(server, "bob", store=tmp_path / "bob.db"):
+            pass
+        async with talking(server, "alice") as (alice, seen):
+            for number in range(10):
+                await alice.send("bob", b"%d" % number)
+            await until(lambda: {MessageState.STORED} == {line.state for line in seen.lines})
+            async with login(server, "bob", store=tmp_path / "bob.db") as bob:
+                await take(bob, 10)
+                await until(lambda: not alice.unsettled)
+            assert {MessageState.DELIVERED} == {line.state for line in seen.lines}
+
+
+@live
+async def test_what_an_earlier_run_left_on_its_way_is_waited_for(tmp_path):
+    async with serve(known_user=lambda user: True) as server:
+        for _ in range(2):
+            async with talking(server, "alice", tmp_path, close_timeout=0.0) as (alice, seen):
+                if not seen.before:
+                    await alice.send("bob", b"hi")
+                await alice.settle(0.1)
+                assert (Exit.UNCONFIRMED, 1) == (alice.verdict, alice.waiting)
+        async with (
+            login(server, "bob") as bob,
+            talking(server, "alice", tmp_path) as (alice, _),
+        ):
+            await take(bob, 1)
+            await alice.settle(20)
+            assert (Exit.OK, 0) == (alice.verdict, alice.waiting)
 
 
 @live

@@ -44,7 +44,9 @@ def test_a_machine_reads_name_and_token(user, users):
     assert ["name", "token"] == list(made)
     assert matches(list_users(users)["alice"], made["token"])
     assert (0, '{"name": "alice", "hashed": true}\n', "") == user("list", "--json")
+    assert 0 == user("add", "bob")[0]
     assert (0, '{"name": "alice"}\n', "") == user("remove", "alice", "--json")
+    assert (0, "", "") == user("remove", "bob")
     assert (0, "", "") == user("list", "--json")
 
 

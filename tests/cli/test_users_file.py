@@ -120,6 +120,15 @@ def test_lines_comments_and_mode_stay_as_they_were(tmp_path, end):
     assert 0o640 == mode(path)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_the_owner_stays_so_that_the_server_can_still_read_it(tmp_path):
+    path = write(tmp_path, "alice one\n")
+    os.chown(path, 12345, 23456)
+    add_user(path, "bob", "two")
+    found = os.stat(path)
+    assert (12345, 23456) == (found.st_uid, found.st_gid)
+
+
 def test_a_link_stays_a_link(tmp_path):
     path = write(tmp_path, "alice one\n")
     link = tmp_path / "link"

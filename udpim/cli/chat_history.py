@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from udpim.cli.chat_log import Line
+from udpim.cli.chat_log import KEPT_BYTES_MAX, Line
 from udpim.errors import StoreError, StoreFormat, StoreFull, StoreLocked
 from udpim.model import FINAL_STATES, MessageState, MsgId, StreamId
 
@@ -39,7 +39,11 @@ _SCHEMA = f"""
     COMMIT;
 """
 _COLUMNS = "msgid, mine, at_ms, payload, state, words"
-_Row = tuple[str, int, int, bytes, int, str]
+_SHORT = (
+    f"msgid, mine, at_ms, substr(payload, 1, {KEPT_BYTES_MAX}), state, words,"
+    f" max(0, length(payload) - {KEPT_BYTES_MAX})"
+)
+_Row = tuple[str, int, int, bytes, int, str, int]
 
 
 class History:
@@ -63,10 +67,10 @@ class History:
         try:
             with self._errors():
                 self._prepare()
+            self._prune()
         except BaseException:
             self._connection.close()
             raise
-        self._prune()
 
     def _prepare(self) -> None:
         kind = self._pragma("application_id"), self._pragma("user_version")
@@ -158,7 +162,7 @@ class History:
         return found is not None
 
     def last(self, count: int) -> list[Line]:
-        """Return the newest lines, oldest first."""
+        """Return the newest lines, oldest first, each as short as `Line.shorten` makes it."""
         return self._select("1", count)
 
     def open_lines(self, count: int) -> list[Line]:
@@ -168,7 +172,7 @@ class History:
     def _select(self, where: str, count: int) -> list[Line]:
         with self._errors():
             rows: list[_Row] = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM line WHERE {where} ORDER BY number DESC LIMIT ?", (count,)
+                f"SELECT {_SHORT} FROM line WHERE {where} ORDER BY number DESC LIMIT ?", (count,)
             ).fetchall()
         return [_line(row) for row in reversed(rows)]
 
@@ -183,7 +187,7 @@ def _key(msgid: MsgId) -> str:
 
 
 def _line(row: _Row) -> Line:
-    key, mine, at_ms, payload, state, words = row
+    key, mine, at_ms, payload, state, words, cut_bytes = row
     user, device, incarnation, conversation, seq = json.loads(key)
     return Line(
         msgid=MsgId(StreamId(user, device, incarnation, conversation), seq),
@@ -192,6 +196,7 @@ def _line(row: _Row) -> Line:
         payload=payload,
         state=MessageState(state),
         words=words,
+        cut_bytes=cut_bytes,
     )
 
 

@@ -17,6 +17,8 @@ LINES_MAX = 5000
 """Lines that can be scrolled back to; beyond, the oldest leaves the screen, not the history."""
 SHOWN_CHARACTERS_MAX = 4000
 """Of one message on the screen; a longer one says so. The history has all of it."""
+KEPT_BYTES_MAX = 4 * SHOWN_CHARACTERS_MAX
+"""Of one message in memory, once it has been recorded: enough for what is shown of it."""
 CELLS_MIN = 20
 """A narrower screen is drawn as if it were this wide."""
 
@@ -37,6 +39,7 @@ class Line:
         payload: What was sent.
         state: What is known of it, if it is ours.
         words: Why it was refused, if it was.
+        cut_bytes: How much of the payload is not kept here any more.
     """
 
     msgid: MsgId
@@ -45,6 +48,12 @@ class Line:
     payload: bytes
     state: MessageState = MessageState.PENDING
     words: str = ""
+    cut_bytes: int = 0
+
+    def shorten(self) -> None:
+        """Keep only as much of the payload as can be shown."""
+        self.cut_bytes += max(0, len(self.payload) - KEPT_BYTES_MAX)
+        self.payload = self.payload[:KEPT_BYTES_MAX]
 
     @property
     def text(self) -> str:
@@ -167,7 +176,7 @@ class ChatLog:
         stream = item.msgid.stream
         who = stream.user + (f"{self.marks.arrow}{stream.conversation}" if item.mine else "")
         head = f"{self._when(item.at_ms, today)} {self.marks.of(item)} {printable(who)}: "
-        text, why = shown(item.text), f" ({printable(item.words)})" if item.words else ""
+        text, why = shown(item), f" ({printable(item.words)})" if item.words else ""
         return "mine" if item.mine else "theirs", f"{head}{text}{why}"
 
     def _when(self, at_ms: int, today: str) -> str:
@@ -182,11 +191,13 @@ class ChatLog:
 _Row = tuple[str, str]
 
 
-def shown(text: str) -> str:
+def shown(line: Line) -> str:
     """Return a message as it may stand on a screen: nothing that steers it, and not without end."""
-    if len(text) <= SHOWN_CHARACTERS_MAX:
+    text = line.text
+    if not line.cut_bytes and len(text) <= SHOWN_CHARACTERS_MAX:
         return printable(text)
-    return f"{printable(text[:SHOWN_CHARACTERS_MAX])} … ({len(text)} characters)"
+    size = len(line.payload) + line.cut_bytes
+    return f"{printable(text[:SHOWN_CHARACTERS_MAX])} ... ({size} bytes)"
 
 
 def wrap(text: str, cells: int, width: Width) -> list[str]:

@@ -113,6 +113,7 @@ class Talk:
         self._open[line.msgid] = line, receipt
         self._waiting.add(line.msgid)
         self._view.sent(line)
+        line.shorten()
 
     async def receive(self) -> None:
         """Show and record what arrives, until the client is closed.
@@ -126,6 +127,7 @@ class Talk:
                 # Shown first: a crash in between shows it twice, the other way round never.
                 self._view.received(line)
                 await self._on_disk(self._history.add, line)
+                line.shorten()
             self._client.handled(message)
 
     # --- What became of it ---
