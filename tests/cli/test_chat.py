@@ -313,3 +313,8 @@ def test_without_prompt_toolkit_a_terminal_gets_one_line_that_helps(capsys, monk
     err = capsys.readouterr().err
     assert one_line(err)
     assert "pip install 'udpim[cli]'" in err
+
+
+def test_pipes_need_no_prompt_toolkit():
+    script = "import sys, udpim.cli.chat as c; sys.exit('prompt_toolkit' in sys.modules)"
+    assert 0 == subprocess.run((sys.executable, "-c", script), check=False).returncode
