@@ -149,6 +149,53 @@ async def test_a_deadline_makes_the_outcome_unknown():
 
 
 @live
+async def test_a_receipt_is_found_again_by_its_msgid_after_a_restart(tmp_path):
+    file = tmp_path / "alice.db"
+    async with serve(store=tmp_path / "server.db") as server:
+        async with login(server, "bob", store=tmp_path / "bob.db"):
+            pass
+        async with login(server, "alice", store=file) as alice:
+            rejected = await alice.send("nobody", b"hi")
+            assert MessageState.REJECTED is await rejected.settled()
+            stored = await alice.send("bob", b"hi")
+            await stored.stored()
+            cancelled = await alice.send("bob", b"no")
+            await cancelled.stored()
+            cancelled.cancel()
+            assert MessageState.STORED is alice.receipt(stored.msgid).state
+        before = [rejected.msgid, stored.msgid, cancelled.msgid]
+        async with login(server, "alice", store=file) as alice:
+            receipts = list(map(alice.receipt, before))
+            assert before == [receipt.msgid for receipt in receipts]
+            with pytest.raises(udpim.DeliveryRejected, match="unknown recipient"):
+                await receipts[0]
+            assert MessageState.DELIVERED is not receipts[1].state
+            async with login(server, "bob", store=tmp_path / "bob.db") as bob:
+                assert [b"hi"] == [m.payload for m in await take(bob, 1)]
+                assert MessageState.DELIVERED is await receipts[1]
+                assert MessageState.VOID is await receipts[2].settled()
+        async with login(server, "alice", store=file) as alice:
+            assert [MessageState.REJECTED, MessageState.DELIVERED, MessageState.VOID] == [
+                alice.receipt(msgid).state for msgid in before
+            ]
+
+
+@live
+async def test_no_receipt_is_found_for_what_this_store_never_sent():
+    async with serve() as server, login(server, "alice") as alice, login(server, "bob") as bob:
+        sent = (await alice.send("bob", b"hi")).msgid
+        for client, msgid in (
+            (bob, sent),
+            (alice, sent._replace(seq=0)),
+            (alice, sent._replace(seq=2)),
+            (alice, sent._replace(stream=sent.stream._replace(incarnation=1))),
+        ):
+            with pytest.raises(udpim.ConfigError, match="has sent no message"):
+                client.receipt(msgid)
+        assert sent == alice.receipt(sent).msgid
+
+
+@live
 async def test_a_cancelled_message_ends_void_and_reaches_nobody(tmp_path):
     file = tmp_path / "bob.db"
     async with serve(store=tmp_path / "server.db") as server, login(server, "alice") as alice:

@@ -46,6 +46,7 @@ async def test_a_message_shows_where_it_comes_from():
     )
     assert MsgId(STREAM, 5) == message.msgid
     assert "1970-01-01T00:00:00.005000+00:00" == message.sent_at.isoformat()
+    assert 9999 == message._replace(stamp=2**64 - 1).sent_at.year, "whatever a peer claims"
 
 
 @live

@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from udpim.config import ClientConfig
 from udpim.errors import (
+    ConfigError,
     ConnectionClosed,
     ConnectTimeout,
     Error,
@@ -26,7 +27,7 @@ from udpim.hop.codes import CloseCode
 from udpim.hop.config import HopConfig
 from udpim.im.records import ClientSnapshot
 from udpim.message import Incoming, Message, Messages
-from udpim.model import Address, LoginCode
+from udpim.model import Address, LoginCode, MsgId
 from udpim.node.client import ClientNode
 from udpim.node.events import (
     Event,
@@ -274,6 +275,20 @@ class Client:
             OutboxFull: There is no room; nothing was queued.
         """
         return self._outgoing.send_nowait(to, payload, deadline)
+
+    def receipt(self, msgid: MsgId) -> Receipt:
+        """Return the receipt of a message that this device sent, in an earlier run included.
+
+        What a store file kept of it is shown at once: delivered, void and rejected stay known.
+
+        Raises:
+            ConfigError: No message of this store has the msgid: another device sent it, or another
+                file, or a run with a store in memory.
+        """
+        stream = self._node.outbox.stream(msgid.stream)
+        if stream is None or not 1 <= msgid.seq < stream.next_seq:
+            raise ConfigError(f"this store has sent no message {msgid}")
+        return Receipt(self._book, stream, msgid.seq)
 
     # --- Receiving ---
 

@@ -17,6 +17,7 @@ from udpim.errors import Error, LocalProtocolError
 from udpim.im.receiver import Released
 from udpim.model import MsgId, StreamId
 
+YEAR_9999_S = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 MESSAGES_IN_A_ROW_MAX = 64
 """Messages handed out before the event loop has a turn, in which receipts leave."""
 
@@ -58,8 +59,8 @@ class Message(NamedTuple):
 
     @property
     def sent_at(self) -> datetime:
-        """When, by the sender's clock."""
-        return datetime.fromtimestamp((self.stamp >> 16) / 1000, UTC)
+        """When, by the sender's clock; whatever a peer claims, not after the year 9999."""
+        return datetime.fromtimestamp(min((self.stamp >> 16) / 1000, YEAR_9999_S), UTC)
 
 
 _message = tuple.__new__

@@ -11,6 +11,8 @@ from udpim import __version__
 from udpim.cli import command, main
 from udpim.store.sqlite import SQLiteStore
 
+COMMANDS = ("demo", "serve", "user", "send", "listen", "chat", "decode")
+
 
 def complaint(capsys, *args):
     """Run a command that must fail: its exit code and its one line."""
@@ -33,11 +35,20 @@ def test_the_version_is_printed(capsys):
 def test_help_names_every_command_and_the_exit_codes(capsys):
     assert 0 == main(["--help"])
     out = " ".join(capsys.readouterr().out.split())
-    for word in ("demo", "serve", "send", "listen", "decode", "exit codes: 0", "130 interrupted"):
+    for word in (
+        "demo",
+        "serve",
+        "user",
+        "send",
+        "listen",
+        "decode",
+        "exit codes: 0",
+        "130 interrupted",
+    ):
         assert word in out
 
 
-@pytest.mark.parametrize("name", ["demo", "serve", "send", "listen", "decode"])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_has_help(capsys, name):
     assert 0 == main([name, "--help"])
     assert "exit codes" in capsys.readouterr().out
@@ -64,6 +75,10 @@ def test_the_module_is_the_command():
         (("send", *login(), "hi"), "--to"),
         (("listen", *login(), "--count", "0"), "'0' is not a whole number"),
         (("listen", *login(), "--timeout", "-1"), "number of seconds"),
+        (("chat", *login()), "--to"),
+        (("chat", *login(), "--to", "b", "--history", "-1"), "whole number from 0 on"),
+        (("chat", *login(), "--to", "b", "--history", "x"), "whole number from 0 on"),
+        (("chat", "udpim://x", "--user", "a", "--to", "b"), "--security plain"),
         (("demo", "--loss", "1"), "probability"),
         (("demo", "--loss", "150%"), "percentage"),
         (("demo", "--loss", "much"), "probability"),
@@ -117,7 +132,7 @@ def test_a_port_in_use_is_said(capsys):
     assert "in use" in err
 
 
-@pytest.mark.parametrize("name", ["serve", "send", "listen"])
+@pytest.mark.parametrize("name", ["serve", "send", "listen", "chat"])
 @pytest.mark.parametrize("content", [b"hello, I am a text file, and rather a long one" * 99, None])
 def test_a_store_that_is_not_one_is_refused_and_left_alone(capsys, tmp_path, name, content):
     path = tmp_path / "x.db"
@@ -130,6 +145,7 @@ def test_a_store_that_is_not_one_is_refused_and_left_alone(capsys, tmp_path, nam
         "serve": ("--open", "--port", "0", *PLAIN),
         "send": (*login(), "--to", "bob", "hi"),
         "listen": login(),
+        "chat": (*login(), "--to", "bob"),
     }[name]
     code, err = complaint(capsys, name, "--store", str(path), *arguments)
     assert 1 == code

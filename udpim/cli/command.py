@@ -96,6 +96,8 @@ def make_parser() -> Parser:
     _serve(command("serve", "serve", "run a server"))
     _send(command("send", "send", "send messages and wait for their receipts"))
     _listen(command("listen", "listen", "print messages as they arrive"))
+    _chat(command("chat", "chat", "talk with somebody, on a terminal or through pipes"))
+    _user(commands)
     decode = command("decode", "decode", "show a plaintext datagram field by field")
     decode.add_argument(
         "hex", nargs="+", metavar="HEX", help="the datagram; - reads standard input, one a line"
@@ -179,6 +181,58 @@ def _listen(parser: Parser) -> None:
     parser.add_argument("--timeout", type=_seconds, metavar="S", help="leave after so long")
 
 
+def _chat(parser: Parser) -> None:
+    _login(parser)
+    parser.description = (
+        "Talk with somebody. On a terminal it fills the screen: /help says how. Otherwise, and with"
+        " --json, each line of standard input is sent, what arrives is printed, and the end of"
+        " the input ends it. With --store the conversation is kept in a file beside it."
+    )
+    parser.add_argument("--to", required=True, metavar="USER", help="the partner to begin with")
+    parser.add_argument(
+        "--history", type=_lines, default=100, metavar="N", help="lines of before to show (100)"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        metavar="S",
+        help="how long to wait at the end for what is not yet stored or delivered"
+        " (30; on a terminal 5)",
+    )
+
+
+def _user(commands: argparse._SubParsersAction[Parser]) -> None:
+    words = "add, list or remove who may log in at a server"
+    parser = commands.add_parser(
+        "user",
+        help=words,
+        description=f"{words.capitalize()}. A server that runs takes changes over by itself. Who"
+        " is removed cannot log in any more; a session that stands goes on until its connection"
+        " ends, and what waits for the user's devices stays in their queues.",
+        epilog=EXIT_WORDS,
+    )
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    for action, words in (
+        ("add", "add a user and print the token, which is drawn and shown only here"),
+        ("list", "print the names"),
+        ("remove", "remove a user"),
+    ):
+        made = actions.add_parser(
+            action, help=words, description=words.capitalize() + ".", epilog=EXIT_WORDS
+        )
+        made.set_defaults(module="user", action=action)
+        made.add_argument("--json", action="store_true", help="print JSON, one object a line")
+        made.add_argument("--users", required=True, metavar="FILE", help="the server's users file")
+        if action != "list":
+            made.add_argument("name", metavar="NAME", help="the user's name")
+        if action == "add":
+            made.add_argument(
+                "--token-stdin",
+                action="store_true",
+                help="take the token from standard input: one line, drawn elsewhere",
+            )
+
+
 def _login(parser: Parser) -> None:
     parser.add_argument("server", metavar="SERVER", help="udpim://host:port")
     parser.add_argument("--user", required=True, help="who you are")
@@ -242,6 +296,10 @@ def _whole(text: str, words: str, low: int, high: int) -> int:
 
 def _count(text: str) -> int:
     return _whole(text, "a whole number from 1 on", 1, 10**9)
+
+
+def _lines(text: str) -> int:
+    return _whole(text, "a whole number from 0 on", 0, 10**6)
 
 
 def _port(text: str) -> int:

@@ -7,6 +7,8 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import CancelledError
+from contextlib import suppress
 
 from udpim.cli.login import connect_as
 from udpim.cli.output import Exit, printable, put, put_json
@@ -107,10 +109,15 @@ async def _wait(receipt: Receipt, wait: str, timeout: float) -> str:
 
 async def _payloads(messages: list[str]) -> AsyncIterator[bytes]:
     """The arguments, or the lines of standard input as they come."""
-    if messages:
-        for message in messages:
-            yield os.fsencode(message)  # the bytes that were typed, UTF-8 or not
-        return
+    if not messages:
+        async for line in stdin_lines():
+            yield line
+    for message in messages:
+        yield os.fsencode(message)  # the bytes that were typed, UTF-8 or not
+
+
+async def stdin_lines() -> AsyncIterator[bytes]:
+    """Yield the lines of standard input as they come, without their ends."""
     lines: asyncio.Queue[bytes | None] = asyncio.Queue(STDIN_LINES_MAX)
     loop = asyncio.get_running_loop()
     # A daemon that reads the descriptor itself: a read that never ends must not hold up Ctrl-C,
@@ -123,13 +130,20 @@ async def _payloads(messages: list[str]) -> AsyncIterator[bytes]:
 
 def _read_lines(loop: asyncio.AbstractEventLoop, lines: asyncio.Queue[bytes | None]) -> None:
     def hand(line: bytes | None) -> None:
-        asyncio.run_coroutine_threadsafe(lines.put(line), loop).result()
+        putting = lines.put(line)
+        try:
+            asyncio.run_coroutine_threadsafe(putting, loop).result()
+        except RuntimeError:
+            putting.close()
+            raise
 
-    rest = b""
-    while chunk := os.read(0, STDIN_BYTES):
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            hand(line.removesuffix(b"\r"))
-    if rest:
-        hand(rest)
-    hand(None)
+    # Cancelled or closed, the loop has ended: nobody wants the rest.
+    with suppress(CancelledError, RuntimeError):
+        rest = b""
+        while chunk := os.read(0, STDIN_BYTES):
+            *whole, rest = (rest + chunk).split(b"\n")
+            for line in whole:
+                hand(line.removesuffix(b"\r"))
+        if rest:
+            hand(rest)
+        hand(None)

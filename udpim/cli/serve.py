@@ -1,51 +1,17 @@
-"""``udpim serve``: a server on a UDP port, with its users in a file."""
+"""``udpim serve``: a server on a UDP port, with its users in a file that may change meanwhile."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import hmac
 import os
 import signal
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import Any
 
 from udpim import LoginRequest, Server
-from udpim.cli.output import Exit, put, put_json, say
-from udpim.errors import ConfigError
-from udpim.wire.im_schema import NAME_BYTES_MAX
-
-
-def read_users(path: str) -> dict[str, str]:
-    """Read a users file: a name and a token on each line, ``#`` begins a comment line.
-
-    Raises:
-        ConfigError: If it cannot be read, or a line is malformed; the line's number is in it.
-    """
-    try:
-        text = Path(path).read_text("utf-8")
-    except OSError as error:
-        raise ConfigError(f"users file {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"users file {path}: it is not UTF-8 text") from error
-    users: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        words = line.split()
-        if not words or words[0].startswith("#"):
-            continue
-        where = f"users file {path}, line {number}"
-        if len(words) != 2:
-            raise ConfigError(f"{where}: expected a name and a token, found {len(words)} words")
-        name, token = words
-        if len(name.encode()) > NAME_BYTES_MAX:
-            raise ConfigError(f"{where}: the name is over {NAME_BYTES_MAX} bytes")
-        if name in users:
-            raise ConfigError(f"{where}: {name} was named before")
-        users[name] = token
-    if not users:
-        raise ConfigError(f"users file {path}: it names nobody")
-    return users
+from udpim.cli.output import Exit, complain, put, put_json, say
+from udpim.cli.users_file import LiveUsers
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,11 +20,11 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         Error: If the users file, the store or the port cannot be used.
     """
-    users = None if args.open else read_users(args.users)
+    users = None if args.open else LiveUsers(args.users, complain)
     return asyncio.run(_serve(args, users))
 
 
-async def _serve(args: argparse.Namespace, users: dict[str, str] | None) -> int:
+async def _serve(args: argparse.Namespace, users: LiveUsers | None) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -90,19 +56,16 @@ async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:
             task.cancel()
 
 
-def _make(args: argparse.Namespace, users: dict[str, str] | None) -> Server:
+def _make(args: argparse.Namespace, users: LiveUsers | None) -> Server:
     if users is None:
         return Server(open_to_all=True, store=args.store, security=args.security)
 
     def authenticate(login: LoginRequest) -> bool:
-        expected = users.get(login.user)
-        # An unknown name costs the same comparison, so time does not tell who exists.
-        same = hmac.compare_digest(login.token.encode(), (expected or "").encode())
-        return same and expected is not None
+        return users.admits(login.user, login.token)
 
     return Server(
         authenticate=authenticate,
-        known_user=users.__contains__,
+        known_user=users.knows,
         store=args.store,
         security=args.security,
     )
