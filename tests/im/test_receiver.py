@@ -1,7 +1,6 @@
 """The receiver: exact dedup, promises after the commit, order, and the pull (PROTOCOL §5.4)."""
 
 from tests.im.helpers import STREAM, Receiver, of, run_of, section
-from udpim import config
 from udpim.config import VOID_RUNS_MAX, WINDOW
 from udpim.im.records import MarkHandled, PutInbox, PutInStream
 from udpim.wire.im_packets import AckR, OfflineA, StatusN
@@ -177,9 +176,8 @@ def test_what_was_delivered_is_never_voided_by_base():
     assert ([(1, 1)], []) == b.receipts()
 
 
-def test_a_sender_has_a_limited_number_of_streams(monkeypatch):
-    monkeypatch.setattr(config, "STREAMS_PER_PEER_MAX", 1)
-    b = Receiver()
+def test_a_sender_has_a_limited_number_of_streams():
+    b = Receiver(streams_per_user_max=1)
     b.push(run_of(1, 1))
     b.push(run_of(1, 1), stream=OTHER)
     b.cancel((1, 1), stream=OTHER)
@@ -219,7 +217,7 @@ def test_a_run_above_the_window_is_left_to_the_hop():
 
 
 def test_a_full_inbox_takes_no_messages_until_the_application_has_handled_some():
-    b = Receiver(bytes_max=2)
+    b = Receiver(inbox_bytes_max=2)
     b.push(section(1, b"abc"))
     b.commit()
     assert not b.inbox.has_room(STREAM, 1, run_of(2, 2))

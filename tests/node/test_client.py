@@ -1,6 +1,7 @@
 """A client node: login, loss and return of the link, what it takes from a server and what not."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 
@@ -640,8 +641,15 @@ def test_an_empty_queue_ends_the_pull():
     assert 2 == sum(isinstance(packet, p.OfflineR) for packet in raw.got)
 
 
+class NarrowHop(HopConfig):
+    """Allows the peer few frames in flight, and itself the usual number."""
+
+    def parameters(self, reset_token=None):
+        return replace(HopConfig.parameters(self, reset_token), frame_window=16)
+
+
 def test_receipts_wait_in_the_inbox_while_the_hop_has_enough_to_send():
-    net, raw, client = with_raw_server(hop=HopConfig(frame_window=16), hop_frames_max=4)
+    net, raw, client = with_raw_server(hop=NarrowHop(), hop_frames_max=4)
     take = raw.last.take
     raw.last.take = lambda packet, now: None
     for seq in range(1, 40):

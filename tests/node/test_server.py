@@ -376,7 +376,7 @@ def test_a_pull_that_outlives_its_session_is_answered_to_nobody():
 
 def test_a_client_too_far_behind_is_left_and_its_messages_are_kept():
     net = Net()
-    server = net.server(session_frames_max=100)
+    server = net.server(hop_frames_max=1, send_queue_frames_max=100)
     bob, zoe = logged_in(net, "bob", "b"), logged_in(net)
     bob.takes = False
     first = 1

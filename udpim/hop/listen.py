@@ -140,13 +140,13 @@ class Listener:
             return None
         address = f"{path[0]} {path[1]}".encode()
         proven = self._tokens.valid(hello.token, address, now)
-        crowded = len(self._unproven) >= self._config.half_open_free
+        crowded = len(self._unproven) >= self._config.limits.unproven_handshakes_max
         if not proven and (crowded or self._config.always_retry):
             token = self._tokens.issue(address, now)
             retry = Retry(destination_cid=hello.source_cid, source_cid=NO_CID, token=token)
             self._answer(retry, path)
             return None
-        if len(self._handshakes) >= self._config.half_open_max:
+        if len(self._handshakes) >= self._config.limits.handshakes_max:
             raise DecodeError("too many handshakes")
         handshake = self._accept(hello, path, now, self._unused_cid(in_use), validated=proven)
         self._handshakes[key] = handshake

@@ -6,10 +6,8 @@ along until one packet that carried it has been acked, so frames need no order b
 
 from __future__ import annotations
 
+from udpim.config import HANDLES_MAX
 from udpim.model import StreamId
-
-HANDLES_MAX = 65_536
-"""Streams that a peer may name on one connection; more and the packet is dropped."""
 
 
 class OutHandles:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from udpim import config
+from udpim.config import Limits
 from udpim.im.handles import OutHandles
 from udpim.im.in_stream import InStream
 from udpim.im.pull import Pull
@@ -59,10 +60,10 @@ class Inbox:
     `transmit` while the session is up, and `take_released`.
     """
 
-    def __init__(self, snapshot: ClientSnapshot, *, durable: bool, bytes_max: int) -> None:
+    def __init__(self, snapshot: ClientSnapshot, *, durable: bool, limits: Limits) -> None:
         """Restore every stream; what the application has not handled is released again."""
         self._durable = durable
-        self._bytes_max = bytes_max
+        self._limits = limits
         self._streams: dict[StreamId, InStream] = {}
         self._per_user: dict[str, int] = {}
         self._ops: list[Op] = []
@@ -143,7 +144,7 @@ class Inbox:
         if section.last > cum + config.WINDOW:
             return False
         fills = stream is not None and stream.waits_for(section.first)
-        return fills or self._waiting_bytes < self._bytes_max
+        return fills or self._waiting_bytes < self._limits.inbox_bytes_max
 
     def receive_msg_n(self, id_: StreamId, packet: MsgN) -> None:
         """Take a pushed run."""
@@ -185,7 +186,7 @@ class Inbox:
         """Find or create a stream and take over what the head says of it."""
         stream = self._streams.get(id_)
         if stream is None:
-            if self._per_user.get(id_.user, 0) >= config.STREAMS_PER_PEER_MAX:
+            if self._per_user.get(id_.user, 0) >= self._limits.streams_per_user_max:
                 self._drop("too many streams of one sender")
                 return None
             # What lies between floor and base is not due to us: nobody may take it for delivered.

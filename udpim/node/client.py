@@ -68,7 +68,7 @@ class ClientNode:
             ConfigError: If the store belongs to another endpoint.
         """
         self.config = config
-        self._hop_config = hop_config or HopConfig()
+        self._hop_config = (hop_config or HopConfig()).within(config.limits)
         self._random_bytes = random_bytes
         self._identity = Identity(config, snapshot.meta, durable=durable, random_bytes=random_bytes)
         self._events: deque[Event] = deque()
@@ -77,7 +77,7 @@ class ClientNode:
         self._token = 0
         self.outbox = Outbox(config, self._identity.incarnation, snapshot, now)
         self.outbox.stamp = max(self.outbox.stamp, self._identity.login_count)
-        self.inbox = Inbox(snapshot, durable=durable, bytes_max=config.inbox_bytes_max)
+        self.inbox = Inbox(snapshot, durable=durable, limits=config.limits)
         self.state = LinkState.IDLE
         self.store_epoch = 0
         self._address: Address | None = None
@@ -415,17 +415,17 @@ class ClientNode:
         if connection is None:
             return []
         if self.state is LinkState.ONLINE:
-            encode = im_codec.encode
+            encode, limits = im_codec.encode, self.config.limits
 
             def emit(packet: p.ImPacket, tag: Flight | StreamId | None) -> None:
                 bulk = isinstance(packet, p.PAYLOADS)
                 connection.send_frame(encode(packet), tag, now, bulk=bulk)
 
             # Receipts make room at the server: they never wait behind payloads without credit.
-            if connection.queued_control_frames < self.config.hop_frames_max:
+            if connection.queued_control_frames < limits.hop_frames_max:
                 self.inbox.transmit(emit)
-            if connection.queued_bulk_bytes < self.config.hop_bytes_max:
-                self.outbox.transmit(emit, self.config.hop_frames_max - connection.queued_frames)
+            if connection.queued_bulk_bytes < limits.hop_bytes_max:
+                self.outbox.transmit(emit, limits.hop_frames_max - connection.queued_frames)
         connection.hold(self.inbox.held_bytes)
         return connection.datagrams_to_send(now)
 

@@ -66,7 +66,7 @@ class ServerNode:
             hop_config: Settings of the connections.
         """
         self.config = config
-        self._hop_config = hop_config or HopConfig()
+        self._hop_config = (hop_config or HopConfig()).within(config.limits)
         meta = dict(snapshot.meta)
         fresh = [
             PutMeta(key, random_bytes(size))
@@ -76,7 +76,7 @@ class ServerNode:
         meta.update({op.key: op.value for op in fresh})
         self._random_bytes = random_bytes
         self.router = Router(
-            config,
+            config.limits,
             snapshot,
             store_epoch=int.from_bytes(meta["store_epoch"], "big"),
             durable=durable,
@@ -225,10 +225,13 @@ class ServerNode:
 
     def _crowded(self, endpoint: Endpoint) -> bool:
         online = endpoint in self._by_endpoint
-        if len(self._by_endpoint) >= self.config.sessions_max and not online:
+        if len(self._by_endpoint) >= self.config.limits.sessions_max and not online:
             return True
         devices = self.router.registry.latest(endpoint.user)
-        return endpoint.device not in devices and len(devices) >= self.config.devices_per_user_max
+        return (
+            endpoint.device not in devices
+            and len(devices) >= self.config.limits.devices_per_user_max
+        )
 
     def shutdown(self, now: float) -> None:
         """Say goodbye to everybody; unreceipted pushes go to the queue."""
@@ -273,7 +276,7 @@ class ServerNode:
             self.router.store_epoch,
             self._durable,
             self.router.queue.count(endpoint) > 0,
-            self.config.payload_bytes_max,
+            self.config.limits.payload_bytes_max,
             WINDOW,
         )
         connection.send_frame(im_codec.encode(welcome), None, now)
@@ -395,14 +398,14 @@ class ServerNode:
 
     def _drain_sessions(self, now: float) -> None:
         """Move the sessions' IM packets into their connections."""
-        encode = im_codec.encode
+        encode, limits = im_codec.encode, self.config.limits
         for session in list(self._outgoing):
             link = self._by_endpoint.get(session.endpoint)
             if link is None or link.session is not session:
                 continue
             self._touched[link] = None
             connection = link.connection
-            if connection.queued_frames + len(session.frames) > self.config.session_frames_max:
+            if connection.queued_frames + len(session.frames) > limits.send_queue_frames_max:
                 self._end_session(link)
                 connection.close(CloseCode.SHUTDOWN, "too far behind", now)
                 continue
