@@ -98,6 +98,7 @@ class Node:
         self.config = udpim.ClientConfig(
             user="alice", device="main", limits=udpim.Limits(outbox_messages_max=LIMIT)
         )
+        self.payload_bytes_max = 100
         self.outbox = SimpleNamespace(open_messages=LIMIT)
         self.stream = object()
         self.sent = []

@@ -71,7 +71,7 @@ class Outgoing:
 
     def _check(self, to: str, payloads: Sequence[bytes], deadline_s: float | None) -> None:
         check_name("recipient", to)
-        bytes_max = self._node.config.limits.payload_bytes_max
+        bytes_max = self._node.payload_bytes_max
         for payload in payloads:
             if not isinstance(payload, bytes):
                 raise ConfigError(f"a payload is bytes, not {type(payload).__name__}")

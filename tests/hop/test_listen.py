@@ -195,6 +195,14 @@ def test_the_number_of_handshakes_is_limited_even_for_proven_addresses():
     assert server.listener.drops == {"too many handshakes": 1}
 
 
+def test_connections_are_limited_however_long_they_stay_without_a_login():
+    server = Server(handshakes_max=2, sessions_max=1)
+    for seed in range(4):
+        server.now += HopConfig().handshake_s
+        assert len(server.receive(hello(seed))) == (seed < 3)
+    assert server.listener.drops == {"too many connections": 1}
+
+
 def test_no_connection_id_is_given_twice():
     """With a broken source of randomness there is no connection rather than a shared id."""
     server = Server(random_bytes=bytes)

@@ -156,9 +156,9 @@ def test_a_memory_server_says_so():
     assert not raw.packets[0].durable
 
 
-def test_a_store_that_fails_logs_nobody_in():
+def test_a_store_that_fails_logs_nobody_in_and_takes_nobodys_place():
     net = Net()
-    server = net.server()
+    server = net.server(sessions_max=1)
     server.settle()
     server.store.fail = StoreError("s.db", "full")
     raw = dialled(net)
@@ -166,6 +166,8 @@ def test_a_store_that_fails_logs_nobody_in():
     net.run(0.5)
     assert [LoginCode.BUSY] == [packet.code for packet in raw.packets]
     assert ["full"] == [event.error.words for event in server.of(ev.StoreFailed)]
+    server.store.fail = None
+    logged_in(net, "yan")
 
 
 def test_a_login_that_nobody_waits_for_is_forgotten():
@@ -242,6 +244,40 @@ def test_sessions_are_limited_but_a_session_may_be_taken_over():
     net.run(0.5)
     assert [LoginCode.BUSY] == [packet.code for packet in other.packets]
     assert 1 == len(again.of(p.LoginOk))
+
+
+def test_sessions_are_limited_even_when_all_log_in_at_once():
+    net = Net()
+    server = net.server(sessions_max=2)
+    server.settle()
+    server.store.held = True
+    raws = [dialled(net, str(n)) for n in range(4)]
+    for n, raw in enumerate(raws):
+        raw.send(login(f"user{n}", "d"))
+    net.run(0.5)
+    server.store.held = False
+    net.run(2)
+    kinds = sorted(type(packet).__name__ for raw in raws for packet in raw.packets)
+    assert ["LoginOk", "LoginOk", "LoginRefused", "LoginRefused"] == kinds
+
+
+@pytest.mark.parametrize("leaves", ["after the login", "before its commit"])
+def test_whoever_leaves_makes_room_for_another_session(leaves):
+    net = Net()
+    server = net.server(sessions_max=1)
+    server.settle()
+    server.store.held = leaves == "before its commit"
+    first = dialled(net, "first")
+    first.send(login("zoe", "d"))
+    net.run(0.5)
+    first.connection.close(CloseCode.NO_ERROR, "", net.now)
+    net.run(0.5)
+    server.store.held = False
+    net.run(0.5)
+    second = dialled(net, "second")
+    second.send(login("yan", "d"))
+    net.run(0.5)
+    assert 1 == len(second.of(p.LoginOk))
 
 
 def test_devices_of_a_user_are_limited_even_when_all_come_at_once():

@@ -80,6 +80,8 @@ class ClientNode:
         self.inbox = Inbox(snapshot, durable=durable, limits=config.limits)
         self.state = LinkState.IDLE
         self.store_epoch = 0
+        self.payload_bytes_max = config.limits.payload_bytes_max
+        """Largest payload to send: our own limit, or the server's where it said a lower one."""
         self._address: Address | None = None
         self._dialer: Dialer | None = None
         self._connection: Connection | None = None
@@ -314,6 +316,8 @@ class ClientNode:
     def _on_login_ok(self, packet: p.LoginOk) -> Callable[[float], None]:
         def welcome(now: float) -> None:
             self.store_epoch = packet.store_epoch
+            own_bytes = self.config.limits.payload_bytes_max
+            self.payload_bytes_max = min(own_bytes, packet.payload_bytes_max)
             self._deadline = None
             self._failures = 0
             self._identity.let_in()

@@ -9,7 +9,7 @@ datagrams; what the router promises waits for the ledger's commits.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -94,6 +94,8 @@ class ServerNode:
         )
         self._links: dict[bytes, Link] = {}
         self._by_endpoint: dict[Endpoint, Link] = {}
+        self._seats: Counter[Endpoint] = Counter()
+        """Whom a place is taken by: a session, or a login whose commit is on its way."""
         self._logging_in: dict[int, tuple[Link, p.Login]] = {}
         self._reading: dict[int, Session] = {}
         self._touched: dict[Link, None] = {}
@@ -210,6 +212,7 @@ class ServerNode:
         elif self._crowded(endpoint):
             self._refuse(link, LoginCode.BUSY, "too many sessions or devices", now)
         else:
+            self._seats[endpoint] += 1
             record = registry.logged_in(endpoint, login.incarnation, login.login_count)
             self.router.register(record, lambda ok: self._registered(link, endpoint, login, ok))
 
@@ -224,8 +227,8 @@ class ServerNode:
         return passed or self.router.registry.is_stale(endpoint, login.incarnation, count)
 
     def _crowded(self, endpoint: Endpoint) -> bool:
-        online = endpoint in self._by_endpoint
-        if len(self._by_endpoint) >= self.config.limits.sessions_max and not online:
+        seats = self._seats
+        if len(seats) >= self.config.limits.sessions_max and endpoint not in seats:
             return True
         devices = self.router.registry.latest(endpoint.user)
         return (
@@ -253,10 +256,12 @@ class ServerNode:
         """The login is durable: open the session in place of any other of this endpoint."""
         connection = link.connection
         if connection.state is not ConnectionState.OPEN:
+            self._leave_seat(endpoint)
             return
         self._touched[link] = None
         now = self._now
         if not ok:
+            self._leave_seat(endpoint)
             self._refuse(link, LoginCode.BUSY, "the store refused the login", now)
             return
         other = self._by_endpoint.get(endpoint)
@@ -286,9 +291,15 @@ class ServerNode:
         assert session is not None
         link.session = None
         del self._by_endpoint[session.endpoint]
+        self._leave_seat(session.endpoint)
         self._touched[link] = None
         self.router.session_closed(session, link.connection.unacked_tags())
         self._events.append(SessionChanged(endpoint=session.endpoint, online=False))
+
+    def _leave_seat(self, endpoint: Endpoint) -> None:
+        self._seats[endpoint] -= 1
+        if not self._seats[endpoint]:
+            del self._seats[endpoint]
 
     def _after_input(self, now: float) -> None:
         """Look at what happened to the connections of this turn."""
