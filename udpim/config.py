@@ -151,13 +151,14 @@ class Limits:
     """Frames that wait for transmission to one peer."""
     streams_per_session_max: int = _limit(
         HANDLES_MAX,
+        least=8192,  # more than one turn or one pull can name, so every connection gets somewhere
         most=HANDLES_MAX,
         of="both",
         per="session",
         worst=lambda limits: limits.streams_per_session_max * STREAM_BYTES,
-        outcome="the packet is dropped",
+        outcome="the connection ends (TOO_MANY_STREAMS), the client comes back and goes on",
     )
-    """Streams that a peer may name on one connection."""
+    """Streams that may be named on one connection, each way."""
 
     outbox_messages_max: int = _limit(
         100_000,
@@ -179,6 +180,7 @@ class Limits:
     """Payload bytes that wait for the application."""
     hop_frames_max: int = _limit(
         256,
+        most=2048,
         of="client",
         per="process",
         worst=lambda limits: limits.hop_frames_max * FRAME_BYTES,

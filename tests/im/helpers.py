@@ -177,9 +177,9 @@ class Receiver:
         while self.pending:
             self.finish()
 
-    def packets(self):
+    def packets(self, room=1000):
         out = []
-        self.inbox.transmit(lambda packet, stream: out.append(packet))
+        self.inbox.transmit(lambda packet, stream: out.append(packet), room)
         for packet in out:
             assert packet == decode(encode(packet))
         return out

@@ -554,3 +554,51 @@ def test_counters_outlive_their_connections():
     server.receive(b"\x01" * 40, ("192.0.2.9", 1))
     assert before <= server.node.hop_totals().stats.datagrams_sent
     assert {"unknown connection id": 1} == server.node.listener_drops
+
+
+# --- More streams than fit one connection (PROTOCOL §4.3) ---
+
+FEW = 8192
+"""The least that may be configured."""
+
+
+def receipt(handle, incarnation):
+    return p.AckR(handle, StreamId("alice", "a", incarnation, "zoe"), False, ((1, 1),), ())
+
+
+def test_a_client_that_names_too_many_streams_is_told_so():
+    net = Net()
+    net.server(streams_per_session_max=FEW)
+    raw = logged_in(net)
+    for first in range(1, FEW + 2, 512):
+        count = min(512, FEW + 1 - first)
+        raw.send(*[receipt(first + n, first + n) for n in range(count)])
+        net.run(0.3)
+    assert raw.open
+    raw.send(receipt(1, 1), receipt(FEW, FEW))
+    net.run(0.3)
+    assert raw.open
+    raw.send(receipt(FEW + 1, FEW + 1))
+    net.run(0.3)
+    assert CloseCode.TOO_MANY_STREAMS == raw.connection.closed.code
+    logged_in(net, count=2)
+
+
+def test_a_session_that_the_server_would_have_to_name_too_many_streams_to_ends():
+    net = Net()
+    server = net.server(streams_per_session_max=FEW)
+    raw = logged_in(net)
+    (session,) = server.node.router.sessions.values()
+    for n in range(FEW):
+        session.outbound.of(StreamId("alice", "a", n, "zoe"))
+    session.send(p.Nudge())
+    server.settle()
+    net.run(0.3)
+    assert raw.open
+    handle, name = session.outbound.of(StreamId("alice", "a", FEW, "zoe"))
+    session.send(p.StatusN(handle, name, 1, 1))
+    server.settle()
+    net.run(0.3)
+    assert CloseCode.TOO_MANY_STREAMS == raw.connection.closed.code
+    assert [] == raw.of(p.StatusN)
+    assert not server.node.router.sessions

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import NamedTuple
 
 from udpim import config
@@ -72,6 +73,8 @@ class Inbox:
         self._committing: deque[tuple[list[tuple[InStream, list[Range]]], int]] = deque()
         self._handled: dict[InStream, RangeSet] = {}
         self._reports: dict[InStream, None] = {}
+        self._offers: dict[InStream, None] = {}
+        """Streams whose receipts this session has not offered yet."""
         self._released: list[Released] = []
         self._handles = OutHandles()
         self._waiting_bytes = 0
@@ -110,8 +113,8 @@ class Inbox:
         self._pull_barrier = None
         if queue_waiting:
             self._pull.ask()
-        for stream in self._streams.values():
-            self._offer(stream)
+        # Whom the last session had no room for comes first.
+        self._offers |= dict.fromkeys(self._streams.values())
 
     def _offer(self, stream: InStream) -> None:
         stream.report.update(stream.settled_from_floor())
@@ -330,12 +333,24 @@ class Inbox:
 
     # --- Outputs: packets ---
 
-    def transmit(self, emit: Callable[[ImPacket, StreamId | None], None]) -> None:
-        """Emit the receipts of this turn, and the next offline:R."""
+    def transmit(self, emit: Callable[[ImPacket, StreamId | None], None], room: int) -> None:
+        """Emit the receipts of this turn, of at most ``room`` streams, and the next offline:R."""
+        if room <= 0:
+            return
         self._pull_on()
-        for stream in self._reports:
+        if self._offers:
+            for stream in list(islice(self._offers, min(room, self._handles.spare_for_offers()))):
+                del self._offers[stream]
+                self._offer(stream)
+        reports = self._reports
+        if len(reports) <= room:
+            self._reports = {}
+        else:
+            reports = dict.fromkeys(islice(reports, room))
+            for stream in reports:
+                del self._reports[stream]
+        for stream in reports:
             self._emit_reports(emit, stream)
-        self._reports.clear()
         if self._pull.take_request():
             emit(OfflineR(config.PULL_BYTES_MAX), None)
 

@@ -38,7 +38,7 @@ from udpim.node.events import (
     StreamsReborn,
 )
 from udpim.node.identity import Identity
-from udpim.node.packets import read_im_packets
+from udpim.node.packets import TOO_MANY_STREAMS, read_im_packets
 from udpim.node.state import TRANSITIONS, LinkInput, LinkState
 from udpim.node.totals import HopTotals
 from udpim.wire import im_codec
@@ -85,8 +85,7 @@ class ClientNode:
         self._address: Address | None = None
         self._dialer: Dialer | None = None
         self._connection: Connection | None = None
-        self._inbound = InHandles()
-        self._outbound = OutHandles()
+        self._inbound, self._outbound = InHandles(), OutHandles()
         self._deadline: float | None = None
         """End of the present attempt, login or back-off."""
         self._failures = 0
@@ -176,6 +175,8 @@ class ClientNode:
             handler = None if method is None else method(self, packet)
             if handler is None:
                 connection.refuse("IM packet not acceptable now")
+                if self._inbound.overflowed:
+                    connection.close(*TOO_MANY_STREAMS, now)
                 return
             handlers.append(handler)
             methods = _NEXT_METHODS.get(type(packet), methods)
@@ -272,7 +273,8 @@ class ClientNode:
         elif self._dialer.connection is not None:
             self._connection = self._dialer.connection
             self._end_dialer()
-            self._inbound, self._outbound = InHandles(), OutHandles()
+            streams_max = self.config.limits.streams_per_session_max
+            self._inbound, self._outbound = InHandles(streams_max), OutHandles(streams_max)
             self._deadline = now + self.config.login_s_max
             self._move(LinkInput.CONNECTED, 0, "")
             self._login(self._connection, now)
@@ -426,10 +428,12 @@ class ClientNode:
                 connection.send_frame(encode(packet), tag, now, bulk=bulk)
 
             # Receipts make room at the server: they never wait behind payloads without credit.
-            if connection.queued_control_frames < limits.hop_frames_max:
-                self.inbox.transmit(emit)
+            self.inbox.transmit(emit, limits.hop_frames_max - connection.queued_control_frames)
             if connection.queued_bulk_bytes < limits.hop_bytes_max:
                 self.outbox.transmit(emit, limits.hop_frames_max - connection.queued_frames)
+            if self._outbound.overflowed:
+                connection.close(*TOO_MANY_STREAMS, now)
+                self._lost(*TOO_MANY_STREAMS, now)
         connection.hold(self.inbox.held_bytes)
         return connection.datagrams_to_send(now)
 

@@ -28,7 +28,7 @@ from udpim.model import Address, Endpoint, LoginCode, StreamId
 from udpim.node.effects import Authenticate, Commit, Effect, NotifyOffline, ReadQueueItems
 from udpim.node.events import Event, SessionChanged, StoreFailed
 from udpim.node.link import Link, LinkTimers
-from udpim.node.packets import read_im_packets
+from udpim.node.packets import TOO_MANY_STREAMS, read_im_packets
 from udpim.node.totals import HopTotals
 from udpim.wire import im_codec
 from udpim.wire import im_packets as p
@@ -154,6 +154,8 @@ class ServerNode:
             handler = self._handler(link, packet)
             if handler is None:
                 connection.refuse("IM packet not acceptable now")
+                if link.session is not None and link.session.inbound.overflowed:
+                    connection.close(*TOO_MANY_STREAMS, now)
                 return
             handlers.append(handler)
         if link.session is None and len(handlers) > 1:
@@ -269,7 +271,11 @@ class ServerNode:
             self._end_session(other)
             other.connection.close(CloseCode.REPLACED, "another login of this device", now)
         session = Session(
-            endpoint, login.incarnation, lambda: connection.rtt.smoothed_rtt, self._outgoing
+            endpoint,
+            login.incarnation,
+            lambda: connection.rtt.smoothed_rtt,
+            self._outgoing,
+            streams_max=self.config.limits.streams_per_session_max,
         )
         link.session = session
         link.login_by = None
@@ -416,6 +422,10 @@ class ServerNode:
                 continue
             self._touched[link] = None
             connection = link.connection
+            if session.outbound.overflowed:
+                self._end_session(link)
+                connection.close(*TOO_MANY_STREAMS, now)
+                continue
             if connection.queued_frames + len(session.frames) > limits.send_queue_frames_max:
                 self._end_session(link)
                 connection.close(CloseCode.SHUTDOWN, "too far behind", now)
