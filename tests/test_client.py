@@ -240,6 +240,19 @@ async def test_an_exception_in_the_body_brings_the_message_again():
 
 
 @live
+async def test_the_lower_payload_limit_of_both_sides_holds_once_it_is_known():
+    async with serve(limits=udpim.Limits(payload_bytes_max=1000)) as server:
+        async with login(server, "bob"), login(server, "alice") as alice:
+            await (await alice.send("bob", bytes(1000))).accepted()
+            with pytest.raises(udpim.PayloadTooLarge, match="1001 bytes is over the limit of 1000"):
+                await alice.send("bob", bytes(1001))
+        limits = udpim.Limits(payload_bytes_max=10)
+        async with login(server, "alice", limits=limits) as tiny:
+            with pytest.raises(udpim.PayloadTooLarge, match="11 bytes is over the limit of 10"):
+                tiny.send_nowait("bob", bytes(11))
+
+
+@live
 async def test_what_is_too_large_or_wrong_is_refused_before_anything_is_sent():
     async with serve() as server, login(server, "alice") as alice:
         with pytest.raises(udpim.PayloadTooLarge, match="1048577 bytes is over the limit"):

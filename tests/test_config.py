@@ -1,22 +1,104 @@
-"""Limits: what cannot work is refused where it is given."""
+"""Limits: what cannot work is refused where it is given, and what each one costs is stated."""
 
+import ast
 import dataclasses
+import inspect
+import itertools
 
 import pytest
 
+from tests.settings import settings
 from udpim import config
-from udpim.config import DEVICES_PER_USER_MAX, ClientConfig, ServerConfig
+from udpim.config import (
+    DEVICES_PER_USER_MAX,
+    LIMIT_NAMES,
+    ClientConfig,
+    Limits,
+    ServerConfig,
+    about,
+)
+from udpim.crypto.handshake import FRAME_WINDOW_MIN
 from udpim.errors import ConfigError
+from udpim.wire.frames import BODY_BYTES_MAX
 from udpim.wire.im_codec import encode
 from udpim.wire.im_packets import Member, Members, StreamId
 
 FRAME_BYTES_MAX = 1164
+UNITS = {"bytes", "messages", "frames", "groups", "sessions", "streams", "devices", "handshakes"}
 
 
-@pytest.mark.parametrize("devices", [0, DEVICES_PER_USER_MAX + 1])
-def test_a_membership_that_fits_no_packet_is_refused(devices):
-    with pytest.raises(ConfigError, match="devices_per_user_max must be 1 to"):
-        ServerConfig(devices_per_user_max=devices)
+def docstrings():
+    """The words below each field of `Limits`, by the field's name."""
+    (body,) = [
+        node.body
+        for node in ast.parse(inspect.getsource(config)).body
+        if isinstance(node, ast.ClassDef) and node.name == "Limits"
+    ]
+    return {
+        field.target.id: words.value.value
+        for field, words in itertools.pairwise(body)
+        if isinstance(field, ast.AnnAssign) and isinstance(words, ast.Expr)
+    }
+
+
+@pytest.mark.parametrize("name", LIMIT_NAMES)
+def test_every_limit_says_what_it_counts_and_what_happens_and_what_it_costs(name):
+    limit, limits = about(name), Limits()
+    assert UNITS & set(name.split("_")), "the unit stands in the name"
+    assert docstrings().get(name), "a docstring says what it limits"
+    assert limit.outcome
+    assert limit.of in ("client", "server", "both")
+    assert limit.per in ("process", "session", "endpoint", "sender")
+    assert limit.worst(limits) > 0
+
+
+@pytest.mark.parametrize("name", LIMIT_NAMES)
+def test_a_limit_out_of_its_range_is_refused_with_field_value_and_range(name):
+    limit = about(name)
+    allowed = f"must be an int from {limit.least} to {limit.most}"
+    for value in (limit.least - 1, limit.most + 1, True, 1.5, None):
+        with pytest.raises(ConfigError) as caught:
+            Limits(**{name: value})
+        assert f"{name} is {value!r}, it {allowed}" == str(caught.value)
+
+
+@pytest.mark.parametrize("name", LIMIT_NAMES)
+def test_both_ends_of_a_range_are_allowed(name):
+    others = {"hop_frames_max": 1} if name == "send_queue_frames_max" else {}
+    others |= {"send_queue_frames_max": 2**31 - 1} if name == "hop_frames_max" else {}
+    for value in (about(name).least, about(name).most):
+        assert value == getattr(Limits(**{**others, name: value}), name)
+
+
+@pytest.mark.parametrize("name", LIMIT_NAMES)
+def test_a_higher_limit_never_costs_less(name):
+    limit, limits = about(name), Limits()
+    higher = dataclasses.replace(limits, **{name: min(limit.most, 2 * getattr(limits, name))})
+    assert limit.worst(higher) >= limit.worst(limits)
+    assert higher.worst_client_bytes() >= limits.worst_client_bytes()
+    assert higher.worst_server_bytes() >= limits.worst_server_bytes()
+
+
+def test_limits_that_contradict_each_other_are_refused():
+    words = "hop_frames_max is 11, it must not exceed send_queue_frames_max, which is 10"
+    with pytest.raises(ConfigError, match=words):
+        Limits(hop_frames_max=11, send_queue_frames_max=10)
+
+
+def test_the_worst_case_counts_what_there_is_one_of_for_each():
+    limits = Limits(sessions_max=10, handshakes_max=10)
+    more = dataclasses.replace(limits, sessions_max=20)
+    assert more.worst_server_bytes(endpoints=5) > 1.5 * limits.worst_server_bytes(endpoints=5)
+    rows = about("queue_messages_max").worst(limits) + about("devices_per_user_max").worst(limits)
+    assert rows == limits.worst_server_bytes(endpoints=6) - limits.worst_server_bytes(endpoints=5)
+    assert limits.worst_server_bytes() == limits.worst_server_bytes(endpoints=10)
+    streams = about("streams_per_user_max").worst(limits)
+    assert streams == limits.worst_client_bytes(senders=3) - limits.worst_client_bytes(senders=2)
+
+
+def test_what_the_protocol_guarantees_fits_the_least_that_may_be_configured():
+    assert BODY_BYTES_MAX < about("bulk_window_bytes").least * 3 // 4 + 1
+    assert FRAME_WINDOW_MIN == about("window_frames").least
 
 
 def test_the_largest_membership_fits_one_packet_with_the_longest_names():
@@ -35,3 +117,6 @@ def test_a_wait_grows_from_its_least_to_its_most():
 def test_settings_do_not_change_once_given(value):
     with pytest.raises(dataclasses.FrozenInstanceError):
         value.login_s_max = 1.0
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        value.limits.payload_bytes_max = 1
+    assert settings(ServerConfig, sessions_max=7).limits == Limits(sessions_max=7)

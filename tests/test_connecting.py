@@ -19,7 +19,7 @@ from tests.runtime.helpers import live, login, serve
         ({"user": ""}, "user must have 1 to 32 bytes"),
         ({"device": "d" * 33}, "device must have 1 to 32 bytes"),
         ({"token": "t" * 2000}, "the limit is 1024"),
-        ({"outbox_messages_max": 0}, "limits must be positive"),
+        ({"reconnect_s_max": 0}, "reconnect_s_max must be positive"),
         ({"connect_timeout": 0}, "timeouts must not be negative"),
         ({"address": "udpim://host:70000"}, "port 70000 is out of range"),
     ],
@@ -80,7 +80,7 @@ async def test_a_wrong_token_is_refused_for_good(tmp_path):
 
 @live
 async def test_a_busy_server_is_asked_again_until_the_timeout():
-    limits = udpim.ServerConfig(sessions_max=1)
+    limits = udpim.Limits(sessions_max=1)
     async with serve(limits=limits) as server, login(server, "alice"):
         with pytest.raises(udpim.HandshakeFailed, match="too many sessions"):
             await login(server, "bob", connect_timeout=0.5)

@@ -14,7 +14,7 @@ LIMIT = 3
 
 
 def narrow(server):
-    return login(server, "alice", outbox_messages_max=LIMIT)
+    return login(server, "alice", limits=udpim.Limits(outbox_messages_max=LIMIT))
 
 
 @live
@@ -95,7 +95,10 @@ class Node:
     """An outbox that is full, and takes what it is given."""
 
     def __init__(self):
-        self.config = udpim.ClientConfig(user="alice", device="main", outbox_messages_max=LIMIT)
+        self.config = udpim.ClientConfig(
+            user="alice", device="main", limits=udpim.Limits(outbox_messages_max=LIMIT)
+        )
+        self.payload_bytes_max = 100
         self.outbox = SimpleNamespace(open_messages=LIMIT)
         self.stream = object()
         self.sent = []

@@ -15,7 +15,7 @@ from udpim import MessageState
         ({"security": None, "open_to_all": True}, 'write security="plain"'),
         ({}, "needs an authenticate hook, or open_to_all=True"),
         ({"authenticate": bool, "open_to_all": True}, "would leave the authenticate hook unasked"),
-        ({"open_to_all": True, "close_timeout": -1}, "close_timeout must not be negative"),
+        ({"open_to_all": True, "close_timeout": -1}, "timeouts must not be negative"),
     ],
 )
 def test_a_wrong_argument_is_refused_at_once(options, words):

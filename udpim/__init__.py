@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from udpim.client import Client
-    from udpim.config import ClientConfig, ServerConfig
+    from udpim.config import ClientConfig, Limits, ServerConfig
     from udpim.connecting import Connecting, connect
     from udpim.errors import (
         ConfigError,
@@ -60,6 +60,7 @@ __all__ = [
     "Endpoint",
     "Error",
     "HandshakeFailed",
+    "Limits",
     "LinkState",
     "Listening",
     "LocalProtocolError",
@@ -91,7 +92,7 @@ __all__ = [
 # Found at the first use: whoever imports one floor of the package loads no other.
 _HOMES = {
     "client": ("Client",),
-    "config": ("ClientConfig", "ServerConfig"),
+    "config": ("ClientConfig", "Limits", "ServerConfig"),
     "connecting": ("Connecting", "connect"),
     "message": ("Message",),
     "model": ("Endpoint", "MessageState", "MsgId", "RejectCode", "StreamId"),

@@ -242,13 +242,13 @@ class Client:
     async def send(self, to: str, payload: bytes, *, deadline: float | None = None) -> Receipt:
         """Put one message into the outbox and return when it is there for good.
 
-        Waits while ``outbox_messages_max`` messages are unsettled, then for the outbox's commit;
-        never for the network. Cancelled while it waits for room, nothing was queued; cancelled
+        Waits while the outbox is full (`Limits.outbox_messages_max`), then for its commit; never
+        for the network. Cancelled while it waits for room, nothing was queued; cancelled
         later, the message is in the outbox and will be sent. There is no third case.
 
         Args:
             to: The recipient's user name.
-            payload: At most 1 MiB.
+            payload: At most `Limits.payload_bytes_max`, 1 MiB.
             deadline: Give up after so many seconds; None for never.
 
         Raises:

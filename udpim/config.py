@@ -1,16 +1,26 @@
-"""Limits and timers of the IM machines and nodes, each with unit, reason and outcome.
+"""Limits, settings and constants of the IM machines and nodes, each with unit and outcome.
 
-The hop's own numbers are in `udpim.hop.config`.
+`Limits` is what an owner may choose; the constants are the protocol's, or one machine's policy. The
+hop's timers are in `udpim.hop.config`. PROTOCOL §5.9 lists all limits.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import NamedTuple
 
 from udpim.errors import ConfigError
 
 WINDOW = 1024
 """W: seqs that a sender may be ahead of the lowest open one, and bits of B's bitmaps (R9)."""
+PAYLOAD_BYTES_MAX = 1024 * 1024
+"""Largest payload that the wire carries."""
+BODY_BYTES_MAX = PAYLOAD_BYTES_MAX + 4096
+"""Largest IM packet with a payload: what stands before the payload has room beside it."""
+CREDIT_BYTES_MIN = BODY_BYTES_MAX * 4 // 3 + 1
+"""Least flow-control window: a CREDIT waits until a quarter of it can be given back; then too a
+whole body must have room."""
 
 E2E_TIMER_S_MIN = 3.0
 """First end-to-end re-send (PROTOCOL §6)."""
@@ -28,36 +38,299 @@ RESEND_MESSAGES_BURST = 60.0
 
 VOID_RUNS_MAX = 256
 """Void runs that B keeps per stream; at the cap further cancels wait for floor (I6)."""
-STREAMS_PER_PEER_MAX = 4096
-"""Incoming streams per sending user; one more is refused and stays at its sender."""
 PULL_BYTES_MAX = 256 * 1024
 """Payload bytes that a client asks for in one offline:R."""
-QUEUE_MESSAGES_MAX = 100_000
-"""Offline messages per endpoint; one more is refused as FULL, which only slows its sender."""
 DEVICES_PER_USER_MAX = 16
 """The most that may be configured: a membership has to fit one packet with the longest names."""
 RETIRED_INCARNATIONS_MAX = 64
 """Older incarnations that the server remembers per device; beyond, the oldest is forgotten."""
+HANDLES_MAX = 65_536
+"""Streams that may be named on one connection in one direction (PROTOCOL §4.3)."""
+
+# What one entry of a table costs beside the payload in it, at most: CPython 3.11 on 64 bits,
+# rounded up from the measurements of tests/test_config.py.
+SESSION_BYTES = 24 * 1024
+"""A connection, its login and its session, with nothing in them."""
+MESSAGE_BYTES = 1024
+"""One message that waits somewhere in memory."""
+FRAME_BYTES = 512
+"""One frame on its way out, or one group of pieces on its way in."""
+FRAME_WIRE_BYTES = 1200
+"""The bytes of a frame in flight."""
+STREAM_BYTES = 4 * 1024
+"""One stream's name, numbers and ranges."""
+QUEUE_ROW_BYTES = 2 * 1024
+"""The index of one row of an offline queue that is alone in its stream; its payload is on disk."""
+DEVICE_BYTES = 4 * 1024
+"""One registered device with all the incarnations that are remembered."""
+
+
+class About(NamedTuple):
+    """What is known of one field of `Limits`, beside its default and its docstring."""
+
+    least: int
+    most: int
+    of: str
+    """Who has it: "client", "server" or "both"."""
+    per: str
+    """What there is one table for: the "process", or each "session", "endpoint" or "sender"."""
+    worst: Callable[[Limits], int]
+    """Bytes that one such table takes at most, the interpreter's own included."""
+    outcome: str
+    """What happens at the limit."""
+
+
+def _limit(
+    default: int,
+    *,
+    least: int = 1,
+    most: int = 2**31 - 1,
+    of: str,
+    per: str,
+    worst: Callable[[Limits], int],
+    outcome: str,
+) -> int:
+    about = About(least, most, of, per, worst, outcome)
+    return field(default=default, metadata={"about": about})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much a client or a server may hold, and so how much memory it can need.
+
+    One value for both: `udpim.connect` takes what concerns clients, `udpim.Server` the rest. Units
+    stand in the names. What happens at a limit, and the memory behind it, is in `about`. A limit
+    that a peer meets costs that peer its connection at most; no message is lost by any of them.
+    """
+
+    payload_bytes_max: int = _limit(
+        PAYLOAD_BYTES_MAX,
+        most=PAYLOAD_BYTES_MAX,
+        of="both",
+        per="process",
+        worst=lambda limits: 2 * limits.payload_bytes_max,
+        outcome="send() raises PayloadTooLarge; the server refuses as TOO_LARGE",
+    )
+    """Largest payload; a client also keeps to what its server said at the login."""
+    window_frames: int = _limit(
+        1024,
+        least=16,
+        most=2**16 - 1,
+        of="both",
+        per="session",
+        worst=lambda limits: limits.window_frames * (FRAME_BYTES + FRAME_WIRE_BYTES),
+        outcome="the sender waits; beyond what was said in the handshake packets are dropped",
+    )
+    """Reliable frames in flight: taken beyond the lowest missing one, sent beyond the lowest
+    unacked one."""
+    bulk_window_bytes: int = _limit(
+        2 * PAYLOAD_BYTES_MAX + 4096,
+        least=CREDIT_BYTES_MIN,
+        of="both",
+        per="session",
+        worst=lambda limits: 2 * limits.bulk_window_bytes,
+        outcome="the peer waits for CREDIT; what it sends beyond is dropped",
+    )
+    """Bytes of bodies with payloads that a peer may have sent and the owner not disposed of, those
+    in pieces included."""
+    reassembly_groups_max: int = _limit(
+        1024,
+        of="both",
+        per="session",
+        worst=lambda limits: limits.reassembly_groups_max * FRAME_BYTES,
+        outcome="a packet that would open more is dropped, and comes again",
+    )
+    """Bodies in pieces at one time; as many as an honest peer can have open in the frame window."""
+    send_queue_frames_max: int = _limit(
+        32_768,
+        of="both",
+        per="session",
+        worst=lambda limits: limits.send_queue_frames_max * (FRAME_BYTES + FRAME_WIRE_BYTES),
+        outcome="the server disconnects who is so far behind; messages go to the queue",
+    )
+    """Frames that wait for transmission to one peer."""
+    streams_per_session_max: int = _limit(
+        HANDLES_MAX,
+        least=8192,  # more than one turn or one pull can name, so every connection gets somewhere
+        most=HANDLES_MAX,
+        of="both",
+        per="session",
+        worst=lambda limits: limits.streams_per_session_max * STREAM_BYTES,
+        outcome="the connection ends (TOO_MANY_STREAMS), the client comes back and goes on",
+    )
+    """Streams that may be named on one connection, each way."""
+
+    outbox_messages_max: int = _limit(
+        100_000,
+        of="client",
+        per="process",
+        worst=lambda limits: (
+            limits.outbox_messages_max * (MESSAGE_BYTES + limits.payload_bytes_max)
+        ),
+        outcome="send() waits, send_nowait() raises OutboxFull",
+    )
+    """Messages that are not settled."""
+    inbox_bytes_max: int = _limit(
+        64 * 1024 * 1024,
+        of="client",
+        per="process",
+        worst=lambda limits: limits.inbox_bytes_max + limits.payload_bytes_max,
+        outcome="packets with messages are not taken, but for what fills a gap",
+    )
+    """Payload bytes that wait for the application."""
+    hop_frames_max: int = _limit(
+        256,
+        most=2048,
+        of="client",
+        per="process",
+        worst=lambda limits: limits.hop_frames_max * FRAME_BYTES,
+        outcome="the rest waits in the outbox",
+    )
+    """Frames that may wait for the hop's window."""
+    hop_bytes_max: int = _limit(
+        1024 * 1024,
+        of="client",
+        per="process",
+        worst=lambda limits: limits.hop_bytes_max + BODY_BYTES_MAX,
+        outcome="the rest waits in the outbox; one payload may go beyond",
+    )
+    """Bytes of them."""
+    streams_per_user_max: int = _limit(
+        4096,
+        of="client",
+        per="sender",
+        worst=lambda limits: limits.streams_per_user_max * STREAM_BYTES,
+        outcome="messages of one more stream are not taken, and stay at their sender",
+    )
+    """Incoming streams of one sending user, those of earlier incarnations included."""
+
+    sessions_max: int = _limit(
+        10_000,
+        of="server",
+        per="process",
+        worst=lambda limits: (
+            limits.sessions_max * (SESSION_BYTES + 2 * (PULL_BYTES_MAX + limits.payload_bytes_max))
+        ),
+        outcome="one more login is refused as BUSY, and tries again later",
+    )
+    """Endpoints that are logged in, or whose login is being committed."""
+    session_messages_max: int = _limit(
+        16_384,
+        of="server",
+        per="session",
+        worst=lambda limits: limits.session_messages_max * MESSAGE_BYTES,
+        outcome="messages go to the recipient's queue instead",
+    )
+    """Messages pushed to one client and not receipted."""
+    session_bytes_max: int = _limit(
+        8 * 1024 * 1024,
+        of="server",
+        per="session",
+        worst=lambda limits: 2 * (limits.session_bytes_max + limits.payload_bytes_max),
+        outcome="messages go to the recipient's queue instead",
+    )
+    """Bytes of them."""
+    queue_messages_max: int = _limit(
+        100_000,
+        of="server",
+        per="endpoint",
+        worst=lambda limits: limits.queue_messages_max * QUEUE_ROW_BYTES,
+        outcome="one more is refused as FULL, which only slows its sender",
+    )
+    """Offline messages per endpoint."""
+    devices_per_user_max: int = _limit(
+        DEVICES_PER_USER_MAX,
+        most=DEVICES_PER_USER_MAX,
+        of="server",
+        per="endpoint",
+        worst=lambda limits: DEVICE_BYTES,
+        outcome="the login of one more is refused as BUSY",
+    )
+    """Devices that a user may register."""
+    unproven_handshakes_max: int = _limit(
+        256,
+        least=0,
+        of="server",
+        per="process",
+        worst=lambda limits: limits.unproven_handshakes_max * FRAME_BYTES,
+        outcome="a further client has to prove its address first (RETRY)",
+    )
+    """Handshakes whose client has not proven its address."""
+    handshakes_max: int = _limit(
+        16_384,
+        of="server",
+        per="process",
+        worst=lambda limits: limits.handshakes_max * SESSION_BYTES,
+        outcome="a further HELLO is dropped, and comes again",
+    )
+    """Connections without a login."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            ConfigError: Names the field, its value, and what is allowed.
+        """
+        for name in LIMIT_NAMES:
+            value, limit = getattr(self, name), about(name)
+            if type(value) is not int or not limit.least <= value <= limit.most:
+                allowed = f"an int from {limit.least} to {limit.most}"
+                raise ConfigError(f"{name} is {value!r}, it must be {allowed}")
+        for low, high in _ORDERED:
+            if getattr(self, low) > getattr(self, high):
+                least, most = getattr(self, low), getattr(self, high)
+                raise ConfigError(f"{low} is {least}, it must not exceed {high}, which is {most}")
+
+    def worst_client_bytes(self, *, senders: int = 1000) -> int:
+        """Estimate the memory that a client's tables take when all are full.
+
+        Of a store in memory the rows come on top, and in any case what the application keeps.
+
+        Args:
+            senders: Users who ever sent something to this device.
+        """
+        return self._worst("client", {"process": 1, "session": 1, "sender": senders})
+
+    def worst_server_bytes(self, *, endpoints: int | None = None) -> int:
+        """Estimate the memory that a server's tables take when all are full.
+
+        This is what logged-in clients could do to it if all of them tried; of a store in memory
+        the rows come on top.
+
+        Args:
+            endpoints: Registered devices, whose number is up to the authenticate hook; None for
+                as many as there may be sessions.
+        """
+        if endpoints is None:
+            endpoints = self.sessions_max
+        counts = {"process": 1, "session": self.sessions_max, "endpoint": endpoints}
+        return self._worst("server", counts)
+
+    def _worst(self, of: str, counts: dict[str, int]) -> int:
+        abouts = [about(name) for name in LIMIT_NAMES]
+        return sum(a.worst(self) * counts[a.per] for a in abouts if a.of in (of, "both"))
+
+
+LIMIT_NAMES = tuple(item.name for item in fields(Limits))
+_ABOUT: dict[str, About] = {item.name: item.metadata["about"] for item in fields(Limits)}
+_ORDERED = (("hop_frames_max", "send_queue_frames_max"),)
+"""Pairs of which the first must not exceed the second."""
+
+
+def about(name: str) -> About:
+    """Return what is known of the limit of this name."""
+    return _ABOUT[name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientConfig:
-    """What a client node may be told."""
+    """What a client node may be told: who it is, how long it waits, and its limits."""
 
     user: str
     device: str
     token: bytes = b""
-    outbox_messages_max: int = 100_000
-    """Unsettled messages; at the limit ``send`` waits and ``send_nowait`` raises OutboxFull."""
-    inbox_bytes_max: int = 64 * 1024 * 1024
-    """Payload bytes that wait for the application; beyond, packets with messages are not taken
-    and the hop holds the server back."""
-    payload_bytes_max: int = 1024 * 1024
-    """Largest payload that ``send`` takes."""
-    hop_frames_max: int = 256
-    """Frames that may wait for the hop's window; the rest stays in the outbox."""
-    hop_bytes_max: int = 1024 * 1024
-    """Bytes of them that may wait; one payload may go beyond."""
+    limits: Limits = Limits()
+    """Those of its connections as well."""
     reconnect_s_min: float = 0.5
     """First back-off; the wait is drawn between 0 and it (full jitter)."""
     reconnect_s_max: float = 30.0
@@ -70,25 +343,9 @@ class ClientConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:
-    """What a server node may be told."""
+    """What a server node may be told: how long it waits, and its limits."""
 
-    sessions_max: int = 10_000
-    """Logged-in endpoints; one more is told BUSY."""
-    queue_messages_max: int = QUEUE_MESSAGES_MAX
-    """Offline messages per endpoint."""
-    devices_per_user_max: int = DEVICES_PER_USER_MAX
-    """Devices that a user may register; one more is told BUSY."""
+    limits: Limits = Limits()
+    """Those of its connections as well."""
     login_s_max: float = 10.0
     """A connection that has not logged in by then is closed."""
-    payload_bytes_max: int = 1024 * 1024
-    """Largest payload that is routed; a larger one is refused as TOO_LARGE."""
-    session_bytes_max: int = 8 * 1024 * 1024
-    """Bytes pushed to one client and not receipted; beyond, messages go to its queue."""
-    session_frames_max: int = 16_384
-    """Frames that may wait for one client; a client further behind is disconnected, and its
-    messages go to its queue."""
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work."""
-        if not 1 <= self.devices_per_user_max <= DEVICES_PER_USER_MAX:
-            raise ConfigError(f"devices_per_user_max must be 1 to {DEVICES_PER_USER_MAX}")

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from types import TracebackType
 
 from udpim.client import Client, ClientSettings
-from udpim.config import ClientConfig
+from udpim.config import ClientConfig, Limits
 from udpim.errors import ConfigError, ConnectTimeout
 from udpim.hop.config import HopConfig
 from udpim.runtime.endpoint import format_address, resolve
@@ -35,8 +35,7 @@ def connect(
     security: str | None = None,
     connect_timeout: float = 10.0,
     close_timeout: float = 5.0,
-    outbox_messages_max: int = _DEFAULTS.outbox_messages_max,
-    inbox_bytes_max: int = _DEFAULTS.inbox_bytes_max,
+    limits: Limits | None = None,
     reconnect_s_max: float = _DEFAULTS.reconnect_s_max,
     hop: HopConfig | None = None,
 ) -> Connecting:
@@ -55,10 +54,9 @@ def connect(
         security: Must be "plain" until there is encryption.
         connect_timeout: How long the first login may take, seconds.
         close_timeout: How long `Client.close` may drain, seconds.
-        outbox_messages_max: Unsettled messages; at the limit `Client.send` waits.
-        inbox_bytes_max: Payload bytes that may wait for the application.
+        limits: How much this client may hold: outbox, inbox, payload, connection.
         reconnect_s_max: Longest pause between two attempts to reconnect, seconds.
-        hop: Settings of the connection.
+        hop: Times of the connection.
 
     Raises:
         ConfigError: If an argument is wrong. What else goes wrong is raised when the result is
@@ -66,16 +64,15 @@ def connect(
     """
     check_security(security, server_key)
     host, port = parse_address(address)
-    if outbox_messages_max < 1 or inbox_bytes_max < 1 or reconnect_s_max <= 0:
-        raise ConfigError("limits must be positive")
+    if reconnect_s_max <= 0:
+        raise ConfigError("reconnect_s_max must be positive")
     if connect_timeout <= 0 or close_timeout < 0:
         raise ConfigError("timeouts must not be negative, and connect_timeout not zero")
     config = ClientConfig(
         user=check_name("user", user),
         device=check_name("device", device),
         token=check_token(token),
-        outbox_messages_max=outbox_messages_max,
-        inbox_bytes_max=inbox_bytes_max,
+        limits=limits or Limits(),
         reconnect_s_min=min(_DEFAULTS.reconnect_s_min, reconnect_s_max),
         reconnect_s_max=reconnect_s_max,
     )

@@ -32,7 +32,7 @@ class Outgoing:
         self._node = node
         self._book = book
         self._wake = wake
-        self._limit = node.config.outbox_messages_max
+        self._limit = node.config.limits.outbox_messages_max
         self._error: Error | None = None
         self._room: deque[_Entry] = deque()
         """Who waits for room, with how many messages; first come, first served."""
@@ -71,7 +71,7 @@ class Outgoing:
 
     def _check(self, to: str, payloads: Sequence[bytes], deadline_s: float | None) -> None:
         check_name("recipient", to)
-        bytes_max = self._node.config.payload_bytes_max
+        bytes_max = self._node.payload_bytes_max
         for payload in payloads:
             if not isinstance(payload, bytes):
                 raise ConfigError(f"a payload is bytes, not {type(payload).__name__}")

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-from udpim.config import ServerConfig
+from udpim.config import Limits, ServerConfig
 from udpim.errors import ConfigError, ConnectionClosed, Error, StoreFull
 from udpim.hop.codes import CloseCode
 from udpim.hop.config import HopConfig
@@ -76,7 +76,8 @@ class Server:
         on_offline: OfflineHook | None = None,
         known_user: Callable[[str], bool] | None = None,
         close_timeout: float = 5.0,
-        limits: ServerConfig | None = None,
+        login_timeout: float = 10.0,
+        limits: Limits | None = None,
         hop: HopConfig | None = None,
     ) -> None:
         """Say what it does.
@@ -93,8 +94,9 @@ class Server:
             known_user: Whether a user who never logged in exists; such a recipient's messages wait
                 at their senders, anybody else's are REJECTED. None: only who has logged in exists.
             close_timeout: How long closing may wait for the store, seconds.
-            limits: The node's limits.
-            hop: Settings of the connections.
+            login_timeout: How long a connection may stay without a login, seconds.
+            limits: How much this server may hold: sessions, queues, payloads, connections.
+            hop: Times of the connections.
 
         Raises:
             ConfigError: If an argument is wrong.
@@ -104,14 +106,14 @@ class Server:
             raise ConfigError("a server needs an authenticate hook, or open_to_all=True")
         if authenticate is not None and open_to_all:
             raise ConfigError("open_to_all=True would leave the authenticate hook unasked")
-        if close_timeout < 0:
-            raise ConfigError("close_timeout must not be negative")
+        if close_timeout < 0 or login_timeout <= 0:
+            raise ConfigError("timeouts must not be negative, and login_timeout not zero")
         self.authenticate = authenticate
         self.store = store
         self.on_offline = on_offline
         self.known_user = known_user
         self.close_timeout_s = close_timeout
-        self.limits = limits or ServerConfig()
+        self.config = ServerConfig(limits=limits or Limits(), login_s_max=login_timeout)
         self.hop = hop
 
     def listen(self, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> Listening:
@@ -157,7 +159,7 @@ class Listening:
         try:
             snapshot = await asyncio.to_thread(self._store.load_server)
             self._node = ServerNode(
-                server.limits,
+                server.config,
                 snapshot,
                 durable=self._store.durable,
                 random_bytes=os.urandom,

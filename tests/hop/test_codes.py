@@ -14,6 +14,7 @@ def test_close_codes_are_the_numbers_of_the_specification():
         "LOGIN_REFUSED": 6,
         "RESET": 7,
         "DEAD": 8,
+        "TOO_MANY_STREAMS": 9,
         "APPLICATION_FIRST": 256,
     }
 

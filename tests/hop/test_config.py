@@ -2,12 +2,14 @@
 
 import pytest
 
+from tests.settings import settings
+from udpim.config import Limits
 from udpim.errors import ConfigError
 from udpim.hop.config import HopConfig
 
 
 def test_the_peer_learns_what_concerns_it():
-    parameters = HopConfig(idle_timeout_s=20.0, frame_window=512).parameters(b"t" * 16)
+    parameters = settings(HopConfig, idle_timeout_s=20.0, window_frames=512).parameters(b"t" * 16)
     assert parameters.idle_timeout_s == 20.0
     assert parameters.frame_window == 512
     assert parameters.reset_token == b"t" * 16
@@ -21,3 +23,11 @@ def test_the_peer_learns_what_concerns_it():
 def test_settings_that_cannot_work_are_refused(wrong):
     with pytest.raises(ConfigError):
         HopConfig(**wrong)
+
+
+def test_a_nodes_limits_hold_for_its_connections():
+    limits = Limits(window_frames=100)
+    assert HopConfig(keepalive_s=5.0, limits=limits) == HopConfig(keepalive_s=5.0).within(limits)
+    assert limits is HopConfig(limits=limits).within(limits).limits
+    with pytest.raises(ConfigError, match="give them as limits="):
+        HopConfig(limits=limits).within(Limits(window_frames=101))

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.hop.pair import CLIENT, CLIENT_CID, RESET_TOKEN, SERVER, SERVER_CID, Pair, connect
+from tests.settings import settings
 from udpim.crypto.protection import PlaintextProtection
 from udpim.errors import LocalProtocolError
 from udpim.hop.codes import CloseCode, CloseInfo, CloseKind, ConnectionState, Role
@@ -201,7 +202,7 @@ def test_acks_are_not_acked(seed):
 
 
 def test_a_sender_stays_within_the_window_that_the_peer_advertised():
-    pair = Pair(3, config=HopConfig(frame_window=32))
+    pair = Pair(3, config=settings(HopConfig, window_frames=32))
     lowest = []
     pair.drop = lambda end, datagram: (
         end is pair.client and f.encode_message(0, b"000") in datagram and not lowest
@@ -235,7 +236,7 @@ def test_state_stays_bounded_when_the_peer_acks_only_late_packets(seed):
 
 
 def test_a_full_send_queue_says_so(client):
-    small = connect(Role.CLIENT, HopConfig(send_queue_frames_max=2))
+    small = connect(Role.CLIENT, settings(HopConfig, hop_frames_max=1, send_queue_frames_max=2))
     small.send_frame(b"", None, 1.0)
     small.send_frame(b"", None, 1.0)
     with pytest.raises(LocalProtocolError):

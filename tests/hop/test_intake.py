@@ -5,13 +5,14 @@ import random
 import pytest
 
 from tests.hop.pair import Pair
+from tests.settings import settings
 from udpim.errors import ConfigError, DecodeError
 from udpim.hop.config import HopConfig
 from udpim.hop.intake import IncomingPacket, Intake
 from udpim.wire import frames as f
 from udpim.wire.frames import BODY_BYTES_MAX
 
-SMALL_WINDOW = HopConfig(bulk_window_bytes=BODY_BYTES_MAX * 3 // 2)
+SMALL_WINDOW = settings(HopConfig, bulk_window_bytes=BODY_BYTES_MAX * 3 // 2)
 BODIES = [0, 1, 1024, 1025, 1200, 65_507, 1024 * 1024, BODY_BYTES_MAX]
 
 
@@ -78,7 +79,7 @@ def test_numbers_wrap_around_in_the_middle_of_a_body(seed):
 def test_sender_stops_where_the_owner_stops_and_goes_on_with_it(seed):
     pair = Pair(seed, loss=0.1, config=SMALL_WINDOW)
     pair.keep_bulk(pair.server)
-    window = SMALL_WINDOW.bulk_window_bytes
+    window = SMALL_WINDOW.limits.bulk_window_bytes
     bodies = [bytes([index]) * 100_000 for index in range(60)]
     for index, body in enumerate(bodies):
         pair.send(pair.client, body, index, bulk=True)
@@ -143,7 +144,7 @@ def test_idle_receiver_still_learns_of_credit_by_a_probe():
 
 def test_window_must_hold_a_body_when_a_quarter_is_not_given_back_yet():
     with pytest.raises(ConfigError, match="bulk_window_bytes"):
-        HopConfig(bulk_window_bytes=BODY_BYTES_MAX)
+        settings(HopConfig, bulk_window_bytes=BODY_BYTES_MAX)
 
 
 # Memory, and lies.
@@ -151,7 +152,7 @@ def test_window_must_hold_a_body_when_a_quarter_is_not_given_back_yet():
 
 @pytest.fixture
 def intake():
-    return Intake(HopConfig(reassembly_groups_max=100))
+    return Intake(settings(HopConfig, reassembly_groups_max=100))
 
 
 def give(intake, *frames):
@@ -176,7 +177,7 @@ def test_flood_of_first_pieces_stays_under_the_caps(intake):
 
 
 def test_bulk_beyond_the_credit_is_not_taken(intake):
-    window = HopConfig().bulk_window_bytes
+    window = HopConfig().limits.bulk_window_bytes
     body = bytes(60_000)
     for number in range(window // 60_000):
         assert give(intake, f.encode_bulk(number, body)) == [body]

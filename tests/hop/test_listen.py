@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.settings import settings
 from udpim.crypto.tokens import AddressTokens, ConnectionIdIssuer
 from udpim.hop.codes import Role
 from udpim.hop.config import HopConfig
@@ -35,7 +36,7 @@ class Server:
     def __init__(self, random_bytes=None, **config):
         self.issuer = ConnectionIdIssuer(SECRET, 3)
         self.listener = Listener(
-            config=HopConfig(**config),
+            config=settings(HopConfig, **config),
             issuer=self.issuer,
             tokens=AddressTokens(SECRET),
             random_bytes=random_bytes or random.Random(2).randbytes,
@@ -137,7 +138,7 @@ def test_answers_to_an_unproven_address_are_never_larger_than_what_came(server):
 
 
 def test_a_crowd_of_unproven_clients_makes_the_next_one_prove_its_address():
-    server = Server(half_open_free=3)
+    server = Server(unproven_handshakes_max=3)
     for seed in range(3):
         assert isinstance(server.hello(seed), Welcome)
     answer = server.hello(3)
@@ -165,14 +166,14 @@ def test_a_token_proves_the_address_so_the_connection_may_speak_first():
 
 
 def test_a_flood_of_spoofed_hellos_leaves_bounded_state():
-    server = Server(half_open_free=10)
+    server = Server(unproven_handshakes_max=10)
     for seed in range(5000):
         server.hello(seed, path=("203.0.113.5", seed + 1))
     assert len(server.connections) == server.listener.handshakes == 10
 
 
 def test_proven_closed_and_expired_clients_are_no_crowd():
-    server = Server(half_open_free=2)
+    server = Server(unproven_handshakes_max=2)
     server.hello(1)
     server.hello(2)
     one, two = server.connections.values()
@@ -186,12 +187,20 @@ def test_proven_closed_and_expired_clients_are_no_crowd():
 
 
 def test_the_number_of_handshakes_is_limited_even_for_proven_addresses():
-    server = Server(always_retry=True, half_open_max=2)
+    server = Server(always_retry=True, handshakes_max=2)
     for seed in range(3):
         token = server.hello(seed).token
         answers = server.receive(hello(seed, token))
         assert len(answers) == (seed < 2)
     assert server.listener.drops == {"too many handshakes": 1}
+
+
+def test_connections_are_limited_however_long_they_stay_without_a_login():
+    server = Server(handshakes_max=2, sessions_max=1)
+    for seed in range(4):
+        server.now += HopConfig().handshake_s
+        assert len(server.receive(hello(seed))) == (seed < 3)
+    assert server.listener.drops == {"too many connections": 1}
 
 
 def test_no_connection_id_is_given_twice():

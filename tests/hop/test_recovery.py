@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.settings import settings
 from udpim.hop.config import HopConfig
 from udpim.hop.recovery import PROBE_SPACING_S, PTO_S_MAX, PTO_S_MIN, THIN_TRIES, Recovery
 from udpim.hop.stats import HopStats
@@ -19,7 +20,7 @@ class Sender:
         self.timers = TimerTable()
         self.stats = HopStats()
         self.recovery = Recovery(
-            config=HopConfig(**config),
+            config=settings(HopConfig, **config),
             parameters=PeerParameters(),
             datagram_bytes=SIZE,
             timers=self.timers,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.settings import settings
 from udpim.errors import LocalProtocolError
 from udpim.hop.config import HopConfig
 from udpim.hop.sendqueue import SendQueue
@@ -20,7 +21,9 @@ def stats():
 
 def new_queue(stats, *, window=WINDOW, credit=10_000):
     parameters = PeerParameters(frame_window=window, bulk_window_bytes=credit)
-    return SendQueue(HopConfig(send_queue_frames_max=20), parameters, stats, 1171)
+    return SendQueue(
+        settings(HopConfig, hop_frames_max=1, send_queue_frames_max=20), parameters, stats, 1171
+    )
 
 
 @pytest.fixture

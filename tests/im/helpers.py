@@ -1,6 +1,7 @@
 """One machine each of the im layer, its store in memory, and commits that a test can hold back."""
 
-from udpim.config import ClientConfig, ServerConfig
+from tests.settings import settings
+from udpim.config import ClientConfig, Limits
 from udpim.im.handles import OutHandles
 from udpim.im.receiver import Inbox
 from udpim.im.router import Router
@@ -48,7 +49,7 @@ class Sender:
 
     def __init__(self, state=None, now=0.0, incarnation=INC, **config):
         self.state = state or StoreState()
-        self.config = ClientConfig(user="alice", device="a", **config)
+        self.config = settings(ClientConfig, user="alice", device="a", **config)
         self.outbox = Outbox(self.config, incarnation, self.state.client_snapshot(), now)
         self.pending = []
         self.now = now
@@ -141,11 +142,11 @@ class Sender:
 class Receiver:
     """An inbox."""
 
-    def __init__(self, state=None, *, durable=True, bytes_max=10**6):
+    def __init__(self, state=None, *, durable=True, **limits):
         self.state = state or StoreState()
         self.durable = durable
         snapshot = self.state.client_snapshot()
-        self.inbox = Inbox(snapshot, durable=durable, bytes_max=bytes_max)
+        self.inbox = Inbox(snapshot, durable=durable, limits=Limits(**limits))
         self.pending = []
 
     def push(self, message, floor=1, base=1, stream=STREAM):
@@ -176,9 +177,9 @@ class Receiver:
         while self.pending:
             self.finish()
 
-    def packets(self):
+    def packets(self, room=1000):
         out = []
-        self.inbox.transmit(lambda packet, stream: out.append(packet))
+        self.inbox.transmit(lambda packet, stream: out.append(packet), room)
         for packet in out:
             assert packet == decode(encode(packet))
         return out
@@ -210,7 +211,7 @@ class Server:
     def __init__(self, state=None, *, durable=True, known=(), store_epoch=EPOCH, **config):
         self.state = state or StoreState()
         self.router = Router(
-            ServerConfig(**config),
+            Limits(**config),
             self.state.server_snapshot(),
             store_epoch=store_epoch,
             durable=durable,

@@ -56,7 +56,7 @@ def test_what_a_restart_hands_over_again_is_held():
 
 @pytest.mark.parametrize("durable", [True, False])
 def test_full_inbox_takes_what_fills_a_gap(durable):
-    b = Receiver(durable=durable, bytes_max=2)
+    b = Receiver(durable=durable, inbox_bytes_max=2)
     b.push(section(3, b"abc"))
     b.commit()
     assert not b.inbox.has_room(STREAM, 1, run_of(4, 4))

@@ -1,8 +1,8 @@
 """The receiver: exact dedup, promises after the commit, order, and the pull (PROTOCOL §5.4)."""
 
 from tests.im.helpers import STREAM, Receiver, of, run_of, section
-from udpim import config
 from udpim.config import VOID_RUNS_MAX, WINDOW
+from udpim.im.handles import OutHandles
 from udpim.im.records import MarkHandled, PutInbox, PutInStream
 from udpim.wire.im_packets import AckR, OfflineA, StatusN
 
@@ -195,9 +195,8 @@ def test_what_was_delivered_is_never_voided_by_base():
     assert ([(1, 1)], []) == b.receipts()
 
 
-def test_a_sender_has_a_limited_number_of_streams(monkeypatch):
-    monkeypatch.setattr(config, "STREAMS_PER_PEER_MAX", 1)
-    b = Receiver()
+def test_a_sender_has_a_limited_number_of_streams():
+    b = Receiver(streams_per_user_max=1)
     b.push(run_of(1, 1))
     b.push(run_of(1, 1), stream=OTHER)
     b.cancel((1, 1), stream=OTHER)
@@ -237,7 +236,7 @@ def test_a_run_above_the_window_is_left_to_the_hop():
 
 
 def test_a_full_inbox_takes_no_messages_until_the_application_has_handled_some():
-    b = Receiver(bytes_max=2)
+    b = Receiver(inbox_bytes_max=2)
     b.push(section(1, b"abc"))
     b.commit()
     assert not b.inbox.has_room(STREAM, 1, run_of(2, 2))
@@ -359,3 +358,48 @@ def test_a_base_waits_too_when_the_void_runs_are_at_their_limit():
     b.status(floor=end + 2, base=end + 2)
     b.commit()
     assert [end + 2] == b.released()
+
+
+# --- What a connection has no room for ---
+
+
+def streams_of(packets):
+    return [packet.name.incarnation for packet in packets]
+
+
+def many(count=5):
+    """An inbox with receipts of so many streams."""
+    b = Receiver()
+    for n in range(1, count + 1):
+        b.push(run_of(1, 1), stream=STREAM._replace(incarnation=n))
+    b.commit()
+    b.packets()
+    return b
+
+
+def test_receipts_leave_as_there_is_room():
+    b = many()
+    b.login()
+    assert [] == b.packets(room=0)
+    assert [1, 2] == streams_of(b.packets(room=2))
+    assert [3, 4] == streams_of(b.packets(room=2))
+    assert [5] == streams_of(b.packets(room=2))
+
+
+def test_new_receipts_that_find_no_room_wait():
+    b = many()
+    for n in range(1, 4):
+        b.push(run_of(2, 2), stream=STREAM._replace(incarnation=n))
+    b.commit()
+    assert [1, 2] == streams_of(b.packets(room=2))
+    assert [3] == streams_of(b.packets(room=2))
+
+
+def test_a_login_begins_with_the_receipts_that_the_last_one_had_no_room_for():
+    b = many()
+    offered = []
+    for _ in range(3):
+        b.inbox.session_started(OutHandles(4), queue_waiting=False)
+        offered.append(streams_of(b.packets()))
+        assert [] == b.packets()
+    assert [[1, 2], [3, 4], [5, 1]] == offered

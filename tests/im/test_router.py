@@ -140,16 +140,14 @@ def test_a_duplicate_of_an_unreceipted_push_gets_msg_a_and_no_second_push():
     assert [1] == [p.section.first for p in of(MsgN, s.hop_acks(phone))], "ask B, it remembers"
 
 
-def test_unreceipted_pushes_are_limited():
-    s, alice, phone = both(queue_messages_max=3)
+def test_what_is_pushed_and_not_receipted_is_limited_and_the_rest_is_queued():
+    s, alice, phone = both(session_messages_max=3)
     s.msg(alice, run_of(1, 3))
-    s.hop_acks(alice)
     s.msg(alice, run_of(4, 4))
-    (refusal,) = s.hop_acks(alice)
-    assert (RejectCode.FULL, ((4, 4),)) == (refusal.code, refusal.ranges)
-    s.ack(phone, (1, 1))
-    s.msg(alice, run_of(4, 4))
-    assert 1 == len(of(MsgA, s.hop_acks(alice)))
+    s.commit()
+    assert [(4, 4)] == list(s.router.queue.find(PHONE, STREAM).messages)
+    assert [(1, 3)] == list(phone.push(STREAM).unreceipted)
+    assert 1 == len(of(Nudge, s.hop_acks(phone)))
 
 
 # --- The queue (R8) ---

@@ -523,3 +523,17 @@ def test_copies_sent_again_are_counted():
     a.outbox.resend(stream, 2)
     a.told()
     assert before + 1 == a.outbox.resent_messages
+
+
+def test_a_session_begins_with_the_streams_that_the_last_one_did_not_get_to():
+    a = Sender()
+    for name in ("bob", "carol", "dave"):
+        a.send(b"hi", to=name)
+    a.commit()
+    a.login()
+    (bob, flight), *_ = a.packets(room=1)
+    a.outbox.on_acked(flight, 0.0)
+    a.login()
+    names = [packet.name.conversation for packet, _ in a.packets()]
+    assert ["carol", "dave", "bob"] == names
+    assert "bob" == bob.name.conversation

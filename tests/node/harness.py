@@ -9,6 +9,7 @@ import heapq
 import random
 from itertools import count
 
+from tests.settings import settings
 from udpim.config import ClientConfig, ServerConfig
 from udpim.crypto.tokens import AddressTokens, ConnectionIdIssuer
 from udpim.errors import StoreError
@@ -178,7 +179,7 @@ class Server(Process):
         self.busy = False
         self.asked = []
         self.notices = []
-        self.config = ServerConfig(**limits)
+        self.config = settings(ServerConfig, **limits)
         self.hop = hop
         self.start()
 
@@ -218,7 +219,7 @@ class Client(Process):
         address = ("198.51.100.1", next(_ports))
         super().__init__(net, address, Store(state or StoreState(), durable=durable))
         user, device = who.split("/")
-        self.config = ClientConfig(user=user, device=device, **config)
+        self.config = settings(ClientConfig, user=user, device=device, **config)
         self.hop = hop
         self.handling = True
         self.received = []

@@ -4,6 +4,7 @@ import heapq
 import random
 from itertools import count
 
+from tests.settings import settings
 from udpim.config import ClientConfig, ServerConfig
 from udpim.crypto.protection import PlaintextProtection
 from udpim.crypto.tokens import AddressTokens, ConnectionIdIssuer
@@ -154,7 +155,7 @@ class ServerHost(Host):
 
     def boot(self, store):
         self.node = ServerNode(
-            ServerConfig(**self.config),
+            settings(ServerConfig, **self.config),
             store.load_server(),
             durable=store.durable,
             random_bytes=self.net.rng.randbytes,
@@ -184,7 +185,7 @@ class ClientHost(Host):
 
     def __init__(self, net, user, device, store, config):
         self.net, self.address = net, (f"{user}-{device}", 1)
-        self.config = ClientConfig(user=user, device=device, **config)
+        self.config = settings(ClientConfig, user=user, device=device, **config)
         self.got, self.states = [], {}
         self.handles = True
         self.boot(store or DurableStore())

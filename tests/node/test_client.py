@@ -1,6 +1,7 @@
 """A client node: login, loss and return of the link, what it takes from a server and what not."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 
@@ -640,8 +641,15 @@ def test_an_empty_queue_ends_the_pull():
     assert 2 == sum(isinstance(packet, p.OfflineR) for packet in raw.got)
 
 
+class NarrowHop(HopConfig):
+    """Allows the peer few frames in flight, and itself the usual number."""
+
+    def parameters(self, reset_token=None):
+        return replace(HopConfig.parameters(self, reset_token), frame_window=16)
+
+
 def test_receipts_wait_in_the_inbox_while_the_hop_has_enough_to_send():
-    net, raw, client = with_raw_server(hop=HopConfig(frame_window=16), hop_frames_max=4)
+    net, raw, client = with_raw_server(hop=NarrowHop(), hop_frames_max=4)
     take = raw.last.take
     raw.last.take = lambda packet, now: None
     for seq in range(1, 40):
@@ -654,3 +662,38 @@ def test_receipts_wait_in_the_inbox_while_the_hop_has_enough_to_send():
     receipts = [packet for packet in raw.got if isinstance(packet, p.AckR)]
     ranges = [part for packet in receipts for part in packet.delivered]
     assert set(range(1, 40)) == {seq for a, b in ranges for seq in range(a, b + 1)}
+
+
+# --- More streams than fit one connection (PROTOCOL §4.3) ---
+
+FEW = 8192
+"""The least that may be configured."""
+
+
+def test_a_server_that_names_too_many_streams_is_told_so_and_dialled_again():
+    net, raw, client = with_raw_server(streams_per_session_max=FEW)
+    for first in range(1, FEW + 1, 512):
+        names = [(n, BOB._replace(incarnation=n)) for n in range(first, first + 512)]
+        raw.say(*[p.AckN(n, name, 0, 1, 1, (), (), (), ()) for n, name in names])
+        net.run(0.3)
+    assert LinkState.ONLINE is client.node.state
+    connection = raw.last
+    raw.say(p.AckN(FEW + 1, BOB, 0, 1, 1, (), (), (), ()))
+    net.run(0.3)
+    assert CloseCode.TOO_MANY_STREAMS == connection.closed.code
+    net.until(lambda: client.node.state is LinkState.ONLINE)
+    assert raw.last is not connection
+
+
+def test_a_client_that_would_have_to_name_too_many_streams_dials_again_and_goes_on():
+    net, raw, client = with_raw_server(streams_per_session_max=FEW)
+    connection = raw.last
+    users = [f"user{n}" for n in range(FEW + 1)]
+    for user in users:
+        client.send(user, b"hi")
+    net.until(lambda: raw.last is not connection, 60)
+    assert CloseCode.TOO_MANY_STREAMS == connection.closed.code
+    net.until(lambda: client.node.state is LinkState.ONLINE)
+    net.run(0.1)
+    named = {x.name.conversation for x in raw.got if isinstance(x, p.MsgR) and x.name is not None}
+    assert set(users) == named

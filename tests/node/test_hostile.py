@@ -129,7 +129,9 @@ FROM_CLIENT = [
 def test_no_clients_make_a_server_raise_or_forget_the_others(durable, data):
     net = Net()
     server = net.server(
-        DurableStore() if durable else MemoryStore(), queue_messages_max=50, session_frames_max=500
+        DurableStore() if durable else MemoryStore(),
+        queue_messages_max=50,
+        send_queue_frames_max=500,
     )
     streams = [
         StreamId(u, d, INC | 1, "bob") for u, d in (("zoe", "z"), ("bob", "d"), ("yan", "y"))

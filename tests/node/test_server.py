@@ -156,9 +156,9 @@ def test_a_memory_server_says_so():
     assert not raw.packets[0].durable
 
 
-def test_a_store_that_fails_logs_nobody_in():
+def test_a_store_that_fails_logs_nobody_in_and_takes_nobodys_place():
     net = Net()
-    server = net.server()
+    server = net.server(sessions_max=1)
     server.settle()
     server.store.fail = StoreError("s.db", "full")
     raw = dialled(net)
@@ -166,6 +166,8 @@ def test_a_store_that_fails_logs_nobody_in():
     net.run(0.5)
     assert [LoginCode.BUSY] == [packet.code for packet in raw.packets]
     assert ["full"] == [event.error.words for event in server.of(ev.StoreFailed)]
+    server.store.fail = None
+    logged_in(net, "yan")
 
 
 def test_a_login_that_nobody_waits_for_is_forgotten():
@@ -242,6 +244,40 @@ def test_sessions_are_limited_but_a_session_may_be_taken_over():
     net.run(0.5)
     assert [LoginCode.BUSY] == [packet.code for packet in other.packets]
     assert 1 == len(again.of(p.LoginOk))
+
+
+def test_sessions_are_limited_even_when_all_log_in_at_once():
+    net = Net()
+    server = net.server(sessions_max=2)
+    server.settle()
+    server.store.held = True
+    raws = [dialled(net, str(n)) for n in range(4)]
+    for n, raw in enumerate(raws):
+        raw.send(login(f"user{n}", "d"))
+    net.run(0.5)
+    server.store.held = False
+    net.run(2)
+    kinds = sorted(type(packet).__name__ for raw in raws for packet in raw.packets)
+    assert ["LoginOk", "LoginOk", "LoginRefused", "LoginRefused"] == kinds
+
+
+@pytest.mark.parametrize("leaves", ["after the login", "before its commit"])
+def test_whoever_leaves_makes_room_for_another_session(leaves):
+    net = Net()
+    server = net.server(sessions_max=1)
+    server.settle()
+    server.store.held = leaves == "before its commit"
+    first = dialled(net, "first")
+    first.send(login("zoe", "d"))
+    net.run(0.5)
+    first.connection.close(CloseCode.NO_ERROR, "", net.now)
+    net.run(0.5)
+    server.store.held = False
+    net.run(0.5)
+    second = dialled(net, "second")
+    second.send(login("yan", "d"))
+    net.run(0.5)
+    assert 1 == len(second.of(p.LoginOk))
 
 
 def test_devices_of_a_user_are_limited_even_when_all_come_at_once():
@@ -376,7 +412,7 @@ def test_a_pull_that_outlives_its_session_is_answered_to_nobody():
 
 def test_a_client_too_far_behind_is_left_and_its_messages_are_kept():
     net = Net()
-    server = net.server(session_frames_max=100)
+    server = net.server(hop_frames_max=1, send_queue_frames_max=100)
     bob, zoe = logged_in(net, "bob", "b"), logged_in(net)
     bob.takes = False
     first = 1
@@ -518,3 +554,51 @@ def test_counters_outlive_their_connections():
     server.receive(b"\x01" * 40, ("192.0.2.9", 1))
     assert before <= server.node.hop_totals().stats.datagrams_sent
     assert {"unknown connection id": 1} == server.node.listener_drops
+
+
+# --- More streams than fit one connection (PROTOCOL §4.3) ---
+
+FEW = 8192
+"""The least that may be configured."""
+
+
+def receipt(handle, incarnation):
+    return p.AckR(handle, StreamId("alice", "a", incarnation, "zoe"), False, ((1, 1),), ())
+
+
+def test_a_client_that_names_too_many_streams_is_told_so():
+    net = Net()
+    net.server(streams_per_session_max=FEW)
+    raw = logged_in(net)
+    for first in range(1, FEW + 2, 512):
+        count = min(512, FEW + 1 - first)
+        raw.send(*[receipt(first + n, first + n) for n in range(count)])
+        net.run(0.3)
+    assert raw.open
+    raw.send(receipt(1, 1), receipt(FEW, FEW))
+    net.run(0.3)
+    assert raw.open
+    raw.send(receipt(FEW + 1, FEW + 1))
+    net.run(0.3)
+    assert CloseCode.TOO_MANY_STREAMS == raw.connection.closed.code
+    logged_in(net, count=2)
+
+
+def test_a_session_that_the_server_would_have_to_name_too_many_streams_to_ends():
+    net = Net()
+    server = net.server(streams_per_session_max=FEW)
+    raw = logged_in(net)
+    (session,) = server.node.router.sessions.values()
+    for n in range(FEW):
+        session.outbound.of(StreamId("alice", "a", n, "zoe"))
+    session.send(p.Nudge())
+    server.settle()
+    net.run(0.3)
+    assert raw.open
+    handle, name = session.outbound.of(StreamId("alice", "a", FEW, "zoe"))
+    session.send(p.StatusN(handle, name, 1, 1))
+    server.settle()
+    net.run(0.3)
+    assert CloseCode.TOO_MANY_STREAMS == raw.connection.closed.code
+    assert [] == raw.of(p.StatusN)
+    assert not server.node.router.sessions

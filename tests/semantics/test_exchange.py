@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from tests.semantics.situations import bad, finish, got, met, payloads
+from tests.settings import settings
 from udpim.config import WINDOW, ServerConfig
 from udpim.im.records import PutInbox, PutQueue
 from udpim.model import MessageState, StreamId
@@ -482,7 +483,7 @@ def test_recipient_without_a_device_is_only_a_delay(seed):
 
 def test_full_queue_slows_down_and_loses_nothing(seed):
     world = World(seed)
-    world.server(config=ServerConfig(queue_messages_max=20))
+    world.server(config=settings(ServerConfig, queue_messages_max=20))
     alice, bob = world.client("alice"), world.client("bob")
     world.online()
     bob.crash()

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from tests.semantics.situations import bad, finish, got, met
+from tests.settings import settings
 from udpim.config import ClientConfig, ServerConfig
 from udpim.model import MessageState
 from udpim.testing import World
@@ -14,7 +15,7 @@ MIB = 1024 * 1024
 
 
 def window_of(client):
-    return client.node.connection._config.bulk_window_bytes
+    return client.node.connection._config.limits.bulk_window_bytes
 
 
 @pytest.mark.parametrize("durable", [True, False])
@@ -73,7 +74,7 @@ def test_slow_application_holds_back_the_sender_and_not_the_servers_memory(seed)
 
 
 def test_more_than_a_session_may_hold_goes_to_its_queue(seed):
-    config = ServerConfig(session_bytes_max=500_000)
+    config = settings(ServerConfig, session_bytes_max=500_000)
     world = World(seed)
     world.server(config=config)
     alice = world.client("alice")
@@ -95,7 +96,7 @@ def test_more_than_a_session_may_hold_goes_to_its_queue(seed):
 
 def test_payload_beyond_the_servers_limit_is_rejected_and_the_next_one_is_not(seed):
     world = World(seed)
-    world.server(config=ServerConfig(payload_bytes_max=100_000))
+    world.server(config=settings(ServerConfig, payload_bytes_max=100_000))
     alice, bob = world.client("alice"), world.client("bob")
     world.online()
     alice.send("bob", [b"first"])
@@ -111,7 +112,7 @@ def test_client_emits_large_payloads_as_the_hop_takes_them(seed):
     """What waits for the hop stays in the outbox, one payload aside."""
     world = World(seed)
     world.server()
-    config = ClientConfig(user="alice", device="phone", hop_bytes_max=100_000)
+    config = settings(ClientConfig, user="alice", device="phone", hop_bytes_max=100_000)
     alice, bob = world.client("alice", config=config), world.client("bob")
     world.online()
     alice.send("bob", [bytes([i]) * MIB for i in range(8)])

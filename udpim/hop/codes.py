@@ -53,6 +53,8 @@ class CloseCode(enum.IntEnum):
     """The peer has forgotten the connection; never travels."""
     DEAD = 8
     """Nothing was acked for too long; never travels."""
+    TOO_MANY_STREAMS = 9
+    """More streams were named than fit one connection; the next one starts counting anew."""
     APPLICATION_FIRST = 256
     """The first code that is the application's."""
 

@@ -1,15 +1,16 @@
-"""Limits and times of the hop layer, each with its unit and its reason.
+"""Times and choices of the hop layer, each with its unit and its reason.
 
-Numbers that belong to one algorithm alone (loss thresholds, congestion windows) stand in its
-module. Specification: PROTOCOL §6.
+How much a connection may hold is in :class:`udpim.config.Limits`. Numbers that belong to one
+algorithm alone (loss thresholds, congestion windows) stand in its module. Specification:
+PROTOCOL §6.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+from udpim.config import Limits
 from udpim.errors import ConfigError
-from udpim.wire.frames import BODY_BYTES_MAX
 from udpim.wire.packet import DATAGRAM_BYTES_MAX
 from udpim.wire.parameters import PeerParameters
 
@@ -30,26 +31,14 @@ class HopConfig:
     """Longest time an ack is held back; short, for the round trip is what users wait for."""
     max_datagram_bytes: int = DATAGRAM_BYTES_MAX
     """Largest UDP payload we send or ask for."""
-    frame_window: int = 1024
-    """Reliable frames accepted beyond the lowest missing one."""
-    bulk_window_bytes: int = 1024 * 1024 + BODY_BYTES_MAX
-    """Bytes of bulk bodies that a peer may have sent and the owner not disposed of; also the
-    worst memory of bodies in pieces, per connection."""
-    reassembly_groups_max: int = 1024
-    """Bodies in pieces at one time, some 500 bytes each beside the pieces; as many as an honest
-    peer can have open within the frame window. A packet that would open more is not taken."""
-    send_queue_frames_max: int = 65_536
-    """Frames waiting for transmission; one more is a LocalProtocolError of the caller."""
+    limits: Limits = field(default_factory=Limits)
+    """How much a connection may hold. A node puts its own limits here, see :meth:`within`."""
     hello_retry_s: float = 0.25
     """When the first HELLO is repeated."""
     hello_retry_ratio: float = 1.5
     """Growth of that interval."""
     hello_retry_s_max: float = 1.0
     """Its ceiling: a person is waiting."""
-    half_open_free: int = 256
-    """Unproven handshakes that a server keeps before it asks for address tokens."""
-    half_open_max: int = 16_384
-    """Handshakes remembered at all; beyond this, a HELLO is dropped."""
     always_retry: bool = False
     """Ask every client for an address token."""
     resets_per_s: float = 50.0
@@ -69,17 +58,24 @@ class HopConfig:
             raise ConfigError(f"max_datagram_bytes must be {DATAGRAM_BYTES_MAX}")
         if not 0 < self.keepalive_s < self.idle_timeout_s:
             raise ConfigError("keepalive_s must be positive and below idle_timeout_s")
-        # A CREDIT waits until a quarter can be given back; then too a whole body must have room.
-        if not BODY_BYTES_MAX * 4 // 3 < self.bulk_window_bytes < 2**32:
-            raise ConfigError(f"bulk_window_bytes must exceed {BODY_BYTES_MAX * 4 // 3}")
+
+    def within(self, limits: Limits) -> HopConfig:
+        """The same settings under a node's limits.
+
+        Raises:
+            ConfigError: If other limits were given here.
+        """
+        if self.limits not in (Limits(), limits):
+            raise ConfigError("hop has other limits: give them as limits=, and hop only the times")
+        return replace(self, limits=limits)
 
     def parameters(self, reset_token: bytes | None = None) -> PeerParameters:
         """What the peer learns about us in the handshake."""
         return PeerParameters(
             idle_timeout_s=self.idle_timeout_s,
             max_datagram_bytes=self.max_datagram_bytes,
-            frame_window=self.frame_window,
+            frame_window=self.limits.window_frames,
             max_ack_delay_s=self.max_ack_delay_s,
             reset_token=reset_token,
-            bulk_window_bytes=self.bulk_window_bytes,
+            bulk_window_bytes=self.limits.bulk_window_bytes,
         )

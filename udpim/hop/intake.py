@@ -60,9 +60,9 @@ class Intake:
 
     def __init__(self, config: HopConfig) -> None:
         """Nothing was received."""
-        self._dedup = FrameDedup(config.first_hop_seq, config.frame_window)
-        self.reassembly = Reassembly(config.reassembly_groups_max)
-        self.credit = CreditGiver(config.bulk_window_bytes)
+        self._dedup = FrameDedup(config.first_hop_seq, config.limits.window_frames)
+        self.reassembly = Reassembly(config.limits.reassembly_groups_max)
+        self.credit = CreditGiver(config.limits.bulk_window_bytes)
 
     def read(self, payload: bytes, packet: IncomingPacket) -> None:
         """Sort the frames of a packet into ``packet``; changes nothing else.

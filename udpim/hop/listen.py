@@ -10,7 +10,7 @@ Specification: PROTOCOL §2.3, §2.5 and §2.6.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from udpim.crypto.handshake import accept_hello
@@ -79,7 +79,7 @@ class Listener:
     # Inputs.
 
     def receive_datagram(
-        self, datagram: bytes, path: Address, now: float, in_use: Container[bytes]
+        self, datagram: bytes, path: Address, now: float, in_use: Collection[bytes]
     ) -> Connection | None:
         """Take in a datagram that belongs to no known connection.
 
@@ -130,7 +130,7 @@ class Listener:
     # Private.
 
     def _on_hello(
-        self, hello: Hello, path: Address, now: float, in_use: Container[bytes]
+        self, hello: Hello, path: Address, now: float, in_use: Collection[bytes]
     ) -> Connection | None:
         self._forget(now)
         key = (path, hello.source_cid, hello.payload)
@@ -140,14 +140,17 @@ class Listener:
             return None
         address = f"{path[0]} {path[1]}".encode()
         proven = self._tokens.valid(hello.token, address, now)
-        crowded = len(self._unproven) >= self._config.half_open_free
+        crowded = len(self._unproven) >= self._config.limits.unproven_handshakes_max
         if not proven and (crowded or self._config.always_retry):
             token = self._tokens.issue(address, now)
             retry = Retry(destination_cid=hello.source_cid, source_cid=NO_CID, token=token)
             self._answer(retry, path)
             return None
-        if len(self._handshakes) >= self._config.half_open_max:
+        limits = self._config.limits
+        if len(self._handshakes) >= limits.handshakes_max:
             raise DecodeError("too many handshakes")
+        if len(in_use) >= limits.handshakes_max + limits.sessions_max:
+            raise DecodeError("too many connections")
         handshake = self._accept(hello, path, now, self._unused_cid(in_use), validated=proven)
         self._handshakes[key] = handshake
         if not proven:
@@ -183,7 +186,7 @@ class Listener:
             connection=connection,
         )
 
-    def _unused_cid(self, in_use: Container[bytes]) -> bytes:
+    def _unused_cid(self, in_use: Collection[bytes]) -> bytes:
         for _ in range(CID_TRIES):
             cid = self._issuer.issue(self._random_bytes)
             if cid not in in_use:

@@ -88,8 +88,8 @@ class SendQueue:
         """
         first = config.first_hop_seq
         self._next = first
-        self._peer_window = parameters.frame_window
-        self._frames_max = config.send_queue_frames_max
+        self._peer_window = min(parameters.frame_window, config.limits.window_frames)
+        self._frames_max = config.limits.send_queue_frames_max
         self._stats = stats
         self.body_bytes_max = room - MESSAGE_HEADER_BYTES
         """The largest body that travels in one piece."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from udpim.im.changes import Change
 from udpim.im.epoch_runs import epoch_at, segments
+from udpim.im.history import forget_oldest
 from udpim.im.member_view import MemberView
 from udpim.im.records import OutMember, OutStreamRecord
 from udpim.model import FINAL_STATES, MessageState, RejectCode, StreamId
@@ -345,6 +346,7 @@ class OutStream:
             self.accepted.remove(1, floor - 1)
             for view in self.members:
                 view.stored.remove(1, floor - 1)
+            forget_oldest(self)
 
     # --- What the application sees ---
 

@@ -15,9 +15,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import NamedTuple
 
 from udpim import config
+from udpim.config import Limits
 from udpim.im.handles import OutHandles
 from udpim.im.in_stream import InStream
 from udpim.im.pull import Pull
@@ -59,10 +61,10 @@ class Inbox:
     `transmit` while the session is up, and `take_released`.
     """
 
-    def __init__(self, snapshot: ClientSnapshot, *, durable: bool, bytes_max: int) -> None:
+    def __init__(self, snapshot: ClientSnapshot, *, durable: bool, limits: Limits) -> None:
         """Restore every stream; what the application has not handled is released again."""
         self._durable = durable
-        self._bytes_max = bytes_max
+        self._limits = limits
         self._streams: dict[StreamId, InStream] = {}
         self._per_user: dict[str, int] = {}
         self._ops: list[Op] = []
@@ -71,6 +73,8 @@ class Inbox:
         self._committing: deque[tuple[list[tuple[InStream, list[Range]]], int]] = deque()
         self._handled: dict[InStream, RangeSet] = {}
         self._reports: dict[InStream, None] = {}
+        self._offers: dict[InStream, None] = {}
+        """Streams whose receipts this session has not offered yet."""
         self._questions: list[InStream] = []
         """Streams held back by a gap that their sender may never fill."""
         self._released: list[Released] = []
@@ -114,9 +118,9 @@ class Inbox:
         self._pull_barrier = None
         if queue_waiting:
             self._pull.ask()
-        for stream in self._streams.values():
-            self._offer(stream)
-        self._questions = [stream for stream in self._streams.values() if stream.waits()]
+        self._questions.clear()
+        # Whom the last session had no room for comes first.
+        self._offers |= dict.fromkeys(self._streams.values())
 
     def _offer(self, stream: InStream) -> None:
         stream.report.update(stream.settled_from_floor())
@@ -149,7 +153,7 @@ class Inbox:
         if section.last > cum + config.WINDOW:
             return False
         fills = stream is not None and stream.waits_for(section.first)
-        return fills or self._waiting_bytes < self._bytes_max
+        return fills or self._waiting_bytes < self._limits.inbox_bytes_max
 
     def receive_msg_n(self, id_: StreamId, packet: MsgN) -> None:
         """Take a pushed run."""
@@ -191,7 +195,7 @@ class Inbox:
         """Find or create a stream and take over what the head says of it."""
         stream = self._streams.get(id_)
         if stream is None:
-            if self._per_user.get(id_.user, 0) >= config.STREAMS_PER_PEER_MAX:
+            if self._per_user.get(id_.user, 0) >= self._limits.streams_per_user_max:
                 self._drop("too many streams of one sender")
                 return None
             # What lies between floor and base is not due to us: nobody may take it for delivered.
@@ -335,12 +339,26 @@ class Inbox:
 
     # --- Outputs: packets ---
 
-    def transmit(self, emit: Callable[[ImPacket, StreamId | None], None]) -> None:
-        """Emit the receipts of this turn, and the next offline:R."""
+    def transmit(self, emit: Callable[[ImPacket, StreamId | None], None], room: int) -> None:
+        """Emit the receipts of this turn, of at most ``room`` streams, and the next offline:R."""
+        if room <= 0:
+            return
         self._pull_on()
-        for stream in self._reports:
+        if self._offers:
+            for stream in list(islice(self._offers, min(room, self._handles.spare_for_offers()))):
+                del self._offers[stream]
+                self._offer(stream)
+                if stream.waits():
+                    self._questions.append(stream)
+        reports = self._reports
+        if len(reports) <= room:
+            self._reports = {}
+        else:
+            reports = dict.fromkeys(islice(reports, room))
+            for stream in reports:
+                del self._reports[stream]
+        for stream in reports:
             self._emit_reports(emit, stream)
-        self._reports.clear()
         for stream in self._questions:
             handle, name = self._handles.of(stream.id)
             emit(AckR(handle, name, False, (), ()), stream.id)

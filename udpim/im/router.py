@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from udpim.config import ServerConfig
+from udpim.config import Limits
 from udpim.im.answers import RANGES_A_PACKET, Answers
 from udpim.im.devices import Registry, base_for, epochs_known
 from udpim.im.endings import Endings
@@ -59,7 +59,7 @@ class Router:
 
     def __init__(
         self,
-        config_: ServerConfig,
+        limits: Limits,
         snapshot: ServerSnapshot,
         *,
         store_epoch: int,
@@ -69,13 +69,13 @@ class Router:
         """Restore the registry, the queue's index and the receipt rows.
 
         Args:
-            config_: Limits.
+            limits: What memory and queues may hold.
             snapshot: What the store holds.
             store_epoch: Identity of the store, sent with every STORED.
             durable: Whether the store survives a crash; otherwise STORED is never said.
             known_user: Whether a user without any device may still log in one day.
         """
-        self._config = config_
+        self._limits = limits
         self.store_epoch = store_epoch
         self._durable = durable
         self._known_user = known_user
@@ -85,11 +85,11 @@ class Router:
         self.receipts = ReceiptRows(snapshot.receipts, self.ledger)
         self._endings = Endings(self.registry, self.queue)
         self._answers = Answers(self.registry, store_epoch=store_epoch, durable=durable)
-        self._lone_bytes_max = SECTION_HEAD_BYTES + SECTION_ENTRY_BYTES + config_.payload_bytes_max
+        self._lone_bytes_max = SECTION_HEAD_BYTES + SECTION_ENTRY_BYTES + limits.payload_bytes_max
         self.held = HeldBytes()
         """What is in memory of each sender."""
         self._writer = QueueWriter(
-            self.queue, self.ledger, self._stored, config_.queue_messages_max, self.held
+            self.queue, self.ledger, self._stored, limits.queue_messages_max, self.held
         )
         self.sessions: dict[Endpoint, Session] = {}
         self.stored_for_absent: list[tuple[Endpoint, StreamId, int, int]] = []
@@ -272,19 +272,25 @@ class Router:
             stored = [part for a, b in ranges for part in queued.messages.within(a, b)]
             if stored:
                 self._answers.stored(session, endpoint, stream, stored)
-        crowded = online is not None and online.pushed_bytes >= self._config.session_bytes_max
+        crowded = online is not None and self._is_crowded(online)
         if online is not None and crowded:
             ranges = without(ranges, self._endings.push(online, stream).unreceipted)
         if queued is not None or online is None or crowded:
-            if self.queue.count(endpoint) >= self._config.queue_messages_max:
+            if self.queue.count(endpoint) >= self._limits.queue_messages_max:
                 return False
             self._writer.store(endpoint, stream, head, section, ranges)
             return True
-        if online.unreceipted >= self._config.queue_messages_max:
-            return False
         for low, high in without(ranges, self._endings.push(online, stream).unreceipted):
             self._push(online, stream, head, cut_section(section, low, high))
         return True
+
+    def _is_crowded(self, online: Session) -> bool:
+        """Tell whether so much is pushed and not receipted that the rest has to be queued."""
+        limits = self._limits
+        return (
+            online.pushed_bytes >= limits.session_bytes_max
+            or online.unreceipted >= limits.session_messages_max
+        )
 
     def _push(
         self, online: Session, stream: StreamId, head: tuple[int, int], section: Section

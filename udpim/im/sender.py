@@ -209,10 +209,12 @@ class Outbox:
 
     def session_started(self, handles: OutHandles, store_epoch: int, now: float) -> None:
         """The login succeeded: everything that is open and not STORED goes out again."""
+        before = self._transmitter.handles
         self._transmitter.session_started(handles)
         self._store_epoch = store_epoch
         self._lease_at = now + config.STATUS_LEASE_S
-        for stream in self._streams.values():
+        # First come those that the last connection did not get to (PROTOCOL §4.3).
+        for stream in sorted(self._streams.values(), key=lambda s: before.is_known(s.id)):
             stream.telling_floor = False
             if (lapsed := stream.forget_membership(store_epoch)) is not None:
                 self._refresh(stream, ())

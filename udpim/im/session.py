@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from udpim.config import HANDLES_MAX
 from udpim.im.handles import InHandles, OutHandles
 from udpim.model import Endpoint, StreamId
 from udpim.ranges import Range, RangeSet
@@ -89,6 +90,8 @@ class Session:
         incarnation: int,
         rtt_s: Callable[[], float],
         outgoing: dict[Session, None],
+        *,
+        streams_max: int = HANDLES_MAX,
     ) -> None:
         """Start a session.
 
@@ -97,6 +100,7 @@ class Session:
             incarnation: With which incarnation.
             rtt_s: Tells the round trip of the session's connection, seconds.
             outgoing: Where a session that has frames to send enters itself.
+            streams_max: How many streams may be named each way.
         """
         self._outgoing = outgoing
         self.endpoint = endpoint
@@ -104,8 +108,8 @@ class Session:
         self.rtt_s = rtt_s
         self.mark = 0
         """Highest stamp that this session's messages bore."""
-        self.inbound = InHandles()
-        self.outbound = OutHandles()
+        self.inbound = InHandles(streams_max)
+        self.outbound = OutHandles(streams_max)
         self.pushes: dict[StreamId, Push] = {}
         self.told: dict[StreamId, int] = {}
         """Version of the membership that this sender was told, per stream."""

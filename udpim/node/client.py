@@ -38,7 +38,7 @@ from udpim.node.events import (
     StreamsReborn,
 )
 from udpim.node.identity import Identity
-from udpim.node.packets import read_im_packets
+from udpim.node.packets import TOO_MANY_STREAMS, read_im_packets
 from udpim.node.state import TRANSITIONS, LinkInput, LinkState
 from udpim.node.totals import HopTotals
 from udpim.wire import im_codec
@@ -68,7 +68,7 @@ class ClientNode:
             ConfigError: If the store belongs to another endpoint.
         """
         self.config = config
-        self._hop_config = hop_config or HopConfig()
+        self._hop_config = (hop_config or HopConfig()).within(config.limits)
         self._random_bytes = random_bytes
         self._identity = Identity(config, snapshot.meta, durable=durable, random_bytes=random_bytes)
         self._events: deque[Event] = deque()
@@ -77,14 +77,15 @@ class ClientNode:
         self._token = 0
         self.outbox = Outbox(config, self._identity.incarnation, snapshot, now)
         self.outbox.stamp = max(self.outbox.stamp, self._identity.login_count)
-        self.inbox = Inbox(snapshot, durable=durable, bytes_max=config.inbox_bytes_max)
+        self.inbox = Inbox(snapshot, durable=durable, limits=config.limits)
         self.state = LinkState.IDLE
         self.store_epoch = 0
+        self.payload_bytes_max = config.limits.payload_bytes_max
+        """Largest payload to send: our own limit, or the server's where it said a lower one."""
         self._address: Address | None = None
         self._dialer: Dialer | None = None
         self._connection: Connection | None = None
-        self._inbound = InHandles()
-        self._outbound = OutHandles()
+        self._inbound, self._outbound = InHandles(), OutHandles()
         self._deadline: float | None = None
         """End of the present attempt, login or back-off."""
         self._failures = 0
@@ -174,6 +175,8 @@ class ClientNode:
             handler = None if method is None else method(self, packet)
             if handler is None:
                 connection.refuse("IM packet not acceptable now")
+                if self._inbound.overflowed:
+                    connection.close(*TOO_MANY_STREAMS, now)
                 return
             handlers.append(handler)
             methods = _NEXT_METHODS.get(type(packet), methods)
@@ -270,7 +273,8 @@ class ClientNode:
         elif self._dialer.connection is not None:
             self._connection = self._dialer.connection
             self._end_dialer()
-            self._inbound, self._outbound = InHandles(), OutHandles()
+            streams_max = self.config.limits.streams_per_session_max
+            self._inbound, self._outbound = InHandles(streams_max), OutHandles(streams_max)
             self._deadline = now + self.config.login_s_max
             self._move(LinkInput.CONNECTED, 0, "")
             self._login(self._connection, now)
@@ -314,6 +318,8 @@ class ClientNode:
     def _on_login_ok(self, packet: p.LoginOk) -> Callable[[float], None]:
         def welcome(now: float) -> None:
             self.store_epoch = packet.store_epoch
+            own_bytes = self.config.limits.payload_bytes_max
+            self.payload_bytes_max = min(own_bytes, packet.payload_bytes_max)
             self._deadline = None
             self._failures = 0
             self._identity.let_in()
@@ -415,17 +421,19 @@ class ClientNode:
         if connection is None:
             return []
         if self.state is LinkState.ONLINE:
-            encode = im_codec.encode
+            encode, limits = im_codec.encode, self.config.limits
 
             def emit(packet: p.ImPacket, tag: Flight | StreamId | None) -> None:
                 bulk = isinstance(packet, p.PAYLOADS)
                 connection.send_frame(encode(packet), tag, now, bulk=bulk)
 
             # Receipts make room at the server: they never wait behind payloads without credit.
-            if connection.queued_control_frames < self.config.hop_frames_max:
-                self.inbox.transmit(emit)
-            if connection.queued_bulk_bytes < self.config.hop_bytes_max:
-                self.outbox.transmit(emit, self.config.hop_frames_max - connection.queued_frames)
+            self.inbox.transmit(emit, limits.hop_frames_max - connection.queued_control_frames)
+            if connection.queued_bulk_bytes < limits.hop_bytes_max:
+                self.outbox.transmit(emit, limits.hop_frames_max - connection.queued_frames)
+            if self._outbound.overflowed:
+                connection.close(*TOO_MANY_STREAMS, now)
+                self._lost(*TOO_MANY_STREAMS, now)
         connection.hold(self.inbox.held_bytes)
         return connection.datagrams_to_send(now)
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from udpim.errors import DecodeError
+from udpim.hop.codes import CloseCode
 from udpim.hop.intake import IncomingPacket
 from udpim.wire import im_codec
 from udpim.wire.im_packets import PAYLOADS, ImPacket
+
+TOO_MANY_STREAMS = (CloseCode.TOO_MANY_STREAMS, "more streams than fit one connection")
+"""How a connection ends on which one more stream was named than it has room for (PROTOCOL §4.3)."""
 
 
 def read_im_packets(incoming: IncomingPacket) -> list[ImPacket | None]:

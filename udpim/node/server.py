@@ -9,7 +9,7 @@ datagrams; what the router promises waits for the ledger's commits.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,7 +28,7 @@ from udpim.model import Address, Endpoint, LoginCode, StreamId
 from udpim.node.effects import Authenticate, Commit, Effect, NotifyOffline, ReadQueueItems
 from udpim.node.events import Event, SessionChanged, StoreFailed
 from udpim.node.link import Link, LinkTimers
-from udpim.node.packets import read_im_packets
+from udpim.node.packets import TOO_MANY_STREAMS, read_im_packets
 from udpim.node.totals import HopTotals
 from udpim.wire import im_codec
 from udpim.wire import im_packets as p
@@ -66,7 +66,7 @@ class ServerNode:
             hop_config: Settings of the connections.
         """
         self.config = config
-        self._hop_config = hop_config or HopConfig()
+        self._hop_config = (hop_config or HopConfig()).within(config.limits)
         meta = dict(snapshot.meta)
         fresh = [
             PutMeta(key, random_bytes(size))
@@ -76,7 +76,7 @@ class ServerNode:
         meta.update({op.key: op.value for op in fresh})
         self._random_bytes = random_bytes
         self.router = Router(
-            config,
+            config.limits,
             snapshot,
             store_epoch=int.from_bytes(meta["store_epoch"], "big"),
             durable=durable,
@@ -94,6 +94,8 @@ class ServerNode:
         )
         self._links: dict[bytes, Link] = {}
         self._by_endpoint: dict[Endpoint, Link] = {}
+        self._seats: Counter[Endpoint] = Counter()
+        """Whom a place is taken by: a session, or a login whose commit is on its way."""
         self._logging_in: dict[int, tuple[Link, p.Login]] = {}
         self._reading: dict[int, Session] = {}
         self._touched: dict[Link, None] = {}
@@ -152,6 +154,8 @@ class ServerNode:
             handler = self._handler(link, packet)
             if handler is None:
                 connection.refuse("IM packet not acceptable now")
+                if link.session is not None and link.session.inbound.overflowed:
+                    connection.close(*TOO_MANY_STREAMS, now)
                 return
             handlers.append(handler)
         if link.session is None and len(handlers) > 1:
@@ -210,6 +214,7 @@ class ServerNode:
         elif self._crowded(endpoint):
             self._refuse(link, LoginCode.BUSY, "too many sessions or devices", now)
         else:
+            self._seats[endpoint] += 1
             record = registry.logged_in(
                 endpoint, login.incarnation, login.login_count, continues=login.continues
             )
@@ -226,11 +231,14 @@ class ServerNode:
         return passed or self.router.registry.is_stale(endpoint, login.incarnation, count)
 
     def _crowded(self, endpoint: Endpoint) -> bool:
-        online = endpoint in self._by_endpoint
-        if len(self._by_endpoint) >= self.config.sessions_max and not online:
+        seats = self._seats
+        if len(seats) >= self.config.limits.sessions_max and endpoint not in seats:
             return True
         devices = self.router.registry.latest(endpoint.user)
-        return endpoint.device not in devices and len(devices) >= self.config.devices_per_user_max
+        return (
+            endpoint.device not in devices
+            and len(devices) >= self.config.limits.devices_per_user_max
+        )
 
     def shutdown(self, now: float) -> None:
         """Say goodbye to everybody; unreceipted pushes go to the queue."""
@@ -252,10 +260,12 @@ class ServerNode:
         """The login is durable: open the session in place of any other of this endpoint."""
         connection = link.connection
         if connection.state is not ConnectionState.OPEN:
+            self._leave_seat(endpoint)
             return
         self._touched[link] = None
         now = self._now
         if not ok:
+            self._leave_seat(endpoint)
             self._refuse(link, LoginCode.BUSY, "the store refused the login", now)
             return
         other = self._by_endpoint.get(endpoint)
@@ -263,7 +273,11 @@ class ServerNode:
             self._end_session(other)
             other.connection.close(CloseCode.REPLACED, "another login of this device", now)
         session = Session(
-            endpoint, login.incarnation, lambda: connection.rtt.smoothed_rtt, self._outgoing
+            endpoint,
+            login.incarnation,
+            lambda: connection.rtt.smoothed_rtt,
+            self._outgoing,
+            streams_max=self.config.limits.streams_per_session_max,
         )
         link.session = session
         link.login_by = None
@@ -275,7 +289,7 @@ class ServerNode:
             self.router.store_epoch,
             self._durable,
             self.router.queue.count(endpoint) > 0,
-            self.config.payload_bytes_max,
+            self.config.limits.payload_bytes_max,
             WINDOW,
         )
         connection.send_frame(im_codec.encode(welcome), None, now)
@@ -285,9 +299,15 @@ class ServerNode:
         assert session is not None
         link.session = None
         del self._by_endpoint[session.endpoint]
+        self._leave_seat(session.endpoint)
         self._touched[link] = None
         self.router.session_closed(session, link.connection.unacked_tags())
         self._events.append(SessionChanged(endpoint=session.endpoint, online=False))
+
+    def _leave_seat(self, endpoint: Endpoint) -> None:
+        self._seats[endpoint] -= 1
+        if not self._seats[endpoint]:
+            del self._seats[endpoint]
 
     def _after_input(self, now: float) -> None:
         """Look at what happened to the connections of this turn."""
@@ -397,14 +417,18 @@ class ServerNode:
 
     def _drain_sessions(self, now: float) -> None:
         """Move the sessions' IM packets into their connections."""
-        encode = im_codec.encode
+        encode, limits = im_codec.encode, self.config.limits
         for session in list(self._outgoing):
             link = self._by_endpoint.get(session.endpoint)
             if link is None or link.session is not session:
                 continue
             self._touched[link] = None
             connection = link.connection
-            if connection.queued_frames + len(session.frames) > self.config.session_frames_max:
+            if session.outbound.overflowed:
+                self._end_session(link)
+                connection.close(*TOO_MANY_STREAMS, now)
+                continue
+            if connection.queued_frames + len(session.frames) > limits.send_queue_frames_max:
                 self._end_session(link)
                 connection.close(CloseCode.SHUTDOWN, "too far behind", now)
                 continue

@@ -27,6 +27,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from udpim import config
 from udpim.errors import DecodeError
 
 PADDING = 0x00
@@ -44,7 +45,7 @@ EXTENSION_MAX = 0x7F
 
 MESSAGE_HEADER_BYTES = 7
 FRAGMENT_HEADER_BYTES = 15
-BODY_BYTES_MAX = 1024 * 1024 + 4096
+BODY_BYTES_MAX = config.BODY_BYTES_MAX
 """A payload of 1 MiB and the head of its IM packet."""
 FRAGMENT_BYTES_MIN = 512
 """All but the last of a body: what a receiver keeps per piece is small beside the piece."""

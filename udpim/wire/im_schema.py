@@ -14,6 +14,7 @@ from typing import Any
 
 import construct as c
 
+from udpim import config
 from udpim.errors import DecodeError
 from udpim.wire.im_packets import Kind
 
@@ -38,7 +39,7 @@ NAME_BYTES_MAX = 32
 """A user's or device's name, UTF-8: three of them and a full section fit one packet."""
 SECTION_BYTES_MAX = 1027
 """A section of several messages: fits every packet that may carry it, with the longest names."""
-PAYLOAD_BYTES_MAX = 1024 * 1024
+PAYLOAD_BYTES_MAX = config.PAYLOAD_BYTES_MAX
 """One message. What does not fit a section with others is a section of its own."""
 
 
