@@ -29,6 +29,7 @@ METHOD = {
     "relative": "median over repetitions of a level's cost by the median level's in the same one",
     "in-flight": "A → S → B → A, all nodes: a step sends a burst of one of 200 conversations, "
     "the next one receipts the oldest; n stay in flight because B's applications are behind",
+    "late": "one sender with its budget for re-sends spent; a unit is a second of its timers",
     "hop": "one connection: a frame that fills a packet leaves each round, n packets are under way",
     "sessions": "bursts of 10 between one pair beside idle sessions; between each session and "
     "itself, in turn; keepalives, whose unit is a PING and its ack",
@@ -71,6 +72,14 @@ def full_plan() -> list[Series]:
             for burst in (BURST, 10 * BURST)
         ),
         Series(
+            case="in-flight",
+            name="messages whose receipts are late",
+            kind="late",
+            argument="late",
+            levels=decades[2:],
+            others={"rounds": 50},
+        ),
+        Series(
             case="hop",
             name="datagrams in flight",
             kind="hop",
@@ -104,14 +113,15 @@ def full_plan() -> list[Series]:
 def quick_plan() -> list[Series]:
     """Return tiny ones, which only show that everything runs."""
     small = {
-        "in-flight": ((10, 100), {"rounds": 3, "conversations": 20}),
+        "in flight": ((10, 100), {"rounds": 3, "conversations": 20}),
+        "late": ((200, 1000), {"rounds": 3}),
         "hop": ((1, 10), {"rounds": 20}),
         "sessions": ((1, 5), {"rounds": 3}),
         "backlog": ((10, 200), {"cycles": 3}),
     }
     plan = []
     for series in full_plan():
-        levels, others = small[series.case]
+        levels, others = small[series.kind]
         if series.others.get("burst", BURST) == BURST:
             plan.append(
                 Series(

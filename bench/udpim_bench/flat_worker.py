@@ -16,12 +16,14 @@ from typing import Any, cast
 from udpim.errors import Error
 from udpim_bench.flat_backlog import Backlog
 from udpim_bench.flat_hop import HopFlight
+from udpim_bench.flat_late import Late
 from udpim_bench.flat_meter import CallMeter, FlatCase, Meter
 from udpim_bench.flat_traffic import InFlight, Sessions
 from udpim_bench.measure import WrongCounts
 
 CASES: dict[str, Callable[..., FlatCase]] = {
     "in flight": InFlight,
+    "late": Late,
     "hop": HopFlight,
     "sessions": Sessions,
     "backlog": Backlog,

@@ -107,8 +107,8 @@ def test_people_see_levels_and_verdict():
 def test_the_full_plan_covers_the_issue():
     plan = flat.full_plan()
     assert set(flat.CASES) == {series.case for series in plan}
-    levels = {series.case: series.levels for series in plan if series.others.get("burst") != 100}
-    assert (10, 100, 1000, 10_000, 100_000) == levels["in-flight"] == levels["backlog"]
+    levels = {series.kind: series.levels for series in plan if series.others.get("burst") != 100}
+    assert (10, 100, 1000, 10_000, 100_000) == levels["in flight"] == levels["backlog"]
     assert (1, 5000) == (levels["sessions"][0], levels["sessions"][-1])
     backlogs = [series.others for series in plan if series.case == "backlog"]
     assert {(s, q) for s in (1, 200) for q in (False, True)} == {
@@ -125,7 +125,7 @@ def test_a_quick_run_does_its_work_and_is_flat_in_calls():
             counts = level["counts"]
             held = [
                 counts[key]
-                for key in ("in_flight", "datagrams_in_flight", "sessions", "backlog")
+                for key in ("in_flight", "late", "datagrams_in_flight", "sessions", "backlog")
                 if key in counts
             ]
             assert [level["level"]] == held

@@ -25,7 +25,9 @@ def test_so_many_stay_in_flight(in_flight, burst):
 
 
 def test_messages_in_flight_cost_no_calls():
-    few, many = (calls(InFlight(n, 10, rounds=20, conversations=20))["message"] for n in (10, 10_000))
+    few, many = (
+        calls(InFlight(n, 10, rounds=20, conversations=20))["message"] for n in (10, 10_000)
+    )
     assert 0.8 < many / few < 1.2
 
 

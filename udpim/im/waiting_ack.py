@@ -15,7 +15,7 @@ from udpim import config
 from udpim.im.out_stream import OutStream
 from udpim.ranges import Range, RangeSet, without
 
-REFUSALS_MAX = 64
+REFUSALS_MAX = 8
 """Flights that the budget may refuse before the queue rests …"""
 REST_S = 1.0
 """… for so long; a refused flight comes back as late."""
