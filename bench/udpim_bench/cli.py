@@ -1,6 +1,7 @@
 """The command line of the benchmarks: reports on standard output, progress on standard error.
 
-Exit codes: 0 measured (whatever the figures say), 1 something did not do its work, 2 usage.
+Exit codes: 0 measured (whatever the figures say; flat: and flat), 1 something did not do its work
+(flat: or is not flat), 2 usage.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from udpim.wire.im_schema import PAYLOAD_BYTES_MAX
-from udpim_bench import loopback, micro
+from udpim_bench import flat, loopback, micro
 from udpim_bench.loopback_peer import NUMBER_BYTES
 from udpim_bench.measure import WrongCounts
 
@@ -31,7 +32,8 @@ def parser() -> argparse.ArgumentParser:
     commands = main_parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("micro", help="codecs, a hop pair, the whole exchange, in memory")
     two = commands.add_parser("loopback", help="the whole exchange over sockets, in two processes")
-    for command in (one, two):
+    three = commands.add_parser("flat", help="cost of an operation as state grows, in memory")
+    for command in (one, two, three):
         command.add_argument("--json", action="store_true", help="report as JSON")
         command.add_argument("--repeat", type=_positive, metavar="N", help="repetitions")
         command.add_argument("--quick", action="store_true", help="tiny: a trial, not a figure")
@@ -43,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     two.add_argument("--store", choices=("memory", "sqlite"), help="one of them only")
     two.add_argument("--endpoint", choices=("linux", "portable"), help="force this kind")
     two.add_argument("--profile", type=Path, metavar="FOLDER", help="cProfile of each process")
+    three.add_argument("--case", choices=flat.CASES, help="one of them only")
     return main_parser
 
 
@@ -98,12 +101,26 @@ def _run_loopback(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[s
     return report, loopback.lines(report)
 
 
+def _run_flat(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    plan = flat.quick_plan() if arguments.quick else flat.full_plan()
+    report = flat.run(
+        [series for series in plan if arguments.case in (None, series.case)],
+        arguments.repeat or (1 if arguments.quick else 9),
+        _progress(arguments.no_progress),
+        # A trial is too short for its CPU time to say anything.
+        by_time=not arguments.quick,
+    )
+    return report, flat.lines(report)
+
+
+_RUNS = {"micro": _run_micro, "loopback": _run_loopback, "flat": _run_flat}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     arguments = parser().parse_args(argv)
-    run = _run_micro if arguments.command == "micro" else _run_loopback
     try:
-        report, told = run(arguments)
+        report, told = _RUNS[arguments.command](arguments)
     except WrongCounts as error:
         print(f"udpim_bench: {error}", file=sys.stderr)
         return 1
@@ -116,4 +133,4 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(json.dumps(report, indent=2, ensure_ascii=False))
     else:
         print("\n".join(told))
-    return 0
+    return 0 if report.get("flat", True) else 1

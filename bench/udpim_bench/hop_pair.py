@@ -22,6 +22,25 @@ SERVER: Address = ("192.0.2.1", 9000)
 _STEP_S = 0.001
 
 
+def make_end(role: Role, random_: random.Random, now: float) -> Connection:
+    """Return one end of a connection between `CLIENT` and `SERVER`, as after its handshake."""
+    config = HopConfig()
+    is_client = role is Role.CLIENT
+    mine, other = (b"client-1", b"server-1") if is_client else (b"server-1", b"client-1")
+    return Connection(
+        role=role,
+        local_cid=mine,
+        remote_cid=other,
+        protection=ProtectionPair(send=PlaintextProtection(), receive=PlaintextProtection()),
+        parameters=config.parameters(bytes(16) if is_client else None),
+        path=SERVER if is_client else CLIENT,
+        config=config,
+        random_bytes=random_.randbytes,
+        now=now,
+        validated=True,
+    )
+
+
 class HopPair:
     """Frames of one size through a pair of connections: a `udpim_bench.measure.Case`."""
 
@@ -32,8 +51,8 @@ class HopPair:
         self._body = bytes(frame_bytes - 4)
         self._random = random.Random(seed)
         self._now = 100.0
-        self._client = self._make(Role.CLIENT)
-        self._server = self._make(Role.SERVER)
+        self._client = make_end(Role.CLIENT, self._random, self._now)
+        self._server = make_end(Role.SERVER, self._random, self._now)
         self._sent = 0
         self._received: list[bytes] = []
         self._acked: list[object] = []
@@ -42,23 +61,6 @@ class HopPair:
         self.check()
         self.frames = 0
         self._packets_before = self._packets()
-
-    def _make(self, role: Role) -> Connection:
-        config = HopConfig()
-        is_client = role is Role.CLIENT
-        mine, other = (b"client-1", b"server-1") if is_client else (b"server-1", b"client-1")
-        return Connection(
-            role=role,
-            local_cid=mine,
-            remote_cid=other,
-            protection=ProtectionPair(send=PlaintextProtection(), receive=PlaintextProtection()),
-            parameters=config.parameters(bytes(16) if is_client else None),
-            path=SERVER if is_client else CLIENT,
-            config=config,
-            random_bytes=self._random.randbytes,
-            now=self._now,
-            validated=True,
-        )
 
     def _packets(self) -> tuple[int, int]:
         return self._client.stats.datagrams_sent, self._server.stats.datagrams_sent

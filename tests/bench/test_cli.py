@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from udpim_bench import cli, micro
+from udpim_bench import cli, flat, micro
 from udpim_bench.measure import WrongCounts
 
 
@@ -59,3 +59,27 @@ def test_wrong_usage_exits_with_2(words, capsys):
         cli.main(words)
     assert 2 == caught.value.code
     assert "usage: udpim_bench" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("is_flat", "code"), [(True, 0), (False, 1)])
+def test_flat_exits_by_its_verdict(is_flat, code, capsys, monkeypatch):
+    asked = []
+
+    def run(plan, repeat, progress, *, by_time):
+        asked.append(({series.case for series in plan}, repeat, by_time))
+        return {"series": [], "flat": is_flat}
+
+    monkeypatch.setattr(flat, "run", run)
+    monkeypatch.setattr(flat, "lines", lambda report: [])
+    assert code == cli.main(["flat", "--json", "--case", "hop", "--repeat", "3"])
+    assert code == cli.main(["flat", "--json", "--quick"])
+    assert [({"hop"}, 3, True), (set(flat.CASES), 1, False)] == asked
+    assert f'"flat": {str(is_flat).lower()}' in capsys.readouterr().out
+
+
+def test_flat_runs_from_the_command_line(capsys):
+    words = ["flat", "--quick", "--case", "hop", "--no-progress"]
+    assert 0 == cli.main(words)
+    out, err = capsys.readouterr()
+    assert "datagrams in flight: frame, flat" in out
+    assert "" == err

@@ -1,11 +1,14 @@
 """The index of the offline queue (R8)."""
 
+import random
+
 from tests.im.helpers import LAPTOP, PHONE, STREAM
 from udpim.config import WINDOW
 from udpim.im.offline_queue import OfflineQueue
 from udpim.im.records import QueueIndex
 
 OTHER = STREAM._replace(user="zoe")
+THIRD = STREAM._replace(user="yan")
 
 
 def queue(*ranges, voids=()):
@@ -19,16 +22,41 @@ def taken(q):
 def test_counts_follow_messages_and_voids():
     q = queue((1, 3), voids=((5, 5),))
     assert (4, 0, 4) == (q.count(PHONE), q.count(LAPTOP), q.total())
-    q.counted(LAPTOP, 2)
-    assert 6 == q.total()
+    q.inserted(LAPTOP, STREAM, [(1, 2)])
+    q.inserted(LAPTOP, STREAM, [(2, 4)])
+    assert (4, 8) == (q.count(LAPTOP), q.total())
+    q.voided(LAPTOP, STREAM, [(4, 6)])
+    assert 6 == q.count(LAPTOP), "a void item in place of a message is one row"
+    q.remove(LAPTOP, STREAM, [(1, 2), (6, 6)])
+    assert (3, 7) == (q.count(LAPTOP), q.total())
+
+
+def test_counts_add_up_however_a_queue_got_its_holes(seed):
+    rng = random.Random(seed)
+    q = queue()
+    for _ in range(300):
+        first = rng.randint(1, 60)
+        ranges = [(first, first + rng.randint(0, 9))]
+        queued = q.stream(PHONE, STREAM)
+        step = rng.randrange(3)
+        if step == 0:
+            q.inserted(PHONE, STREAM, queued.missing(*ranges[0]))
+        elif step == 1:
+            q.voided(PHONE, STREAM, ranges)
+        else:
+            q.remove(PHONE, STREAM, queued.present(ranges))
+        queued = q.stream(PHONE, STREAM)
+        assert queued.messages.count() + queued.voids.count() == q.count(PHONE)
 
 
 def test_an_empty_stream_is_forgotten():
     q = queue((1, 3))
     queued = q.find(PHONE, STREAM)
-    queued.remove(1, 3)
+    q.taken(PHONE, STREAM, (1, 2))
+    q.remove(PHONE, STREAM, [(1, 3)])
     assert q.find(PHONE, STREAM) is None
     assert q.stream(PHONE, STREAM) is not queued
+    assert q.find(PHONE, STREAM) is None, "one that never got a row is, when somebody looks"
     assert q.find(LAPTOP, STREAM) is q.find(PHONE, OTHER) is None
 
 
@@ -37,8 +65,9 @@ def test_a_row_on_its_way_keeps_the_stream_and_is_not_inserted_again():
     queued = q.find(PHONE, STREAM)
     queued.inserting.add(7, 7)
     assert [(4, 4), (6, 6), (8, 9)] == queued.missing(1, 9)
-    queued.remove(1, 9)
-    assert not queued.empty()
+    q.remove(PHONE, STREAM, queued.present([(1, 9)]))
+    assert queued is q.find(PHONE, STREAM)
+    assert 0 == q.count(PHONE)
 
 
 def test_the_head_only_rises():
@@ -51,10 +80,9 @@ def test_the_head_only_rises():
 def test_a_pull_takes_a_window_of_the_lowest_rows_and_none_twice():
     q = queue((5, 4 * WINDOW))
     assert [(STREAM, [(5, WINDOW + 4)])] == taken(q)
-    queued = q.find(PHONE, STREAM)
-    queued.reading.add(5, 20)
+    q.taken(PHONE, STREAM, range(5, 21))
     assert [(STREAM, [(21, WINDOW + 4)])] == taken(q)
-    queued.reading.add(5, WINDOW + 4)
+    q.taken(PHONE, STREAM, range(5, WINDOW + 5))
     assert [] == taken(q)
     q.session_ended(PHONE)
     q.session_ended(LAPTOP)
@@ -65,3 +93,10 @@ def test_a_stream_without_durable_rows_gives_nothing():
     q = queue()
     q.stream(PHONE, STREAM).inserting.add(1, 1)
     assert [] == taken(q)
+
+
+def test_whose_turn_is_over_comes_last():
+    q = OfflineQueue([QueueIndex(PHONE, s, ((1, 1),), ()) for s in (STREAM, OTHER, THIRD)])
+    q.turn_over(PHONE, [STREAM, OTHER])
+    assert [THIRD, STREAM, OTHER] == [stream for stream, _ in taken(q)]
+    q.turn_over(LAPTOP, [])

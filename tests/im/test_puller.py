@@ -6,7 +6,7 @@ from udpim.im.offline_queue import OfflineQueue
 from udpim.im.puller import ROWS_MAX, SLICE, answer_pull, plan_pull
 from udpim.im.records import QueueIndex, QueueItems, QueueRow
 from udpim.im.session import Session
-from udpim.wire.im_codec import decode, encode
+from udpim.wire.im_codec import SECTION_ENTRY_BYTES, decode, encode
 
 OTHER = STREAM._replace(user="zoe")
 
@@ -47,6 +47,34 @@ def test_a_plan_is_bounded_whatever_the_client_asks_for():
     plan = plan_pull(queue, session, 2**32 - 1)
     assert ROWS_MAX == sum(b - a + 1 for _, ranges in plan.wanted for a, b in ranges)
     assert PULL_BYTES_MAX == plan.bytes_max
+
+
+def test_a_plan_looks_at_no_more_streams_than_it_has_room_for():
+    streams = [(STREAM._replace(incarnation=n), ((1, SLICE),), ()) for n in range(1000)]
+    queue, session = setup(*streams)
+    wanted = plan_pull(queue, session, 100 * SECTION_ENTRY_BYTES).wanted
+    assert [(0, ((1, 64),)), (1, ((1, 37),))] == [(s.incarnation, ranges) for s, ranges in wanted]
+    looked_at = []
+    queue.next_rows = recording(queue.next_rows, looked_at)
+    plan_pull(queue, session, PULL_BYTES_MAX)
+    assert ROWS_MAX // SLICE == len(looked_at)
+
+
+def recording(method, seen):
+    def next_rows(endpoint):
+        for stream, rows in method(endpoint):
+            seen.append(stream)
+            yield stream, rows
+
+    return next_rows
+
+
+def test_the_next_pull_begins_with_others():
+    streams = [(STREAM._replace(incarnation=n), ((1, 9),), ()) for n in range(3)]
+    queue, session = setup(*streams)
+    first, *_ = plan_pull(queue, session, 1).wanted
+    answer(queue, session, QueueItems(first[0], 1, 1, (message(1),)))
+    assert [1, 2, 0] == [s.incarnation for s, _ in plan_pull(queue, session, 999).wanted]
 
 
 def test_an_empty_queue_is_answered_too():
@@ -91,8 +119,8 @@ def test_the_highest_floor_and_base_travel():
 
 def test_what_got_its_verdict_during_the_read_is_left_out():
     queue, session = setup((STREAM, ((1, 2),), ()), (OTHER, ((1, 1),), ()))
-    queue.find(PHONE, STREAM).remove(1, 1)
-    queue.find(PHONE, OTHER).remove(1, 1)
+    queue.remove(PHONE, STREAM, [(1, 1)])
+    queue.remove(PHONE, OTHER, [(1, 1)])
     items = [
         QueueItems(STREAM, 1, 1, (message(1), message(2))),
         QueueItems(OTHER, 1, 1, (message(1),)),

@@ -53,3 +53,13 @@ def test_a_newer_incarnation_forgets_its_own_rows_only():
     assert 2 == len(r)
     r.forget(LAPTOP)
     assert r.find(other, "phone") is not None
+
+
+def test_a_newer_incarnation_looks_at_no_row_but_its_own():
+    senders = [STREAM._replace(user=f"a{n}") for n in range(3)]
+    r, ledger = rows(*(ReceiptRecord(s, "phone", 1, ((1, 1),), ()) for s in senders))
+    r.forget(LAPTOP)
+    assert [] == ledger.take_ops()
+    r.forget(PHONE)
+    assert [DropReceipt(s, "phone") for s in senders] == ledger.take_ops()
+    assert 0 == len(r)

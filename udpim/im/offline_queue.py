@@ -1,17 +1,19 @@
 """The server's index of the offline queue: which seqs wait for whom (PROTOCOL §5.5, R8).
 
 Rows are in the store; here are only ranges, so a backlog of 10^5 messages is a few ints. A row is
-deleted by B's verdict for its msgid and by nothing else.
+deleted by B's verdict for its msgid and by nothing else. No operation costs more where more waits;
+only a pull looks at as many streams as it needs rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
 
 from udpim.config import WINDOW
 from udpim.im.records import QueueIndex
 from udpim.model import Endpoint, StreamId
-from udpim.ranges import Range, RangeSet
+from udpim.ranges import Range, RangeSet, intersect, without
 
 
 class QueuedStream:
@@ -44,10 +46,23 @@ class QueuedStream:
             parts = [part for a, b in parts for part in rows.missing(a, b)]
         return parts
 
-    def remove(self, first: int, last: int) -> None:
-        """B gave its verdict for first..last."""
-        for rows in (self.messages, self.voids, self.reading):
-            rows.remove(first, last)
+    def present(self, ranges: Iterable[Range]) -> list[Range]:
+        """Return the parts of ``ranges`` that have a row."""
+        return [
+            part
+            for a, b in ranges
+            for rows in (self.messages, self.voids)
+            for part in rows.within(a, b)
+        ]
+
+    def next_rows(self) -> RangeSet:
+        """Return, of the W lowest rows, those that no pull has taken."""
+        kinds = [rows for rows in (self.messages, self.voids) if len(rows)]
+        if not kinds:
+            return RangeSet()
+        low = min(rows.first for rows in kinds)
+        lowest = [part for rows in kinds for part in rows.within(low, low + WINDOW - 1)]
+        return RangeSet(without(lowest, self.reading))
 
     def empty(self) -> bool:
         """Tell whether pushes may go on."""
@@ -59,18 +74,22 @@ class OfflineQueue:
 
     def __init__(self, index: Sequence[QueueIndex]) -> None:
         """Restore the index from a snapshot."""
-        self._queues: dict[Endpoint, dict[StreamId, QueuedStream]] = {}
+        # In the order in which the streams' turns come. An OrderedDict, since finding the first
+        # key of a dict that loses its first keys gets slower with every key lost.
+        self._queues: dict[Endpoint, OrderedDict[StreamId, QueuedStream]] = {}
         self._counts: dict[Endpoint, int] = {}
+        self._taken: dict[Endpoint, dict[StreamId, QueuedStream]] = {}
+        """Streams of which the present session's pulls have taken something."""
         for entry in index:
             queued = self.stream(entry.endpoint, entry.stream)
             queued.messages.update(entry.messages)
             queued.voids.update(entry.voids)
             count = queued.messages.count() + queued.voids.count()
-            self.counted(entry.endpoint, count)
+            self._counted(entry.endpoint, count)
 
     def stream(self, endpoint: Endpoint, stream: StreamId) -> QueuedStream:
         """Return the queue of one stream, created when it is not there."""
-        queues = self._queues.setdefault(endpoint, {})
+        queues = self._queues.setdefault(endpoint, OrderedDict())
         queued = queues.get(stream)
         if queued is None:
             queued = queues[stream] = QueuedStream()
@@ -84,11 +103,40 @@ class OfflineQueue:
         queued = queues.get(stream)
         if queued is None or not queued.empty():
             return queued
-        del queues[stream]
+        self._forget(endpoint, stream)
         return None
 
-    def counted(self, endpoint: Endpoint, delta: int) -> None:
-        """Rows came or went."""
+    def _forget(self, endpoint: Endpoint, stream: StreamId) -> None:
+        del self._queues[endpoint][stream]
+        self._taken.get(endpoint, {}).pop(stream, None)
+
+    # --- Rows come and go ---
+
+    def inserted(self, endpoint: Endpoint, stream: StreamId, ranges: Sequence[Range]) -> None:
+        """Messages became durable."""
+        queued = self.stream(endpoint, stream)
+        self._counted(endpoint, _size(without(ranges, queued.messages)))
+        queued.messages.update(ranges)
+
+    def voided(self, endpoint: Endpoint, stream: StreamId, ranges: Sequence[Range]) -> None:
+        """Void items became durable, some of them in place of messages."""
+        queued = self.stream(endpoint, stream)
+        turned = _size(intersect(ranges, queued.messages))
+        self._counted(endpoint, _size(without(ranges, queued.voids)) - turned)
+        queued.messages.subtract(ranges)
+        queued.voids.update(ranges)
+        queued.reading.subtract(ranges)
+
+    def remove(self, endpoint: Endpoint, stream: StreamId, rows: Sequence[Range]) -> None:
+        """B gave its verdict for these, all of which are `QueuedStream.present`."""
+        queued = self.stream(endpoint, stream)
+        self._counted(endpoint, -_size(rows))
+        for kind in (queued.messages, queued.voids, queued.reading):
+            kind.subtract(rows)
+        if queued.empty():
+            self._forget(endpoint, stream)  # or every later pull would look at it
+
+    def _counted(self, endpoint: Endpoint, delta: int) -> None:
         self._counts[endpoint] = self._counts.get(endpoint, 0) + delta
 
     def count(self, endpoint: Endpoint) -> int:
@@ -99,18 +147,34 @@ class OfflineQueue:
         """Return how many rows wait in all queues."""
         return sum(self._counts.values())
 
+    # --- Pulls ---
+
+    def taken(self, endpoint: Endpoint, stream: StreamId, seqs: Iterable[int]) -> None:
+        """A pull has these rows in its answer: no other one takes them in this session."""
+        queued = self.stream(endpoint, stream)
+        queued.reading.update((seq, seq) for seq in seqs)
+        self._taken.setdefault(endpoint, {})[stream] = queued
+
     def session_ended(self, endpoint: Endpoint) -> None:
         """What a pull had taken may be taken again."""
-        for queued in self._queues.get(endpoint, {}).values():
+        for queued in self._taken.pop(endpoint, {}).values():
             queued.reading.clear()
 
     def next_rows(self, endpoint: Endpoint) -> Iterator[tuple[StreamId, RangeSet]]:
-        """Yield what the next pull may take: at most W lowest rows a stream, none twice."""
+        """Yield what the next pull may take: at most W lowest rows a stream, none twice.
+
+        The caller takes from the iterator no more than it needs, and then says whose `turn_over`.
+        """
         for stream, queued in self._queues.get(endpoint, {}).items():
-            rows = RangeSet((*queued.messages, *queued.voids))
-            if not len(rows):
-                continue
-            top = rows.first + WINDOW - 1
-            wanted = [part for a, b in rows.within(1, top) for part in queued.reading.missing(a, b)]
-            if wanted:
-                yield stream, RangeSet(wanted)
+            rows = queued.next_rows()
+            if len(rows):
+                yield stream, rows
+
+    def turn_over(self, endpoint: Endpoint, streams: Iterable[StreamId]) -> None:
+        """A pull has taken from these: in the next one, others come first."""
+        for stream in streams:
+            self._queues[endpoint].move_to_end(stream)
+
+
+def _size(ranges: Iterable[Range]) -> int:
+    return sum(last - first + 1 for first, last in ranges)

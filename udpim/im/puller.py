@@ -31,18 +31,26 @@ _Part = tuple[StreamId, int, int, tuple[Range, ...], Section | None]
 def plan_pull(queue: OfflineQueue, session: Session, bytes_max: int) -> ReadQueue:
     """Choose what the next answer may take, streams in turn."""
     session.reading = True
-    candidates = deque(queue.next_rows(session.endpoint))
+    endpoint = session.endpoint
+    bytes_max = min(bytes_max, PULL_BYTES_MAX)
+    # How large the payloads are is known to the store only. That they cost no less than their
+    # entries keeps a small pull from planning more than it can get.
+    room = min(ROWS_MAX, 1 + bytes_max // SECTION_ENTRY_BYTES)
+    untouched = queue.next_rows(endpoint)
+    left: deque[tuple[StreamId, RangeSet]] = deque()
     wanted: list[tuple[StreamId, tuple[Range, ...]]] = []
-    room = ROWS_MAX
-    while candidates and room:
-        stream, rows = candidates.popleft()
+    while room:
+        entry = next(untouched, None) or (left.popleft() if left else None)
+        if entry is None:
+            break
+        stream, rows = entry
         part = _lowest(rows, min(SLICE, room))
         room -= sum(last - first + 1 for first, last in part)
         rows.subtract(part)
         wanted.append((stream, tuple(part)))
         if len(rows):
-            candidates.append((stream, rows))
-    return ReadQueue(session.endpoint, tuple(wanted), min(bytes_max, PULL_BYTES_MAX))
+            left.append((stream, rows))
+    return ReadQueue(endpoint, tuple(wanted), bytes_max)
 
 
 def _lowest(rows: RangeSet, count: int) -> list[Range]:
@@ -60,14 +68,17 @@ def answer_pull(queue: OfflineQueue, session: Session, items: Sequence[QueueItem
     """Send what the store brought, as the parts of one batch."""
     session.reading = False
     parts: list[_Part] = []
+    turns: dict[StreamId, None] = {}
     for item in items:
         queued = queue.find(session.endpoint, item.stream)
         if queued is None:
             continue
         rows = [row for row in item.rows if row.seq in queued.messages or row.seq in queued.voids]
-        queued.reading.update((row.seq, row.seq) for row in rows)
+        queue.taken(session.endpoint, item.stream, (row.seq for row in rows))
+        turns[item.stream] = None
         head = (item.stream, max(item.floor, queued.floor), max(item.base, queued.base))
         parts += [(*head, void, section) for void, section in _pack(rows)]
+    queue.turn_over(session.endpoint, turns)
     session.batches += 1
     more = any(True for _ in queue.next_rows(session.endpoint))
     if not parts:

@@ -116,15 +116,8 @@ class QueueWriter:
         queued.inserting.subtract(ranges)
         if not ok:
             return
-        before = queued.messages.count() + queued.voids.count()
-        if void:
-            queued.messages.subtract(ranges)
-            queued.voids.update(ranges)
-            queued.reading.subtract(ranges)
-        else:
-            queued.messages.update(ranges)
-        after = queued.messages.count() + queued.voids.count()
-        self._queue.counted(endpoint, after - before)
+        settled = self._queue.voided if void else self._queue.inserted
+        settled(endpoint, stream, ranges)
         self._stored(endpoint, stream, [] if void else ranges)
 
     def floor_passed(self, endpoint: Endpoint, stream: StreamId, floor: int) -> None:
@@ -137,17 +130,7 @@ class QueueWriter:
         queued = self._queue.find(endpoint, stream)
         if queued is None:
             return
-        present = [
-            part
-            for a, b in ranges
-            for rows in (queued.messages, queued.voids)
-            for part in rows.within(a, b)
-        ]
-        if not present:
-            return
-        before = queued.messages.count() + queued.voids.count()
-        for first, last in present:
-            queued.remove(first, last)
-        after = queued.messages.count() + queued.voids.count()
-        self._queue.counted(endpoint, after - before)
-        self._ledger.put(DeleteQueue(endpoint, stream, tuple(present)))
+        present = queued.present(ranges)
+        if present:
+            self._queue.remove(endpoint, stream, present)
+            self._ledger.put(DeleteQueue(endpoint, stream, tuple(present)))

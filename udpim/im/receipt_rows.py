@@ -37,16 +37,25 @@ class ReceiptRows:
     def __init__(self, records: Sequence[ReceiptRecord], ledger: Ledger) -> None:
         """Restore from a snapshot."""
         self._ledger = ledger
-        self._rows: dict[tuple[StreamId, str], ReceiptRow] = {}
+        self._rows: dict[tuple[str, str], dict[StreamId, ReceiptRow]] = {}
+        """By the endpoint whose verdicts they are: a login asks for all of one endpoint's."""
+        self._senders: dict[tuple[str, str], dict[tuple[StreamId, str], None]] = {}
+        """The same rows by the device that they wait for."""
         for record in records:
-            row = ReceiptRow(record.incarnation)
+            row = self._new(record.stream, record.device, record.incarnation)
             row.delivered.update(record.delivered)
             row.void.update(record.void)
-            self._rows[record.stream, record.device] = row
+
+    def _new(self, stream: StreamId, device: str, incarnation: int) -> ReceiptRow:
+        row = ReceiptRow(incarnation)
+        self._rows.setdefault((stream.conversation, device), {})[stream] = row
+        self._senders.setdefault((stream.user, stream.device), {})[stream, device] = None
+        return row
 
     def find(self, stream: StreamId, device: str) -> ReceiptRow | None:
         """Return the row of one endpoint for one stream."""
-        return self._rows.get((stream, device))
+        rows = self._rows.get((stream.conversation, device))
+        return None if rows is None else rows.get(stream)
 
     def keep(
         self,
@@ -59,9 +68,9 @@ class ReceiptRows:
         after: Continuation,
     ) -> None:
         """Add verdicts to a row, durably; verdicts of another incarnation make way."""
-        row = self._rows.get((stream, device))
+        row = self.find(stream, device)
         if row is None or row.incarnation != incarnation:
-            row = self._rows[stream, device] = ReceiptRow(incarnation)
+            row = self._new(stream, device, incarnation)
         row.delivered.update(delivered)
         row.void.update(void)
         self._ledger.put(self._put(stream, device, row), after)
@@ -74,7 +83,7 @@ class ReceiptRows:
 
     def floor_passed(self, stream: StreamId, device: str, floor: int) -> None:
         """The sender knows what is below its floor."""
-        row = self._rows.get((stream, device))
+        row = self.find(stream, device)
         if row is None:
             return
         row.delivered.remove(1, floor - 1)
@@ -84,20 +93,28 @@ class ReceiptRows:
 
     def forget(self, endpoint: Endpoint) -> None:
         """The endpoint is a newer incarnation: its older verdicts say nothing of it (R7)."""
-        for stream, device in list(self._rows):
-            if device == endpoint.device and stream.conversation == endpoint.user:
-                self._drop(stream, device)
+        for stream in list(self._rows.get(endpoint, ())):
+            self._drop(stream, endpoint.device)
 
-    def sender_left(self, ended: Callable[[StreamId], bool]) -> None:
-        """Nobody asks any more about streams that have ended."""
-        for stream, device in list(self._rows):
+    def sender_left(self, sender: Endpoint, ended: Callable[[StreamId], bool]) -> None:
+        """Nobody asks any more about this device's streams that have ended."""
+        for stream, device in list(self._senders.get(sender, ())):
             if ended(stream):
                 self._drop(stream, device)
 
     def _drop(self, stream: StreamId, device: str) -> None:
-        del self._rows[stream, device]
+        endpoint = (stream.conversation, device)
+        rows = self._rows[endpoint]
+        del rows[stream]
+        if not rows:
+            del self._rows[endpoint]
+        sender = (stream.user, stream.device)
+        waiting = self._senders[sender]
+        del waiting[stream, device]
+        if not waiting:
+            del self._senders[sender]
         self._ledger.put(DropReceipt(stream, device))
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self._rows)
+        return sum(map(len, self._rows.values()))

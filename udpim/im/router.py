@@ -115,7 +115,7 @@ class Router:
             before = None if old is None else (old.incarnation, old.continues)
             if before != (record.incarnation, record.continues):
                 self._endings.logged_in(endpoint)
-                self.receipts.sender_left(self.registry.has_ended)
+                self.receipts.sender_left(endpoint, self.registry.has_ended)
         after(ok)
 
     def session_opened(self, session: Session) -> None:

@@ -81,7 +81,7 @@ class Transmitter:
 
     def handle_timeout(self, now: float) -> None:
         """Wake flights: what is still open in them goes out again, as the budget allows."""
-        for flight in self.waiting.due(now):
+        while (flight := self.waiting.next_due(now)) is not None:
             if flight.session == self._session:
                 self._wake(flight, now)
 
@@ -93,7 +93,7 @@ class Transmitter:
         allowed = self.waiting.allow(size, len(seqs), now)
         if allowed < len(seqs):
             flight.first = seqs[allowed]
-            self.waiting.arm(flight, now + 1.0)
+            self.waiting.refused(flight, now)
             open_ = [(low, min(high, flight.first - 1)) for low, high in open_]
         interval = min(config.E2E_TIMER_S_MAX, 2 * flight.interval_s)
         self._again += [(stream, low, high, interval) for low, high in open_ if low <= high]

@@ -2,7 +2,9 @@
 
 52im's 等待ack队列. A *flight* is a range of seqs that left in one IM packet. It enters the queue
 when the first hop has taken the packet (R11) and wakes when its interval is over. Re-sends draw on
-a budget, so that two layers of retransmission cannot multiply into a storm (I12).
+a budget, so that two layers of retransmission cannot multiply into a storm (I12). Once the budget
+has refused so many that it is plainly spent, the queue rests: 10^5 late receipts cost no more than
+a few.
 """
 
 from __future__ import annotations
@@ -12,6 +14,11 @@ from heapq import heappop, heappush
 from udpim import config
 from udpim.im.out_stream import OutStream
 from udpim.ranges import Range, RangeSet, without
+
+REFUSALS_MAX = 8
+"""Flights that the budget may refuse before the queue rests …"""
+REST_S = 1.0
+"""… for so long; a refused flight comes back as late."""
 
 
 class Flight:
@@ -49,7 +56,11 @@ class Flight:
     def open_ranges(self) -> list[Range]:
         """Return what is open of it, and was not taken over by a later flight."""
         cancels, messages = self.stream.open_in(self.first, self.last)
-        later = [(a, b) for number, a, b in self.stream.repeats if number > self.number]
+        later = [
+            (a, b)
+            for number, a, b in self.stream.repeats
+            if number > self.number and a <= self.last and b >= self.first
+        ]
         return without(cancels if self.is_cancel else messages, RangeSet(later))
 
 
@@ -63,6 +74,9 @@ class WaitingAckQueue:
         self._credit_bytes = 0.0
         self._credit_messages = config.RESEND_MESSAGES_BURST
         self._credit_at = now
+        self._refusals = 0
+        """Since something was sent again."""
+        self._rests_until = now
 
     def arm(self, flight: Flight, when: float) -> None:
         """Wake this flight at ``when``; forget the next ones if all of theirs is settled."""
@@ -76,17 +90,24 @@ class WaitingAckQueue:
         """The budget is per session."""
         self._credit_bytes = 0.0
         self._credit_messages = config.RESEND_MESSAGES_BURST
+        self._refusals, self._rests_until = 0, self._credit_at
 
     def sent_new(self, size_bytes: int) -> None:
         """New payload earns budget."""
         self._credit_bytes += config.RESEND_RATIO * size_bytes
 
-    def due(self, now: float) -> list[Flight]:
-        """Return the flights whose deadline is over."""
-        flights = []
-        while self._heap and self._heap[0][0] <= now:
-            flights.append(heappop(self._heap)[2])
-        return flights
+    def next_due(self, now: float) -> Flight | None:
+        """Return the next flight whose deadline is over, out of the queue; None: not now."""
+        if not self._heap or self._heap[0][0] > now or now < self._rests_until:
+            return None
+        return heappop(self._heap)[2]
+
+    def refused(self, flight: Flight, now: float) -> None:
+        """The budget does not allow this one; it comes back later."""
+        self.arm(flight, now + REST_S)
+        self._refusals += 1
+        if self._refusals >= REFUSALS_MAX:
+            self._refusals, self._rests_until = 0, now + REST_S
 
     def allow(self, size_bytes: int, count: int, now: float) -> int:
         """Take messages from the budget: ``count`` of together ``size_bytes`` want to go again.
@@ -99,11 +120,14 @@ class WaitingAckQueue:
         self._credit_at = now
         if size_bytes <= self._credit_bytes:
             self._credit_bytes -= size_bytes
-            return count
-        allowed = min(count, int(self._credit_messages))
-        self._credit_messages -= allowed
+            allowed = count
+        else:
+            allowed = min(count, int(self._credit_messages))
+            self._credit_messages -= allowed
+        if allowed:
+            self._refusals = 0
         return allowed
 
     def next_timeout(self) -> float | None:
         """Return when the next flight wakes."""
-        return self._heap[0][0] if self._heap else None
+        return max(self._heap[0][0], self._rests_until) if self._heap else None
