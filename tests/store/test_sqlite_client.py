@@ -10,7 +10,7 @@ from udpim.im.records import MarkHandled, PutInStream, StampOutbox, TrimOutbox
 from udpim.model import SEQ_MAX
 from udpim.store import sqlite_client
 from udpim.store.sqlite import SQLiteStore
-from udpim.store.sqlite_client import bits_to_blob
+from udpim.store.sqlite_client import PRUNES_A_ROUND, bits_to_blob
 from udpim.store.sqlite_rows import HistoryRow
 
 
@@ -79,6 +79,39 @@ def test_waiting_messages_are_never_pruned(opened):
     arrive_and_be_handled(driver, range(1, 31))
     assert 30 == len(store.load_client().inbox)
     assert [30 - 6, 30] == [row.seq for row in store.inbox_history()[30::6]]
+
+
+def test_messages_that_wait_below_the_history_make_pruning_no_dearer(opened):
+    steps = []
+
+    def counting(*args, **options):
+        connection = sqlite3.connect(*args, **options)
+        connection.set_progress_handler(lambda: steps.append(1) and 0, 10)
+        return connection
+
+    spent = []
+    for waiting in (10, 20_000):
+        _, driver = opened(inbox_history_rows=80, connection_factory=counting)
+        stale = OTHER._replace(user=f"waiting {waiting}")
+        assert driver.commit(inbox(stale, range(waiting))) is None
+        done = OTHER._replace(user=f"done {waiting}")
+        for seq in range(200):
+            if seq == 100:
+                steps.clear()
+            assert driver.commit(inbox(done, (seq,)), MarkHandled(done, ((seq, seq),))) is None
+        spent.append(len(steps))
+    assert 0.8 < spent[1] / spent[0] < 1.2
+
+
+def test_what_was_handled_late_is_pruned_in_its_turn(opened):
+    store, driver = opened(inbox_history_rows=8)
+    assert driver.commit(inbox(OTHER, range(6))) is None
+    arrive_and_be_handled(driver, range(1, 31))
+    assert driver.commit(MarkHandled(OTHER, ((0, 9),))) is None
+    for seq in range(31, 31 + 3 * PRUNES_A_ROUND):
+        arrive_and_be_handled(driver, (seq,))
+        assert len(store.inbox_history()) <= 8
+    assert {STREAM} == {row.stream for row in store.inbox_history()}
 
 
 def test_no_history_can_be_kept_at_all(opened):

@@ -40,6 +40,9 @@ from udpim.store.sqlite_rows import (
 
 STREAM_IDS_MAX = 65_536  # of the cache; it starts anew when full
 PRUNE_ROWS = 1000  # history is pruned about this many rows at a time: no commit waits long
+# Pruning goes on where it ended, or each time it would walk over every old message that waits. Now
+# and then it begins at the bottom, for those that are handled by now.
+PRUNES_A_ROUND = 32
 
 
 def bits_to_blob(bits: int) -> bytes:
@@ -55,6 +58,8 @@ class ClientRows(Rows):
         super().__init__(connection)
         self._history_rows = history_rows
         self._handled = self._handled_committed = self._count_handled()
+        self._pruned_to = 0  # the arrival at which the last pruning ended
+        self._prunes = 0
         self._stream_ids: dict[StreamId, int] = {}
         # Put off until `_flush`: rows to insert, and ranges that concern rows inserted before.
         self._outbox_rows: list[Params] = []
@@ -199,12 +204,30 @@ class ClientRows(Rows):
         """Forget the oldest history, a little more than need be, so that it is seldom done."""
         if self._handled <= self._history_rows:
             return
+        self._prunes += 1
+        if self._prunes % PRUNES_A_ROUND == 0:
+            self._pruned_to = 0
+        if not self._prune_from(self._pruned_to):
+            self._prune_from(0)
+
+    def _prune_from(self, arrival: int) -> bool:
+        """Forget history that arrived later than ``arrival``; False if there is too little."""
         keep = self._history_rows - min(self._history_rows // 8, PRUNE_ROWS)
-        self._handled -= self._execute(
-            "DELETE FROM inbox WHERE arrival IN"
-            " (SELECT arrival FROM inbox WHERE handled = 1 ORDER BY arrival LIMIT ?)",
-            (self._handled - keep,),
+        wanted = self._handled - keep
+        (last,) = self._execute(
+            "SELECT max(arrival) FROM (SELECT arrival FROM inbox"
+            " WHERE handled = 1 AND arrival > ? ORDER BY arrival LIMIT ?)",
+            (arrival, wanted),
+        ).fetchone()
+        if last is None:
+            return False
+        pruned = self._execute(
+            "DELETE FROM inbox WHERE handled = 1 AND arrival > ? AND arrival <= ?",
+            (arrival, last),
         ).rowcount
+        self._handled -= pruned
+        self._pruned_to = last
+        return pruned == wanted
 
     # --- Reading ---
 
