@@ -20,6 +20,7 @@ from tests.runtime.helpers import live, login, serve
         ({"device": "d" * 33}, "device must have 1 to 32 bytes"),
         ({"token": "t" * 2000}, "the limit is 1024"),
         ({"outbox_messages_max": 0}, "limits must be positive"),
+        ({"outbox_bytes_max": 0}, "limits must be positive"),
         ({"connect_timeout": 0}, "timeouts must not be negative"),
         ({"address": "udpim://host:70000"}, "port 70000 is out of range"),
     ],

@@ -11,6 +11,10 @@ from udpim.errors import ConfigError
 
 WINDOW = 1024
 """W: seqs that a sender may be ahead of the lowest open one, and bits of B's bitmaps (R9)."""
+WINDOW_BYTES = 2 * 1024 * 1024
+"""Payload bytes of one stream that a sender lets be under way, neither settled nor STORED: a
+recipient that does not read costs the server no more than this for each of its senders, and its
+senders' other conversations nothing (PROTOCOL §5.3)."""
 
 E2E_TIMER_S_MIN = 3.0
 """First end-to-end re-send (PROTOCOL §6)."""
@@ -34,6 +38,8 @@ PULL_BYTES_MAX = 256 * 1024
 """Payload bytes that a client asks for in one offline:R."""
 QUEUE_MESSAGES_MAX = 100_000
 """Offline messages per endpoint; one more is refused as FULL, which only slows its sender."""
+QUEUE_ENTRY_BYTES = 1024
+"""What a smaller offline message counts as, so that the sizes of small ones need no memory."""
 DEVICES_PER_USER_MAX = 16
 """The most that may be configured: a membership has to fit one packet with the longest names."""
 RETIRED_INCARNATIONS_MAX = 64
@@ -49,6 +55,13 @@ class ClientConfig:
     token: bytes = b""
     outbox_messages_max: int = 100_000
     """Unsettled messages; at the limit ``send`` waits and ``send_nowait`` raises OutboxFull."""
+    outbox_bytes_max: int = 64 * 1024 * 1024
+    """Payload bytes of them: at the limit nothing more is taken; one call may go beyond it."""
+    conversation_messages_max: int = 20_000
+    """Unsettled messages to one user; the rest of the outbox is for the others, so that one who
+    does not read keeps nobody from writing to somebody else."""
+    conversation_bytes_max: int = 16 * 1024 * 1024
+    """Payload bytes of them; one call may go beyond."""
     inbox_bytes_max: int = 64 * 1024 * 1024
     """Payload bytes that wait for the application; beyond, packets with messages are not taken
     and the hop holds the server back."""
@@ -76,6 +89,8 @@ class ServerConfig:
     """Logged-in endpoints; one more is told BUSY."""
     queue_messages_max: int = QUEUE_MESSAGES_MAX
     """Offline messages per endpoint."""
+    queue_bytes_max: int = 256 * 1024 * 1024
+    """Payload bytes of them, small ones counted as `QUEUE_ENTRY_BYTES`; beyond, refused as FULL."""
     devices_per_user_max: int = DEVICES_PER_USER_MAX
     """Devices that a user may register; one more is told BUSY."""
     login_s_max: float = 10.0
@@ -83,7 +98,10 @@ class ServerConfig:
     payload_bytes_max: int = 1024 * 1024
     """Largest payload that is routed; a larger one is refused as TOO_LARGE."""
     session_bytes_max: int = 8 * 1024 * 1024
-    """Bytes pushed to one client and not receipted; beyond, messages go to its queue."""
+    """Bytes pushed to one client and not receipted; beyond, messages go to its queue, or are
+    refused as FULL where the queue would be in memory, too."""
+    pushed_bytes_max: int = 256 * 1024 * 1024
+    """The same for all clients together: one client may have no more than what is left of it."""
     session_frames_max: int = 16_384
     """Frames that may wait for one client; a client further behind is disconnected, and its
     messages go to its queue."""

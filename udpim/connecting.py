@@ -36,6 +36,7 @@ def connect(
     connect_timeout: float = 10.0,
     close_timeout: float = 5.0,
     outbox_messages_max: int = _DEFAULTS.outbox_messages_max,
+    outbox_bytes_max: int = _DEFAULTS.outbox_bytes_max,
     inbox_bytes_max: int = _DEFAULTS.inbox_bytes_max,
     reconnect_s_max: float = _DEFAULTS.reconnect_s_max,
     hop: HopConfig | None = None,
@@ -56,6 +57,7 @@ def connect(
         connect_timeout: How long the first login may take, seconds.
         close_timeout: How long `Client.close` may drain, seconds.
         outbox_messages_max: Unsettled messages; at the limit `Client.send` waits.
+        outbox_bytes_max: Their payload bytes; one recipient has a share of both (`ClientConfig`).
         inbox_bytes_max: Payload bytes that may wait for the application.
         reconnect_s_max: Longest pause between two attempts to reconnect, seconds.
         hop: Settings of the connection.
@@ -66,7 +68,7 @@ def connect(
     """
     check_security(security, server_key)
     host, port = parse_address(address)
-    if outbox_messages_max < 1 or inbox_bytes_max < 1 or reconnect_s_max <= 0:
+    if min(outbox_messages_max, outbox_bytes_max, inbox_bytes_max, reconnect_s_max) <= 0:
         raise ConfigError("limits must be positive")
     if connect_timeout <= 0 or close_timeout < 0:
         raise ConfigError("timeouts must not be negative, and connect_timeout not zero")
@@ -75,6 +77,7 @@ def connect(
         device=check_name("device", device),
         token=check_token(token),
         outbox_messages_max=outbox_messages_max,
+        outbox_bytes_max=outbox_bytes_max,
         inbox_bytes_max=inbox_bytes_max,
         reconnect_s_min=min(_DEFAULTS.reconnect_s_min, reconnect_s_max),
         reconnect_s_max=reconnect_s_max,

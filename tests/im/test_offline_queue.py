@@ -1,7 +1,7 @@
 """The index of the offline queue (R8)."""
 
 from tests.im.helpers import LAPTOP, PHONE, STREAM
-from udpim.config import WINDOW
+from udpim.config import QUEUE_ENTRY_BYTES, WINDOW
 from udpim.im.offline_queue import OfflineQueue
 from udpim.im.records import QueueIndex
 
@@ -59,6 +59,21 @@ def test_a_pull_takes_a_window_of_the_lowest_rows_and_none_twice():
     q.session_ended(PHONE)
     q.session_ended(LAPTOP)
     assert [(STREAM, [(5, WINDOW + 4)])] == taken(q)
+
+
+def test_bytes_are_counted_of_large_rows_and_small_ones_count_as_an_entry_each():
+    index = QueueIndex(PHONE, STREAM, ((1, 10),), ((12, 12),), ((3, 5000), (7, 1025)))
+    q = OfflineQueue([index])
+    queued = q.find(PHONE, STREAM)
+    large = 5000 + 1025 - 2 * QUEUE_ENTRY_BYTES
+    assert (11 * QUEUE_ENTRY_BYTES + large, 0) == (q.bytes(PHONE), q.bytes(LAPTOP))
+    q.grown(PHONE, queued, [(11, 1024), (13, 2024)])
+    assert 11 * QUEUE_ENTRY_BYTES + large + 1000 == q.bytes(PHONE)
+    q.shrunk(PHONE, queued, ((1, 3), (12, 20)))
+    assert 11 * QUEUE_ENTRY_BYTES + 1 == q.bytes(PHONE)
+    q.shrunk(PHONE, queued, ((7, 7),))
+    q.shrunk(PHONE, queued, ((7, 7),))
+    assert 11 * QUEUE_ENTRY_BYTES == q.bytes(PHONE)
 
 
 def test_a_stream_without_durable_rows_gives_nothing():

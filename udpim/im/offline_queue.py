@@ -1,14 +1,15 @@
 """The server's index of the offline queue: which seqs wait for whom (PROTOCOL §5.5, R8).
 
-Rows are in the store; here are only ranges, so a backlog of 10^5 messages is a few ints. A row is
+Rows are in the store; here are only ranges, so a backlog of 10^5 messages is a few ints (and
+another for each large one: their bytes are limited, and counted one by one). A row is
 deleted by B's verdict for its msgid and by nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from udpim.config import WINDOW
+from udpim.config import QUEUE_ENTRY_BYTES, WINDOW
 from udpim.im.records import QueueIndex
 from udpim.model import Endpoint, StreamId
 from udpim.ranges import Range, RangeSet
@@ -17,7 +18,7 @@ from udpim.ranges import Range, RangeSet
 class QueuedStream:
     """The rows of one stream for one endpoint."""
 
-    __slots__ = ("base", "floor", "inserting", "messages", "reading", "voids")
+    __slots__ = ("base", "floor", "inserting", "large", "messages", "reading", "voids")
 
     def __init__(self) -> None:
         """Start empty."""
@@ -29,6 +30,8 @@ class QueuedStream:
         """Rows whose transaction is on its way."""
         self.reading = RangeSet()
         """Rows that a pull of the present session has taken."""
+        self.large: dict[int, int] = {}
+        """Seq → bytes beyond `QUEUE_ENTRY_BYTES` of a message row's payload."""
         self.floor = 1
         self.base = 1
 
@@ -49,6 +52,16 @@ class QueuedStream:
         for rows in (self.messages, self.voids, self.reading):
             rows.remove(first, last)
 
+    def take_large(self, ranges: Sequence[Range]) -> int:
+        """Forget the sizes of what no longer is a message row; return their sum."""
+        large, gone = self.large, 0
+        for first, last in ranges:
+            seqs: Iterable[int] = range(first, last + 1)
+            if last - first >= len(large):
+                seqs = [seq for seq in large if first <= seq <= last]
+            gone += sum([large.pop(seq, 0) for seq in seqs])
+        return gone
+
     def empty(self) -> bool:
         """Tell whether pushes may go on."""
         return not (len(self.messages) or len(self.voids) or len(self.inserting))
@@ -61,12 +74,14 @@ class OfflineQueue:
         """Restore the index from a snapshot."""
         self._queues: dict[Endpoint, dict[StreamId, QueuedStream]] = {}
         self._counts: dict[Endpoint, int] = {}
+        self._large_bytes: dict[Endpoint, int] = {}
         for entry in index:
             queued = self.stream(entry.endpoint, entry.stream)
             queued.messages.update(entry.messages)
             queued.voids.update(entry.voids)
             count = queued.messages.count() + queued.voids.count()
             self.counted(entry.endpoint, count)
+            self.grown(entry.endpoint, queued, entry.large)
 
     def stream(self, endpoint: Endpoint, stream: StreamId) -> QueuedStream:
         """Return the queue of one stream, created when it is not there."""
@@ -90,6 +105,25 @@ class OfflineQueue:
     def counted(self, endpoint: Endpoint, delta: int) -> None:
         """Rows came or went."""
         self._counts[endpoint] = self._counts.get(endpoint, 0) + delta
+
+    def grown(
+        self, endpoint: Endpoint, queued: QueuedStream, sizes: Iterable[tuple[int, int]]
+    ) -> None:
+        """Message rows came: (seq, payload bytes), of which only the large ones are remembered."""
+        large = {seq: size - QUEUE_ENTRY_BYTES for seq, size in sizes if size > QUEUE_ENTRY_BYTES}
+        if large:
+            queued.large.update(large)
+            known = self._large_bytes.get(endpoint, 0)
+            self._large_bytes[endpoint] = known + sum(large.values())
+
+    def shrunk(self, endpoint: Endpoint, queued: QueuedStream, ranges: Sequence[Range]) -> None:
+        """These are no message rows any more."""
+        if queued.large:
+            self._large_bytes[endpoint] -= queued.take_large(ranges)
+
+    def bytes(self, endpoint: Endpoint) -> int:
+        """Return how large its queue is, `QUEUE_ENTRY_BYTES` for each small row."""
+        return self.count(endpoint) * QUEUE_ENTRY_BYTES + self._large_bytes.get(endpoint, 0)
 
     def count(self, endpoint: Endpoint) -> int:
         """Return how many rows wait for this endpoint."""

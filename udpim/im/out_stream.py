@@ -59,6 +59,10 @@ class OutStream:
         """Lowest seq that was not transmitted on this connection."""
         self.fresh_from = record.next_seq
         """No copy of this seq or a later one ever left."""
+        self.open_bytes = 0
+        """Payload bytes of the rows."""
+        self.counted_bytes = 0
+        """What the outbox's sum holds of them."""
         self.has_large = False
         """Some payload had a section of its own."""
         self.resent = RangeSet()
@@ -98,7 +102,9 @@ class OutStream:
         """Burn seqs for new messages and return the first one."""
         first = self.next_seq
         seqs = range(first, first + len(payloads))
-        self.has_large = self.has_large or max(map(len, payloads)) > SECTION_BYTES_MAX
+        sizes = [*map(len, payloads)]
+        self.open_bytes += sum(sizes)
+        self.has_large = self.has_large or max(sizes) > SECTION_BYTES_MAX
         self.rows.update(zip(seqs, zip(stamps, payloads, strict=True), strict=True))
         self.next_seq += len(payloads)
         if not self.runs or self.runs[-1].epoch != self.epoch:
@@ -108,6 +114,7 @@ class OutStream:
     def restore_row(self, seq: int, epoch: int, stamp: int, payload: bytes) -> None:
         """Bring back one row from the store, ascending."""
         self.rows[seq] = (stamp, payload)
+        self.open_bytes += len(payload)
         self.has_large = self.has_large or len(payload) > SECTION_BYTES_MAX
         if not self.runs or self.runs[-1].epoch != epoch:
             self.runs.append(EpochRun(seq, epoch))
@@ -331,8 +338,8 @@ class OutStream:
     def _advance(self) -> None:
         floor = min(self.settled.next_missing(self.floor), self.next_seq)
         if floor > self.floor:
-            for seq in range(self.floor, floor):
-                self.rows.pop(seq, None)
+            gone = [self.rows.pop(seq, (0, b"")) for seq in range(self.floor, floor)]
+            self.open_bytes -= sum([len(payload) for _, payload in gone])
             self.floor = floor
             self.resent.remove(1, floor - 1)
             self.accepted.remove(1, floor - 1)

@@ -103,26 +103,32 @@ class QueueWriter:
         queued = self._queue.stream(endpoint, stream)
         queued.inserting.update(ranges)
         op = PutQueue(endpoint, stream, queued.floor, queued.base, rows)
-        size = sum(len(row.payload) for row in rows)
-        self._held.add(stream, size)
-        self._ledger.put(op, partial(self._inserted, (endpoint, stream, ranges), size, void))
+        sizes = [(row.seq, len(row.payload)) for row in rows]
+        self._held.add(stream, sum(size for _, size in sizes))
+        self._ledger.put(op, partial(self._inserted, (endpoint, stream, ranges), sizes, void))
 
     def _inserted(
-        self, what: tuple[Endpoint, StreamId, list[Range]], size: int, void: bool, ok: bool
+        self,
+        what: tuple[Endpoint, StreamId, list[Range]],
+        sizes: list[tuple[int, int]],
+        void: bool,
+        ok: bool,
     ) -> None:
         endpoint, stream, ranges = what
-        self._held.add(stream, -size)
+        self._held.add(stream, -sum(size for _, size in sizes))
         queued = self._queue.stream(endpoint, stream)
         queued.inserting.subtract(ranges)
         if not ok:
             return
         before = queued.messages.count() + queued.voids.count()
         if void:
+            self._queue.shrunk(endpoint, queued, ranges)
             queued.messages.subtract(ranges)
             queued.voids.update(ranges)
             queued.reading.subtract(ranges)
         else:
             queued.messages.update(ranges)
+            self._queue.grown(endpoint, queued, sizes)
         after = queued.messages.count() + queued.voids.count()
         self._queue.counted(endpoint, after - before)
         self._stored(endpoint, stream, [] if void else ranges)
@@ -146,6 +152,7 @@ class QueueWriter:
         if not present:
             return
         before = queued.messages.count() + queued.voids.count()
+        self._queue.shrunk(endpoint, queued, present)
         for first, last in present:
             queued.remove(first, last)
         after = queued.messages.count() + queued.voids.count()

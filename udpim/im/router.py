@@ -85,7 +85,9 @@ class Router:
         self._answers = Answers(self.registry, store_epoch=store_epoch, durable=durable)
         self._lone_bytes_max = SECTION_HEAD_BYTES + SECTION_ENTRY_BYTES + config_.payload_bytes_max
         self.held = HeldBytes()
-        """What is in memory of each sender."""
+        """What waits for the disk, by sender."""
+        self.pushed_bytes = 0
+        """What all sessions were pushed and have not receipted."""
         self._writer = QueueWriter(
             self.queue, self.ledger, self._stored, config_.queue_messages_max, self.held
         )
@@ -129,7 +131,7 @@ class Router:
             for section, parts in push.open_sections():
                 self._writer.store(endpoint, stream, head, section, parts)
             self._store_voids(endpoint, stream, head, list(push.cancels))
-            self.held.add(stream, -push.bytes)
+            self.pushed_bytes -= push.bytes
         for tag in (*unacked, *(tag for _, tag in session.frames)):
             if isinstance(tag, Relay):
                 self._keep_receipt(tag)
@@ -255,8 +257,11 @@ class Router:
     ) -> bool:
         """Bring one endpoint a run: by push while nothing of the stream is queued, else by queue.
 
+        What is pushed is the recipient's, and bounded by its limit, so that a slow one does not
+        use up the credit that its senders need for others (PROTOCOL §3.8).
+
         Returns:
-            False when its queue is full.
+            False when there is no room for it.
         """
         ranges = self._unanswered(session, endpoint, stream, [(section.first, section.last)])
         queued = self.queue.find(endpoint, stream)
@@ -265,11 +270,11 @@ class Router:
             stored = [part for a, b in ranges for part in queued.messages.within(a, b)]
             if stored:
                 self._answers.stored(session, endpoint, stream, stored)
-        crowded = online is not None and online.pushed_bytes >= self._config.session_bytes_max
+        crowded = online is not None and online.pushed_bytes >= self._push_bytes_max()
         if online is not None and crowded:
             ranges = without(ranges, online.push(stream).unreceipted)
         if queued is not None or online is None or crowded:
-            if self.queue.count(endpoint) >= self._config.queue_messages_max:
+            if ranges and (self._queue_full(endpoint) or (crowded and not self._durable)):
                 return False
             self._writer.store(endpoint, stream, head, section, ranges)
             return True
@@ -279,11 +284,22 @@ class Router:
             self._push(online, stream, head, cut_section(section, low, high))
         return True
 
+    def _push_bytes_max(self) -> int:
+        """Return what a session may have: its limit, or what is left of everybody's if less."""
+        left = self._config.pushed_bytes_max - self.pushed_bytes
+        return min(self._config.session_bytes_max, left)
+
+    def _queue_full(self, endpoint: Endpoint) -> bool:
+        config = self._config
+        if self.queue.count(endpoint) >= config.queue_messages_max:
+            return True
+        return self.queue.bytes(endpoint) >= config.queue_bytes_max
+
     def _push(
         self, online: Session, stream: StreamId, head: tuple[int, int], section: Section
     ) -> None:
         online.pushed(stream, head, section)
-        self.held.add(stream, len(section.raw))
+        self.pushed_bytes += len(section.raw)
         handle, name = online.outbound.of(stream)
         tag = None if name is None else Named(stream)
         online.send(MsgN(handle, name, head[0], head[1], section), tag)
@@ -318,7 +334,7 @@ class Router:
             self._drop("receipt for somebody else's stream")
             return
         verdicts = packet.delivered + packet.void
-        self.held.add(stream, -session.receipted(stream, verdicts))
+        self.pushed_bytes -= session.receipted(stream, verdicts)
         self._writer.delete(endpoint, stream, verdicts)
         relay = Relay(stream, endpoint, session.incarnation, packet.delivered, packet.void)
         sender = self.sessions.get(Endpoint(stream.user, stream.device))
