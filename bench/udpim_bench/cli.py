@@ -1,6 +1,7 @@
 """The command line of the benchmarks: reports on standard output, progress on standard error.
 
-Exit codes: 0 measured (whatever the figures say), 1 something did not do its work, 2 usage.
+Exit codes: 0 measured (whatever the figures of `micro` and `loopback` say), 1 something did not do
+its work or, where figures are judged, did it badly, 2 usage.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from udpim.wire.im_schema import PAYLOAD_BYTES_MAX
-from udpim_bench import loopback, micro
+from udpim_bench import garbage, loopback, micro, slow
 from udpim_bench.loopback_peer import NUMBER_BYTES
 from udpim_bench.measure import WrongCounts
+
+SECONDS_MAX = 3600
+"""Of a phase: everything here ends by itself."""
 
 
 def _positive(text: str) -> int:
@@ -31,11 +35,20 @@ def parser() -> argparse.ArgumentParser:
     commands = main_parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("micro", help="codecs, a hop pair, the whole exchange, in memory")
     two = commands.add_parser("loopback", help="the whole exchange over sockets, in two processes")
-    for command in (one, two):
+    three = commands.add_parser("slow", help="a recipient that stops reading, and who notices")
+    three.add_argument("--seconds", type=_seconds, default=60.0, help="stopped for so long")
+    names = [case.name for case in slow.CASES]
+    three.add_argument("--case", choices=names, action="append", help="only this; may be repeated")
+    four = commands.add_parser("garbage", help="a flood of wrong datagrams, and who gets through")
+    four.add_argument("--datagrams", type=_positive, metavar="N", default=1_000_000)
+    four.add_argument("--rate", type=_positive, metavar="N", default=garbage.RATE_PER_S)
+    four.add_argument("--seed", type=int, default=1, help="of the garbage")
+    for command in (one, two, three, four):
         command.add_argument("--json", action="store_true", help="report as JSON")
+        command.add_argument("--no-progress", action="store_true", help="silent standard error")
+    for command in (one, two):
         command.add_argument("--repeat", type=_positive, metavar="N", help="repetitions")
         command.add_argument("--quick", action="store_true", help="tiny: a trial, not a figure")
-        command.add_argument("--no-progress", action="store_true", help="silent standard error")
     two.add_argument("--messages", type=_positive, metavar="N", help="a repetition (SQLite: N/4)")
     two.add_argument("--window", type=_positive, metavar="N", default=1000, help="unreceipted")
     two.add_argument("--streams", type=_positive, metavar="N", default=4, help="recipients")
@@ -44,6 +57,13 @@ def parser() -> argparse.ArgumentParser:
     two.add_argument("--endpoint", choices=("linux", "portable"), help="force this kind")
     two.add_argument("--profile", type=Path, metavar="FOLDER", help="cProfile of each process")
     return main_parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= SECONDS_MAX:
+        raise argparse.ArgumentTypeError(f"must be more than 0 and at most {SECONDS_MAX}")
+    return seconds
 
 
 def _size(text: str) -> int:
@@ -98,12 +118,31 @@ def _run_loopback(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[s
     return report, loopback.lines(report)
 
 
+def _run_slow(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    cases = [case for case in slow.CASES if arguments.case is None or case.name in arguments.case]
+    report = slow.run(cases, arguments.seconds, _progress(arguments.no_progress))
+    return report, slow.lines(report)
+
+
+def _run_garbage(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    progress = _progress(arguments.no_progress)
+    report = garbage.run(arguments.datagrams, arguments.rate, arguments.seed, progress)
+    return report, garbage.lines(report)
+
+
+_RUNS = {
+    "micro": _run_micro,
+    "loopback": _run_loopback,
+    "slow": _run_slow,
+    "garbage": _run_garbage,
+}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     arguments = parser().parse_args(argv)
-    run = _run_micro if arguments.command == "micro" else _run_loopback
     try:
-        report, told = run(arguments)
+        report, told = _RUNS[arguments.command](arguments)
     except WrongCounts as error:
         print(f"udpim_bench: {error}", file=sys.stderr)
         return 1
@@ -111,9 +150,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     if sys.stderr.isatty() and not arguments.no_progress:
         print(file=sys.stderr)
-    report["quick"] = arguments.quick
+    report["quick"] = getattr(arguments, "quick", False)
     if arguments.json:
         print(json.dumps(report, indent=2, ensure_ascii=False))
     else:
         print("\n".join(told))
-    return 0
+    problems = report.get("problems", [])
+    for problem in problems:
+        print(f"udpim_bench: {problem}", file=sys.stderr)
+    return 1 if problems else 0

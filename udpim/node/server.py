@@ -443,6 +443,24 @@ class ServerNode:
         """Datagrams of no known connection that were dropped, by reason."""
         return self._listener.drops
 
+    def memory(self) -> dict[str, int]:
+        """Return what the server holds for slow recipients and disks."""
+        sessions, connections = self.router.sessions.values(), self.connections()
+        return {
+            "pushed_bytes": sum(session.pushed_bytes for session in sessions),
+            "pushed_messages": sum(session.unreceipted for session in sessions),
+            "committing_bytes": self.router.held.total(),
+            "waiting_bytes": sum(one.queued_bulk_bytes for one in connections),
+            "waiting_frames": sum(one.queued_frames for one in connections),
+            "pieces_bytes": sum(one.reassembly_bytes for one in connections),
+            "queued_messages": self.router.queue.total(),
+        }
+
+    @property
+    def listener_answers(self) -> dict[str, int]:
+        """Datagrams of no known connection that were answered, by the answer's name."""
+        return self._listener.answered
+
     def hop_totals(self) -> HopTotals:
         """Return the counters of every connection so far, the present ones included."""
         totals = self._gone.copy()
