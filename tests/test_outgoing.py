@@ -91,6 +91,49 @@ async def test_closing_ends_the_wait_for_room():
         await closing
 
 
+@live
+async def test_who_does_not_read_keeps_nobody_from_writing_to_others():
+    async with (
+        serve() as server,
+        login(
+            server,
+            "alice",
+            limits=udpim.Limits(outbox_messages_max=2 * LIMIT, conversation_messages_max=LIMIT),
+        ) as alice,
+        login(server, "bob") as bob,
+        login(server, "carol") as carol,
+    ):
+        await alice.send_many("bob", payloads(LIMIT))
+        waiting = [asyncio.create_task(alice.send("bob", b"%d" % n)) for n in range(2)]
+        await turns(20)
+        for payload in payloads(2 * LIMIT, b"carol"):
+            receipt = await alice.send("carol", payload)
+            await take(carol, 1)
+            assert MessageState.DELIVERED is await receipt
+        assert not any(task.done() for task in waiting)
+        with pytest.raises(udpim.OutboxFull, match="3 messages are unsettled"):
+            alice.send_nowait("bob", b"no room")
+        assert [*payloads(LIMIT), b"0", b"1"] == [m.payload for m in await take(bob, LIMIT + 2)]
+        await asyncio.gather(*waiting)
+
+
+@live
+async def test_bytes_fill_an_outbox_as_messages_do():
+    async with (
+        serve() as server,
+        login(server, "alice", limits=udpim.Limits(outbox_bytes_max=100)) as alice,
+        login(server, "bob") as bob,
+    ):
+        await alice.send("bob", bytes(150))
+        waiting = asyncio.create_task(alice.send("bob", b"later"))
+        await turns(20)
+        assert not waiting.done()
+        with pytest.raises(udpim.OutboxFull, match="100 bytes are unsettled"):
+            alice.send_nowait("bob", b"no room")
+        assert [bytes(150), b"later"] == [m.payload for m in await take(bob, 2)]
+        await waiting
+
+
 class Node:
     """An outbox that is full, and takes what it is given."""
 
@@ -99,7 +142,7 @@ class Node:
             user="alice", device="main", limits=udpim.Limits(outbox_messages_max=LIMIT)
         )
         self.payload_bytes_max = 100
-        self.outbox = SimpleNamespace(open_messages=LIMIT)
+        self.outbox = SimpleNamespace(open_messages=LIMIT, open_bytes=0, open_to=lambda to: (0, 0))
         self.stream = object()
         self.sent = []
 
@@ -107,6 +150,75 @@ class Node:
         self.outbox.open_messages += len(payloads)
         self.sent += payloads
         return self.stream, len(self.sent)
+
+
+@live
+async def test_a_large_batch_that_waits_for_the_outbox_is_not_starved_by_small_ones_to_others():
+    node = Node()
+    node.outbox.open_messages = 1
+    outgoing = Outgoing(node, None, lambda: None)
+    large = asyncio.create_task(outgoing.send_many("bob", payloads(LIMIT), None))
+    await turns(2)
+    small = asyncio.create_task(outgoing.send_many("carol", [b"small"], None))
+    await turns(2)
+    outgoing.committed([])
+    await turns(2)
+    assert [] == node.sent
+    node.outbox.open_messages = 0
+    outgoing.committed([])
+    await turns(2)
+    assert payloads(LIMIT) == node.sent
+    for task in (large, small):
+        task.cancel()
+
+
+@live
+async def test_nobody_waits_behind_somebody_who_was_cancelled():
+    node = Node()
+    outgoing = Outgoing(node, None, lambda: None)
+    tasks = [
+        asyncio.create_task(outgoing.send_many(name, [name.encode()], None))
+        for name in ("bob", "carol", "dave")
+    ]
+    await turns(2)
+    tasks[1].cancel()
+    await turns(2)
+    node.outbox.open_messages = 0
+    with pytest.raises(udpim.OutboxFull):
+        outgoing.send_nowait("bob", b"behind the first", None)
+    outgoing.send_nowait("carol", b"at once", None)
+    outgoing.committed([])
+    await turns(2)
+    assert [b"at once", b"bob", b"dave"] == node.sent
+    for task in tasks:
+        task.cancel()
+
+
+@live
+async def test_a_conversation_at_its_limit_waits_while_others_are_granted_room():
+    node = Node()
+    full_to = {"bob": (LIMIT, 0), "carol": (0, 0), "dave": (0, 16 * 1024 * 1024)}
+    node.outbox.open_to = full_to.get
+    outgoing = Outgoing(node, None, lambda: None)
+    tasks = [
+        asyncio.create_task(outgoing.send_many(name, [name.encode()], None)) for name in full_to
+    ]
+    await turns(2)
+    assert [] == node.sent
+    with pytest.raises(udpim.OutboxFull, match="3 messages"):
+        outgoing.send_nowait("bob", b"", None)
+    node.outbox.open_messages = 0
+    outgoing.committed([])
+    await turns(2)
+    assert [b"carol"] == node.sent
+    with pytest.raises(udpim.OutboxFull, match="16777216 bytes"):
+        outgoing.send_nowait("dave", b"", None)
+    full_to.update(bob=(0, 0), dave=(0, 0))
+    outgoing.committed([])
+    await turns(2)
+    assert [b"carol", b"bob", b"dave"] == node.sent
+    for task in tasks:
+        task.cancel()
 
 
 async def crowd(names):

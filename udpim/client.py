@@ -242,8 +242,8 @@ class Client:
     async def send(self, to: str, payload: bytes, *, deadline: float | None = None) -> Receipt:
         """Put one message into the outbox and return when it is there for good.
 
-        Waits while the outbox is full (`Limits.outbox_messages_max`), then for its commit; never
-        for the network. Cancelled while it waits for room, nothing was queued; cancelled
+        Waits while the outbox, or the recipient's share of it, is full, then for its commit;
+        never for the network. Cancelled while it waits for room, nothing was queued; cancelled
         later, the message is in the outbox and will be sent. There is no third case.
 
         Args:

@@ -21,6 +21,10 @@ BODY_BYTES_MAX = PAYLOAD_BYTES_MAX + 4096
 CREDIT_BYTES_MIN = BODY_BYTES_MAX * 4 // 3 + 1
 """Least flow-control window: a CREDIT waits until a quarter of it can be given back; then too a
 whole body must have room."""
+WINDOW_BYTES = 2 * 1024 * 1024
+"""Payload bytes of one stream that a sender lets be under way, neither settled nor STORED: a
+recipient that does not read costs the server no more than this for each of its senders, and its
+senders' other conversations nothing (PROTOCOL §5.3)."""
 
 E2E_TIMER_S_MIN = 3.0
 """First end-to-end re-send (PROTOCOL §6)."""
@@ -40,6 +44,8 @@ VOID_RUNS_MAX = 256
 """Void runs that B keeps per stream; at the cap further cancels wait for floor (I6)."""
 PULL_BYTES_MAX = 256 * 1024
 """Payload bytes that a client asks for in one offline:R."""
+QUEUE_ENTRY_BYTES = 1024
+"""What a smaller offline message counts as, so that the sizes of small ones need no memory."""
 DEVICES_PER_USER_MAX = 16
 """The most that may be configured: a membership has to fit one packet with the longest names."""
 RETIRED_INCARNATIONS_MAX = 64
@@ -75,7 +81,8 @@ class About(NamedTuple):
     per: str
     """What there is one table for: the "process", or each "session", "endpoint" or "sender"."""
     worst: Callable[[Limits], int]
-    """Bytes that one such table takes at most, the interpreter's own included."""
+    """Bytes that one such table takes at most, the interpreter's own included; 0 where it is only a
+    share of another limit's."""
     outcome: str
     """What happens at the limit."""
 
@@ -164,12 +171,34 @@ class Limits:
         100_000,
         of="client",
         per="process",
-        worst=lambda limits: (
-            limits.outbox_messages_max * (MESSAGE_BYTES + limits.payload_bytes_max)
-        ),
+        worst=lambda limits: limits.outbox_messages_max * MESSAGE_BYTES,
         outcome="send() waits, send_nowait() raises OutboxFull",
     )
     """Messages that are not settled."""
+    outbox_bytes_max: int = _limit(
+        64 * 1024 * 1024,
+        of="client",
+        per="process",
+        worst=lambda limits: limits.outbox_bytes_max + limits.payload_bytes_max,
+        outcome="send() waits, send_nowait() raises OutboxFull; one call may go beyond",
+    )
+    """Payload bytes of them."""
+    conversation_messages_max: int = _limit(
+        20_000,
+        of="client",
+        per="process",
+        worst=lambda limits: 0,
+        outcome="as for the whole outbox, but only for messages to this recipient",
+    )
+    """Those of them that are for one recipient; a part of the outbox, so no memory of its own."""
+    conversation_bytes_max: int = _limit(
+        16 * 1024 * 1024,
+        of="client",
+        per="process",
+        worst=lambda limits: 0,
+        outcome="as for the whole outbox, but only for messages to this recipient",
+    )
+    """Payload bytes of these; a part of the outbox, so no memory of its own."""
     inbox_bytes_max: int = _limit(
         64 * 1024 * 1024,
         of="client",
@@ -226,10 +255,18 @@ class Limits:
         8 * 1024 * 1024,
         of="server",
         per="session",
-        worst=lambda limits: 2 * (limits.session_bytes_max + limits.payload_bytes_max),
-        outcome="messages go to the recipient's queue instead",
+        worst=lambda limits: 0,
+        outcome="messages go to the queue instead; of a server in memory they are refused as FULL",
     )
-    """Bytes of them."""
+    """Bytes of them; a part of ``pushed_bytes_max``, so no memory of its own."""
+    pushed_bytes_max: int = _limit(
+        256 * 1024 * 1024,
+        of="server",
+        per="process",
+        worst=lambda limits: 2 * (limits.pushed_bytes_max + limits.payload_bytes_max),
+        outcome="as for one session, for sessions that have more than what is left",
+    )
+    """Bytes pushed to all clients together and not receipted."""
     queue_messages_max: int = _limit(
         100_000,
         of="server",
@@ -238,6 +275,15 @@ class Limits:
         outcome="one more is refused as FULL, which only slows its sender",
     )
     """Offline messages per endpoint."""
+    queue_bytes_max: int = _limit(
+        256 * 1024 * 1024,
+        of="server",
+        per="endpoint",
+        worst=lambda limits: 0,
+        outcome="one more is refused as FULL, which only slows its sender",
+    )
+    """Payload bytes of these, small ones counted as `QUEUE_ENTRY_BYTES`. They are on disk, so it is
+    no memory of its own."""
     devices_per_user_max: int = _limit(
         DEVICES_PER_USER_MAX,
         most=DEVICES_PER_USER_MAX,

@@ -175,17 +175,19 @@ class OutboxFull(Error):
     """Back-pressure from ``send_nowait``: nothing was queued.
 
     Attributes:
-        limit: How many messages may be unsettled at once.
+        limit: How much may be unsettled at once, of all messages or of those to one recipient.
+        unit: What it counts, "messages" or "bytes".
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, unit: str = "messages") -> None:
         """Keep the limit."""
-        super().__init__(limit)
+        super().__init__(limit, unit)
         self.limit = limit
+        self.unit = unit
 
     def __str__(self) -> str:
         """One line for a person."""
-        return f"outbox full: {self.limit} messages are unsettled"
+        return f"outbox full: {self.limit} {self.unit} are unsettled"
 
 
 class PayloadTooLarge(Error, ValueError):

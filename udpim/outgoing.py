@@ -22,6 +22,7 @@ _DONE = FINAL_STATES | {MessageState.STORED, MessageState.UNKNOWN}
 """States in which a closing client waits for a message no longer."""
 
 _Entry = tuple[int, "asyncio.Future[None]"]
+"""How many messages, or up to which seq; and who waits."""
 
 
 class Outgoing:
@@ -32,10 +33,11 @@ class Outgoing:
         self._node = node
         self._book = book
         self._wake = wake
-        self._limit = node.config.limits.outbox_messages_max
+        limits = self._limits = node.config.limits
+        self._limit = min(limits.conversation_messages_max, limits.outbox_messages_max)
         self._error: Error | None = None
-        self._room: deque[_Entry] = deque()
-        """Who waits for room, with how many messages; first come, first served."""
+        self._room: dict[str, deque[_Entry]] = {}
+        """Who waits for room, by recipient: first come, first served for each of them."""
         self._commits: dict[OutStream, deque[_Entry]] = {}
         """Who waits until which seq is durable."""
         self._sent: dict[OutStream, int] = {}
@@ -51,10 +53,10 @@ class Outgoing:
             return []
         if count > self._limit:
             raise OutboxFull(self._limit)
-        if self._room or self._is_full(count):
-            await self._wait_for_room(count, self._room.append)
-        while self._is_full(count):
-            await self._wait_for_room(count, self._room.appendleft)
+        if self._must_wait(to, count):
+            await self._wait_for_room(to, count, in_front=False)
+        while self._is_full(count) or self._is_full_to(to, count):
+            await self._wait_for_room(to, count, in_front=True)
         stream, first = self._put(to, payloads, deadline_s)
         committed = asyncio.get_running_loop().create_future()
         self._commits.setdefault(stream, deque()).append((first + count - 1, committed))
@@ -64,8 +66,8 @@ class Outgoing:
     def send_nowait(self, to: str, payload: bytes, deadline_s: float | None) -> Receipt:
         """See `udpim.client.Client.send_nowait`."""
         self._check(to, (payload,), deadline_s)
-        if self._room or self._is_full(1):
-            raise OutboxFull(self._limit)
+        if self._must_wait(to, 1):
+            raise self._full(to)
         stream, seq = self._put(to, (payload,), deadline_s)
         return Receipt(self._book, stream, seq)
 
@@ -99,26 +101,68 @@ class Outgoing:
     # --- Room ---
 
     def _is_full(self, count: int) -> bool:
-        return self._node.outbox.open_messages + count > self._limit
+        """Tell whether the outbox has no room for so many messages."""
+        outbox, limits = self._node.outbox, self._limits
+        if outbox.open_messages + count > limits.outbox_messages_max:
+            return True
+        return outbox.open_bytes >= limits.outbox_bytes_max
 
-    async def _wait_for_room(self, count: int, queue: Callable[[_Entry], None]) -> None:
+    def _is_full_to(self, to: str, count: int) -> bool:
+        """Tell whether one recipient's share of it has none."""
+        messages, size_bytes = self._node.outbox.open_to(to)
+        return messages + count > self._limit or (size_bytes >= self._limits.conversation_bytes_max)
+
+    def _full(self, to: str) -> OutboxFull:
+        """Name the limit that was reached first."""
+        outbox, limits = self._node.outbox, self._limits
+        for size_bytes, bytes_max in (
+            (outbox.open_bytes, limits.outbox_bytes_max),
+            (outbox.open_to(to)[1], limits.conversation_bytes_max),
+        ):
+            if size_bytes >= bytes_max:
+                return OutboxFull(bytes_max, "bytes")
+        return OutboxFull(self._limit)
+
+    def _must_wait(self, to: str, count: int) -> bool:
+        """Tell whether there is no room, or somebody waits for the same."""
+        if to in self._room or self._is_full(count) or self._is_full_to(to, count):
+            return True
+        return any(self._is_full(entries[0][0]) for entries in self._room.values())
+
+    async def _wait_for_room(self, to: str, count: int, *, in_front: bool) -> None:
         entry = (count, asyncio.get_running_loop().create_future())
-        queue(entry)
+        entries = self._room.setdefault(to, deque())
+        if in_front:
+            entries.appendleft(entry)
+        else:
+            entries.append(entry)
         try:
             await entry[1]
         except asyncio.CancelledError:
-            if entry in self._room:
-                self._room.remove(entry)
+            if entry in entries:
+                entries.remove(entry)
+                if not entries:
+                    del self._room[to]
             self._grant_room()
             raise
 
     def _grant_room(self) -> None:
-        room = self._limit - self._node.outbox.open_messages
-        while self._room and self._room[0][0] <= room:
-            count, future = self._room.popleft()
-            if not future.done():
-                room -= count
-                future.set_result(None)
+        granted = 0
+        for to, entries in list(self._room.items()):
+            mine = 0
+            while entries:
+                count, future = entries[0]
+                if self._is_full(granted + count):
+                    return
+                if self._is_full_to(to, mine + count):
+                    break
+                entries.popleft()
+                if not future.done():
+                    granted += count
+                    mine += count
+                    future.set_result(None)
+            if not entries:
+                del self._room[to]
 
     # --- What the node says ---
 
@@ -136,7 +180,9 @@ class Outgoing:
         """Take nothing new; what is in the outbox still gets its commit."""
         if self._error is None:
             self._error = error
-            _fail(self._room, error)
+            for entries in self._room.values():
+                _fail(entries, error)
+            self._room.clear()
 
     def end(self, error: Error) -> None:
         """Nothing is committed any more either: tell everybody who waits."""

@@ -360,7 +360,13 @@ class Listening:
     # --- Looking at it ---
 
     def stats(self) -> dict[str, Any]:
-        """Return counters: connections, sessions, hop (all connections so far), endpoint, drops."""
+        """Return counters: connections, sessions, memory, answered, hop, endpoint, drops.
+
+        Memory is what slow recipients and disks make the server keep: payloads pushed and not
+        receipted, queue rows whose commit is under way, frames that wait for a connection's
+        window or credit, bodies in pieces, and how many messages the offline queues hold. Answered
+        are datagrams of no known connection. The hop's counters are of all connections so far.
+        """
         endpoint = self._started()
         node = self._node
         assert node is not None, "started"
@@ -368,6 +374,8 @@ class Listening:
         return {
             "connections": node.links,
             "sessions": len(node.router.sessions),
+            "memory": node.memory(),
+            "answered": dict(node.listener_answers),
             "hop": asdict(totals.stats),
             "endpoint": endpoint.stats(),
             "drops": flat_drops(

@@ -1,7 +1,7 @@
 """The command line of the benchmarks: reports on standard output, progress on standard error.
 
-Exit codes: 0 measured (whatever the figures say; flat: and flat), 1 something did not do its work
-(flat: or is not flat), 2 usage.
+Exit codes: 0 measured (whatever the figures of `micro` and `loopback` say), 1 something did not do
+its work or, where figures are judged, did it badly, 2 usage.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from udpim.wire.im_schema import PAYLOAD_BYTES_MAX
-from udpim_bench import flat, loopback, micro
+from udpim_bench import flat, garbage, loopback, micro, slow
 from udpim_bench.loopback_peer import NUMBER_BYTES
 from udpim_bench.measure import WrongCounts
+
+SECONDS_MAX = 3600
+"""Of a phase: everything here ends by itself."""
 
 
 def _positive(text: str) -> int:
@@ -32,12 +35,21 @@ def parser() -> argparse.ArgumentParser:
     commands = main_parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("micro", help="codecs, a hop pair, the whole exchange, in memory")
     two = commands.add_parser("loopback", help="the whole exchange over sockets, in two processes")
-    three = commands.add_parser("flat", help="cost of an operation as state grows, in memory")
-    for command in (one, two, three):
+    three = commands.add_parser("slow", help="a recipient that stops reading, and who notices")
+    three.add_argument("--seconds", type=_seconds, default=60.0, help="stopped for so long")
+    names = [case.name for case in slow.CASES]
+    three.add_argument("--case", choices=names, action="append", help="only this; may be repeated")
+    four = commands.add_parser("garbage", help="a flood of wrong datagrams, and who gets through")
+    four.add_argument("--datagrams", type=_positive, metavar="N", default=1_000_000)
+    four.add_argument("--rate", type=_positive, metavar="N", default=garbage.RATE_PER_S)
+    four.add_argument("--seed", type=int, default=1, help="of the garbage")
+    five = commands.add_parser("flat", help="cost of an operation as state grows, in memory")
+    for command in (one, two, three, four, five):
         command.add_argument("--json", action="store_true", help="report as JSON")
+        command.add_argument("--no-progress", action="store_true", help="silent standard error")
+    for command in (one, two, five):
         command.add_argument("--repeat", type=_positive, metavar="N", help="repetitions")
         command.add_argument("--quick", action="store_true", help="tiny: a trial, not a figure")
-        command.add_argument("--no-progress", action="store_true", help="silent standard error")
     two.add_argument("--messages", type=_positive, metavar="N", help="a repetition (SQLite: N/4)")
     two.add_argument("--window", type=_positive, metavar="N", default=1000, help="unreceipted")
     two.add_argument("--streams", type=_positive, metavar="N", default=4, help="recipients")
@@ -45,8 +57,15 @@ def parser() -> argparse.ArgumentParser:
     two.add_argument("--store", choices=("memory", "sqlite"), help="one of them only")
     two.add_argument("--endpoint", choices=("linux", "portable"), help="force this kind")
     two.add_argument("--profile", type=Path, metavar="FOLDER", help="cProfile of each process")
-    three.add_argument("--case", choices=flat.CASES, help="one of them only")
+    five.add_argument("--case", choices=flat.CASES, help="one of them only")
     return main_parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= SECONDS_MAX:
+        raise argparse.ArgumentTypeError(f"must be more than 0 and at most {SECONDS_MAX}")
+    return seconds
 
 
 def _size(text: str) -> int:
@@ -113,7 +132,25 @@ def _run_flat(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]
     return report, flat.lines(report)
 
 
-_RUNS = {"micro": _run_micro, "loopback": _run_loopback, "flat": _run_flat}
+def _run_slow(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    cases = [case for case in slow.CASES if arguments.case is None or case.name in arguments.case]
+    report = slow.run(cases, arguments.seconds, _progress(arguments.no_progress))
+    return report, slow.lines(report)
+
+
+def _run_garbage(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    progress = _progress(arguments.no_progress)
+    report = garbage.run(arguments.datagrams, arguments.rate, arguments.seed, progress)
+    return report, garbage.lines(report)
+
+
+_RUNS = {
+    "micro": _run_micro,
+    "loopback": _run_loopback,
+    "slow": _run_slow,
+    "garbage": _run_garbage,
+    "flat": _run_flat,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -128,9 +165,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     if sys.stderr.isatty() and not arguments.no_progress:
         print(file=sys.stderr)
-    report["quick"] = arguments.quick
+    report["quick"] = getattr(arguments, "quick", False)
     if arguments.json:
         print(json.dumps(report, indent=2, ensure_ascii=False))
     else:
         print("\n".join(told))
-    return 0 if report.get("flat", True) else 1
+    problems = report.get("problems", [])
+    for problem in problems:
+        print(f"udpim_bench: {problem}", file=sys.stderr)
+    return 0 if report.get("flat", True) and not problems else 1

@@ -56,18 +56,33 @@ class Case:
 class Process:
     """A child that answers each line with a line."""
 
-    def __init__(self, words: Sequence[str], endpoint: str | None) -> None:
-        """Start ``python -m udpim_bench.loopback_peer``."""
+    def __init__(
+        self,
+        words: Sequence[str],
+        endpoint: str | None,
+        module: str = "udpim_bench.loopback_peer",
+    ) -> None:
+        """Start ``python -m`` with this module and these words."""
         variables = dict(os.environ)
         if endpoint is not None:
             variables[ENDPOINT_VARIABLE] = endpoint
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "udpim_bench.loopback_peer", *words],
+            [sys.executable, "-m", module, *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=variables,
         )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._child.pid
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended by itself; what it said can still be read."""
+        return self._child.poll() is not None
 
     def read(self) -> dict[str, Any]:
         """Return the next line.
@@ -82,11 +97,15 @@ class Process:
             raise WrongCounts(str(answer["error"]))
         return answer
 
-    def ask(self, line: str) -> dict[str, Any]:
-        """Write a line and return the answer."""
+    def tell(self, line: str) -> None:
+        """Write a line; its answer is the next one to be read."""
         assert self._child.stdin is not None, "a pipe"
         self._child.stdin.write(f"{line}\n")
         self._child.stdin.flush()
+
+    def ask(self, line: str) -> dict[str, Any]:
+        """Write a line and return the answer."""
+        self.tell(line)
         return self.read()
 
     def end(self) -> None:

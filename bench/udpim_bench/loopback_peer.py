@@ -32,7 +32,8 @@ SETTLE_S = 60.0
 """How long the last receipts may take before the run counts as failed."""
 
 
-def _tell(values: dict[str, Any]) -> None:
+def tell(values: dict[str, Any]) -> None:
+    """Answer with a line of JSON."""
     print(json.dumps(values), flush=True)
 
 
@@ -40,7 +41,8 @@ def _cpu() -> float:
     return time.process_time()
 
 
-async def _lines() -> asyncio.StreamReader:
+async def lines() -> asyncio.StreamReader:
+    """Return standard input, to be read line by line."""
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -49,12 +51,12 @@ async def _lines() -> asyncio.StreamReader:
 
 async def serve(store: str | None) -> None:
     """Serve until standard input ends; answer each line with the CPU time spent so far."""
-    commands = await _lines()
+    commands = await lines()
     server = udpim.Server(open_to_all=True, security="plain", store=store)
     async with server.listen("127.0.0.1", 0) as listening:
-        _tell({"port": listening.address[1]})
+        tell({"port": listening.address[1]})
         while await commands.readline():
-            _tell({"cpu_s": _cpu(), "stats": listening.stats()})
+            tell({"cpu_s": _cpu(), "stats": listening.stats()})
 
 
 class Stream:
@@ -103,7 +105,7 @@ class Stream:
 
 async def talk(words: argparse.Namespace) -> None:
     """Log all clients in; for each line, a number, send so many messages and tell how it went."""
-    commands = await _lines()
+    commands = await lines()
     folder = words.folder
     async with AsyncExitStack() as stack:
 
@@ -124,7 +126,7 @@ async def talk(words: argparse.Namespace) -> None:
             for n in range(words.streams)
         ]
         readers = [asyncio.create_task(stream.read()) for stream in streams]
-        _tell({"ready": True})
+        tell({"ready": True})
         while line := await commands.readline():
             await _measure(streams, readers, int(line), sender)
         for reader in readers:
@@ -146,7 +148,7 @@ async def _measure(
             await asyncio.sleep(0)
     wall_s, cpu_s = time.perf_counter() - started, _cpu() - cpu
     latencies = sorted(value for stream in streams for value in stream.latencies_s)
-    _tell(
+    tell(
         {
             "wall_s": wall_s,
             "cpu_s": cpu_s,
@@ -196,7 +198,7 @@ def main() -> int:
         else:
             asyncio.run(talk(words))
     except (udpim.Error, TimeoutError) as error:
-        _tell({"error": f"{words.role}: {str(error) or type(error).__name__}"})
+        tell({"error": f"{words.role}: {str(error) or type(error).__name__}"})
         return 1
     finally:
         if words.profile is not None:

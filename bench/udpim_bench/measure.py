@@ -77,6 +77,21 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {name: round(value, 3) for name, value in named.items()}
 
 
+def resident_bytes(pid: int) -> int:
+    """Return what a process has in memory (VmRSS of Linux), bytes."""
+    for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise WrongCounts(f"process {pid} has no memory any more")
+
+
+def spent_cpu_s(pid: int) -> float:
+    """Return the CPU time that a process has used (Linux), seconds."""
+    # proc(5): the command, in parentheses, may hold anything; utime and stime are fields 14 and 15.
+    fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def environment() -> dict[str, Any]:
     """Say on what, and with which code, the figures were made."""
     return {

@@ -1,7 +1,11 @@
 """Repetitions interleave, samples are checked, and the spread is what it says."""
 
+import os
+import time
+
 import pytest
 
+from udpim_bench import measure
 from udpim_bench.measure import WrongCounts, environment, interleaved, spread, timed
 
 
@@ -54,3 +58,18 @@ def test_the_environment_says_with_what_the_figures_were_made():
     told = environment()
     assert {"python", "cores", "commit", "modified", "cpu", "load_average"} <= told.keys()
     assert told["cores"] >= 1
+
+
+def test_memory_and_cpu_of_a_process_are_read():
+    assert 2**20 < measure.resident_bytes(os.getpid()) < 2**40
+    before = measure.spent_cpu_s(os.getpid())
+    deadline = time.process_time() + 0.05
+    while time.process_time() < deadline:
+        pass
+    assert before <= measure.spent_cpu_s(os.getpid())
+
+
+def test_a_process_without_memory_is_gone(monkeypatch):
+    monkeypatch.setattr(measure.Path, "read_text", lambda self, encoding: "State:\tZ (zombie)\n")
+    with pytest.raises(WrongCounts, match="process 1 has no memory"):
+        measure.resident_bytes(1)

@@ -228,6 +228,18 @@ def test_another_version_is_told_which_ones_are_spoken_here(server):
     assert server.connections == {}
 
 
+def test_whatever_comes_is_a_named_answer_a_connection_or_a_named_drop():
+    server = Server(unproven_handshakes_max=1)
+    foreign = bytearray(hello(1))
+    foreign[0] = 0x82
+    cid = server.issuer.issue(random.Random(9).randbytes)
+    for datagram in (hello(1), hello(1), hello(2), bytes(foreign), short(cid), b"", b"\xff" * 400):
+        server.receive(datagram)
+    listener = server.listener
+    assert {"WELCOME": 2, "RETRY": 1, "VERSION": 2, "RESET": 1} == listener.answered
+    assert 7 == sum(listener.answered.values()) + sum(listener.drops.values())
+
+
 def test_what_only_a_server_says_is_not_answered(server):
     for packet in (
         Welcome(destination_cid=bytes(8), source_cid=b"somebody", payload=b""),

@@ -1,10 +1,23 @@
 """Bodies in pieces, put together."""
 
+import tracemalloc
+
 import pytest
 
+from tests.hop.pair import CLIENT, connect
+from udpim.crypto.protection import PlaintextProtection
 from udpim.errors import DecodeError
+from udpim.hop.codes import Role
+from udpim.hop.config import HopConfig
 from udpim.hop.reassembly import Reassembly
-from udpim.wire.frames import BODY_BYTES_MAX
+from udpim.wire.frames import (
+    BODY_BYTES_MAX,
+    FRAGMENT_BYTES_MIN,
+    encode_bulk,
+    encode_fragment,
+    encode_message,
+)
+from udpim.wire.packet import VERSION, encode_short_header
 
 
 @pytest.fixture
@@ -98,3 +111,81 @@ def test_packet_that_closes_a_group_may_open_another(reassembly):
         give(reassembly, pieces(group, b"a" * 512, b"b")[0])
     assert give(reassembly, ABC[2], (1, 1, 2, b"b")) == [b"a" * 512 + b"b"]
     assert reassembly.groups == 3
+
+
+# A peer that sends first pieces of as many bodies as it can, and never a whole one.
+
+PROTECTION = PlaintextProtection()
+GROUPS = 1100
+
+
+class Hostile:
+    """Makes valid packets of any frames, which an honest sender would not send."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.number = 0
+        self.hop_seq = 0
+
+    def send(self, *frames):
+        """Deliver one packet; True if it was taken."""
+        header = encode_short_header(VERSION, self.connection.local_cid, self.number)
+        payload = b"".join(frames).ljust(64, b"\0")
+        packet = self.connection.receive_packet(
+            header + PROTECTION.seal(header, self.number, payload), CLIENT, 1.0
+        )
+        self.number += 1
+        if packet is None:
+            return False
+        self.connection.take(packet, 1.0)
+        self.hop_seq += len(packet.hop_seqs)
+        return True
+
+    def piece(self, group, index, count, size):
+        return self.send(encode_fragment(self.hop_seq, group, index, count, bytes(size)))
+
+
+@pytest.mark.parametrize(
+    ("size", "each", "reason"),
+    [
+        (FRAGMENT_BYTES_MIN, 1, "too many bodies in pieces"),
+        (1150, 1, "too many bodies in pieces"),
+        (FRAGMENT_BYTES_MIN, 5, "beyond credit"),
+        (1150, 5, "beyond credit"),
+    ],
+)
+def test_a_flood_of_first_pieces_stays_under_the_cap_and_other_frames_go_on(size, each, reason):
+    config = HopConfig()
+    limits = config.limits
+    server = connect(Role.SERVER, config)
+    hostile = Hostile(server)
+    tracemalloc.start()
+    try:
+        taken = sum(
+            hostile.piece(group, index, 900, size)
+            for group in range(GROUPS)
+            for index in range(each)
+        )
+        used_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert GROUPS * each - taken == server.drops[reason]
+    assert {reason} == server.drops.keys()
+    assert taken * size == server.reassembly_bytes <= limits.bulk_window_bytes
+    # The worst is the least pieces: then objects cost a third of what they hold.
+    assert used_bytes < 1.4 * limits.bulk_window_bytes + 1000 * limits.reassembly_groups_max
+    assert hostile.send(encode_message(hostile.hop_seq, b"control")), "receipts and the like"
+    bulk = hostile.send(encode_bulk(hostile.hop_seq, b"x" * 1000))
+    assert bulk == (reason != "beyond credit"), "a liar's own messages, while it has credit"
+
+
+def test_a_flood_that_is_completed_makes_room_again():
+    server = connect(Role.SERVER)
+    hostile = Hostile(server)
+    for group in range(1024):
+        assert hostile.piece(group, 0, 2, 600)
+    assert not hostile.piece(5000, 0, 2, 600)
+    for group in range(1024):
+        assert hostile.piece(group, 1, 2, 1)
+    assert 0 == server.reassembly_bytes
+    assert hostile.piece(5000, 0, 2, 600)

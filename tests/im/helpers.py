@@ -88,8 +88,12 @@ class Sender:
 
     def told(self):
         """What left, as text: kind and seqs."""
+        return self.told_of(100)
+
+    def told_of(self, room):
+        """The same, with so much room."""
         words = []
-        for packet, _ in self.packets():
+        for packet, _ in self.packets(room):
             if isinstance(packet, p.MsgR):
                 words.append(f"msg {packet.section.first}-{packet.section.last}")
             else:

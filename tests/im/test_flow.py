@@ -4,6 +4,8 @@ import pytest
 
 from tests.im.helpers import (
     ALICE,
+    EPOCH,
+    INC,
     PHONE,
     STREAM,
     Receiver,
@@ -125,6 +127,81 @@ def test_large_rows_of_an_earlier_life_are_known_as_large():
     assert not stream.has_large
 
 
+MIB = 1024 * 1024
+
+
+def test_no_more_than_a_window_of_bytes_is_under_way():
+    a = Sender()
+    stream = a.met()
+    a.send(*[bytes(MIB)] * 5, b"small")
+    a.commit()
+    a.verdict(stream, delivered=((1, 1),))
+    assert ["msg 2-2", "msg 3-3"] == a.told_of(10_000)
+    assert [] == a.told_of(10_000)
+    a.verdict(stream, delivered=((3, 3),))
+    assert ["msg 4-4"] == a.told_of(10_000), "what is settled above a gap makes room"
+    a.stored(stream, (2, 2))
+    assert ["msg 5-5"] == a.told_of(10_000), "and so does what is stored"
+    a.verdict(stream, delivered=((2, 2), (4, 5)))
+    assert ["msg 6-6", "msg 7-7"] == a.told_of(10_000)
+
+
+def test_what_was_stored_and_is_not_any_more_leaves_as_the_window_moves():
+    a = Sender()
+    stream = a.met()
+    a.send(*[bytes(MIB)] * 5)
+    a.commit()
+    for seq in range(1, 7):
+        a.told_of(10_000)
+        a.stored(stream, (1, seq))
+    assert stream.cursor == 7
+    a.outbox.receive_status_a(stream, p.StatusA(1, None, 0, EPOCH, ((1, 6),), ()))
+    told = []
+    for seq in range(1, 7):
+        told += a.told_of(10_000)
+        a.verdict(stream, delivered=((seq, seq),))
+    assert [f"msg {seq}-{seq}" for seq in range(1, 7)] == told
+
+
+def test_what_is_asked_for_beyond_the_window_waits_for_it():
+    """After a lapse the lowest open seq is far below what left already."""
+    a = Sender()
+    stream = a.met()
+    a.send(*[bytes(MIB)] * 5)
+    a.commit()
+    for seq in range(1, 7):
+        a.told_of(10_000)
+        a.stored(stream, (1, seq))
+    a.outbox.receive_status_a(stream, p.StatusA(1, None, 0, EPOCH, ((1, 6),), ()))
+    assert [(1, 6)] == [(first, last) for _, first, last, _ in a.outbox._transmitter._again]
+    assert ["msg 1-1", "msg 2-2"] == a.told_of(10_000)
+    assert 3 == stream.cursor, "the rest leaves as new messages do"
+
+
+def test_outbox_knows_its_bytes_and_those_to_one_user():
+    a = Sender()
+    stream = a.met(b"12345")
+    assert (5, (1, 5)) == (a.outbox.open_bytes, a.outbox.open_to("bob"))
+    a.send(b"123", LARGE, to="carol")
+    size = 3 + len(LARGE)
+    assert (5 + size, (2, size)) == (a.outbox.open_bytes, a.outbox.open_to("carol"))
+    a.verdict(stream, delivered=((1, 1),))
+    a.commit()
+    assert (size, (0, 0)) == (a.outbox.open_bytes, a.outbox.open_to("bob"))
+    again = a.restart()
+    assert (size, (2, size)) == (again.outbox.open_bytes, again.outbox.open_to("carol"))
+    assert (0, 0) == a.outbox.open_to("nobody")
+
+
+def test_bytes_move_with_what_takes_a_new_identity():
+    a = Sender()
+    a.met(b"12345")
+    a.send(b"123")
+    a.outbox.new_incarnation(INC + 1, 0.0)
+    a.commit()
+    assert (8, (1, 3)) == (a.outbox.open_bytes, a.outbox.open_to("bob"))
+
+
 # At S: what it holds of whom.
 
 
@@ -133,8 +210,8 @@ def msg_r(first, *payloads, handle=1, floor=1):
     return p.MsgR(handle, name, floor, (p.EpochRun(1, 1),), 0, section(first, *payloads))
 
 
-def met_server(**config):
-    server = Server(**config)
+def met_server(*, durable=True, **config):
+    server = Server(durable=durable, **config)
     alice, phone = server.login(ALICE), server.login(PHONE)
     return server, alice, phone
 
@@ -143,16 +220,17 @@ def sent(session, kind):
     return [packet for packet, _ in session.frames if isinstance(packet, kind)]
 
 
-def test_push_is_held_until_its_receipt():
+def test_push_counts_against_its_recipient_until_the_receipt_and_never_against_its_sender():
     server, alice, phone = met_server()
     packet = msg_r(1, b"abc", b"de")
     server.router.receive_msg_r(alice, STREAM, packet)
     size = len(packet.section.raw)
-    assert size == server.router.held.of(ALICE) == phone.pushed_bytes
+    assert size == server.router.pushed_bytes == phone.pushed_bytes
     server.router.receive_ack_r(phone, STREAM, p.AckR(1, STREAM, False, ((1, 1),), ()))
-    assert size == server.router.held.of(ALICE)
+    assert size == server.router.pushed_bytes
+    assert 0 == server.router.held.of(ALICE), "the credit is back: alice may write to others"
     server.router.receive_ack_r(phone, STREAM, p.AckR(1, STREAM, False, ((2, 2),), ()))
-    assert 0 == server.router.held.of(ALICE) == phone.pushed_bytes
+    assert 0 == server.router.pushed_bytes == phone.pushed_bytes
 
 
 def test_queue_row_is_held_until_its_commit():
@@ -169,7 +247,7 @@ def test_push_that_goes_to_the_queue_is_held_until_the_commit():
     server, alice, phone = met_server()
     server.router.receive_msg_r(alice, STREAM, msg_r(1, b"abc"))
     server.router.session_closed(phone, ())
-    assert 3 == server.router.held.of(ALICE)
+    assert (3, 0) == (server.router.held.of(ALICE), server.router.pushed_bytes)
     server.commit()
     assert 0 == server.router.held.of(ALICE)
 
@@ -182,6 +260,54 @@ def test_crowded_session_gets_the_rest_by_its_queue():
     server.commit()
     assert [(2, 2)] == list(server.router.queue.find(PHONE, STREAM).messages)
     assert 1 == len(sent(phone, p.Nudge))
+
+
+def refused(session):
+    return [(packet.code, packet.ranges) for packet in sent(session, p.Refuse)]
+
+
+def test_crowded_session_gets_no_more_from_a_server_whose_queue_is_in_memory():
+    server, alice, phone = met_server(session_bytes_max=2000, durable=False)
+    server.router.receive_msg_r(alice, STREAM, msg_r(1, LARGE))
+    server.router.receive_msg_r(alice, STREAM, msg_r(2, LARGE))
+    server.commit()
+    assert [(RejectCode.FULL, ((2, 2),))] == refused(alice)
+    assert server.router.queue.find(PHONE, STREAM) is None
+    server.router.receive_msg_r(alice, STREAM, msg_r(1, LARGE))
+    assert 1 == len(refused(alice)), "a copy of what was pushed needs no room"
+    server.router.receive_ack_r(phone, STREAM, p.AckR(1, STREAM, False, ((1, 1),), ()))
+    server.router.receive_msg_r(alice, STREAM, msg_r(2, LARGE))
+    assert [1, 2] == [packet.section.first for packet in sent(phone, p.MsgN)]
+
+
+def test_one_session_may_have_no_more_than_what_all_together_have_left():
+    server, alice, phone = met_server(pushed_bytes_max=5000)
+    laptop = server.login(ALICE._replace(user="carol"))
+    to_carol = STREAM._replace(conversation="carol")
+    for seq in (1, 2, 3):
+        server.router.receive_msg_r(alice, STREAM, msg_r(seq, LARGE))
+    assert [1, 2] == [packet.section.first for packet in sent(phone, p.MsgN)]
+    server.router.receive_msg_r(alice, to_carol, msg_r(1, LARGE, handle=2))
+    assert 1 == len(sent(laptop, p.MsgN)), "who has little pushed still gets some of the rest"
+    server.commit()
+    assert [(3, 3)] == list(server.router.queue.find(PHONE, STREAM).messages)
+
+
+def test_queue_is_full_by_bytes_until_rows_go():
+    server, alice, phone = met_server(queue_bytes_max=3000)
+    server.logout(phone)
+    for seq in (1, 2, 3):
+        server.router.receive_msg_r(alice, STREAM, msg_r(seq, LARGE))
+        server.commit()
+    assert [(RejectCode.FULL, ((3, 3),))] == refused(alice)
+    again = Server(server.state, queue_bytes_max=3000)
+    alice, phone = again.login(ALICE), again.login(PHONE)
+    again.router.receive_msg_r(alice, STREAM, msg_r(3, LARGE))
+    assert [(RejectCode.FULL, ((3, 3),))] == refused(alice), "a restart knows the sizes"
+    again.router.receive_ack_r(phone, STREAM, p.AckR(1, STREAM, True, ((1, 1),), ()))
+    again.router.receive_msg_r(alice, STREAM, msg_r(3, LARGE))
+    again.commit()
+    assert [(2, 3)] == list(again.router.queue.find(PHONE, STREAM).messages)
 
 
 def test_copy_of_what_was_pushed_to_a_crowded_session_is_not_queued():

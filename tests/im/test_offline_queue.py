@@ -3,7 +3,7 @@
 import random
 
 from tests.im.helpers import LAPTOP, PHONE, STREAM
-from udpim.config import WINDOW
+from udpim.config import QUEUE_ENTRY_BYTES, WINDOW
 from udpim.im.offline_queue import OfflineQueue
 from udpim.im.records import QueueIndex
 
@@ -22,8 +22,8 @@ def taken(q):
 def test_counts_follow_messages_and_voids():
     q = queue((1, 3), voids=((5, 5),))
     assert (4, 0, 4) == (q.count(PHONE), q.count(LAPTOP), q.total())
-    q.inserted(LAPTOP, STREAM, [(1, 2)])
-    q.inserted(LAPTOP, STREAM, [(2, 4)])
+    q.inserted(LAPTOP, STREAM, [(1, 2)], ())
+    q.inserted(LAPTOP, STREAM, [(2, 4)], ())
     assert (4, 8) == (q.count(LAPTOP), q.total())
     q.voided(LAPTOP, STREAM, [(4, 6)])
     assert 6 == q.count(LAPTOP), "a void item in place of a message is one row"
@@ -40,7 +40,7 @@ def test_counts_add_up_however_a_queue_got_its_holes(seed):
         queued = q.stream(PHONE, STREAM)
         step = rng.randrange(3)
         if step == 0:
-            q.inserted(PHONE, STREAM, queued.missing(*ranges[0]))
+            q.inserted(PHONE, STREAM, queued.missing(*ranges[0]), ())
         elif step == 1:
             q.voided(PHONE, STREAM, ranges)
         else:
@@ -87,6 +87,20 @@ def test_a_pull_takes_a_window_of_the_lowest_rows_and_none_twice():
     q.session_ended(PHONE)
     q.session_ended(LAPTOP)
     assert [(STREAM, [(5, WINDOW + 4)])] == taken(q)
+
+
+def test_bytes_are_counted_of_large_rows_and_small_ones_count_as_an_entry_each():
+    index = QueueIndex(PHONE, STREAM, ((1, 10),), ((12, 12),), ((3, 5000), (7, 1025)))
+    q = OfflineQueue([index])
+    large = 5000 + 1025 - 2 * QUEUE_ENTRY_BYTES
+    assert (11 * QUEUE_ENTRY_BYTES + large, 0) == (q.bytes(PHONE), q.bytes(LAPTOP))
+    q.inserted(PHONE, STREAM, [(11, 11), (13, 13)], [(11, 1024), (13, 2024)])
+    assert 13 * QUEUE_ENTRY_BYTES + large + 1000 == q.bytes(PHONE)
+    q.remove(PHONE, STREAM, [(1, 3), (12, 13)])
+    assert 8 * QUEUE_ENTRY_BYTES + 1 == q.bytes(PHONE)
+    q.voided(PHONE, STREAM, [(7, 7)])
+    q.voided(PHONE, STREAM, [(7, 7)])
+    assert 8 * QUEUE_ENTRY_BYTES == q.bytes(PHONE)
 
 
 def test_a_stream_without_durable_rows_gives_nothing():

@@ -1,11 +1,13 @@
 """Rows go in and out, and what may be said afterwards (R8, I7)."""
 
 from tests.im.helpers import PHONE, STREAM, run_of
+from udpim.config import QUEUE_ENTRY_BYTES, Limits
 from udpim.im.held import HeldBytes
 from udpim.im.ledger import Ledger
 from udpim.im.offline_queue import OfflineQueue
 from udpim.im.queue_writer import QueueWriter
 from udpim.im.records import DeleteQueue, PutQueue
+from udpim.wire.im_codec import encode_section
 
 HEAD = (1, 1)
 
@@ -19,7 +21,7 @@ class Writer:
             self.queue,
             self.ledger,
             lambda *what: self.said.append(what),
-            messages_max,
+            Limits(queue_messages_max=messages_max),
             HeldBytes(),
         )
 
@@ -65,6 +67,20 @@ def test_rows_are_unique_and_an_existing_one_raises_the_head_only():
     w.store(1, 3, head=(3, 3))
     assert [] == w.ledger.take_ops()
     assert (3, 3) == (w.queued.floor, w.queued.base)
+
+
+def test_bytes_come_with_the_commit_and_go_with_void_and_verdict():
+    w = Writer()
+    rows = encode_section(1, [0] * 3, [bytes(3000), bytes(2000), b"small"])
+    w.writer.store(PHONE, STREAM, HEAD, rows, [(1, 3)])
+    assert 0 == w.queue.bytes(PHONE)
+    w.commit()
+    assert 5000 + QUEUE_ENTRY_BYTES == w.queue.bytes(PHONE)
+    w.voids((1, 1))
+    w.commit()
+    assert 2000 + 2 * QUEUE_ENTRY_BYTES == w.queue.bytes(PHONE)
+    w.writer.delete(PHONE, STREAM, ((1, 3),))
+    assert 0 == w.queue.bytes(PHONE)
 
 
 def test_a_cancel_turns_rows_into_void_items():

@@ -554,6 +554,26 @@ def test_counters_outlive_their_connections():
     server.receive(b"\x01" * 40, ("192.0.2.9", 1))
     assert before <= server.node.hop_totals().stats.datagrams_sent
     assert {"unknown connection id": 1} == server.node.listener_drops
+    assert {"WELCOME"} == server.node.listener_answers.keys()
+
+
+def test_what_a_slow_recipient_costs_is_told():
+    net = Net()
+    server = net.server()
+    bob, alice = net.client("bob", store=MemoryStore()).online(), net.client("alice").online()
+    bob.handles = False
+    idle = server.node.memory()
+    assert {0} == set(idle.values())
+    alice.send("bob", bytes(1000), bytes(2000))
+    net.run(1)
+    busy = server.node.memory()
+    assert 3000 <= busy["pushed_bytes"] <= 3200
+    assert 2 == busy["pushed_messages"]
+    assert 0 == busy["committing_bytes"] == busy["queued_messages"]
+    bob.node.close(net.now)
+    net.run(1)
+    gone = server.node.memory()
+    assert (0, 2) == (gone["pushed_bytes"], gone["queued_messages"])
 
 
 # --- More streams than fit one connection (PROTOCOL §4.3) ---

@@ -1,6 +1,8 @@
 """A live server and client under garbage: nothing is believed, nothing grows, all is counted."""
 
+import asyncio
 import contextlib
+import os
 import random
 import socket
 from pathlib import Path
@@ -8,6 +10,14 @@ from pathlib import Path
 import udpim
 from tests.runtime.helpers import live, login, payloads, serve, take, turns, until
 from udpim import MessageState
+from udpim.crypto.protection import PlaintextProtection
+from udpim.hop.config import HopConfig
+from udpim.hop.dial import Dialer
+from udpim.model import StreamId
+from udpim.wire import im_packets as p
+from udpim.wire.frames import encode_bulk, encode_fragment
+from udpim.wire.im_codec import encode, encode_section
+from udpim.wire.packet import VERSION, encode_short_header
 
 DATAGRAMS = 100_000
 SENT_A_TURN = 50
@@ -71,3 +81,79 @@ async def test_a_hundred_thousand_wrong_datagrams_change_nothing(seed, caplog):
         assert (udpim.LinkState.ONLINE, 1) == (alice.state, alice.stats()["logins"])
         assert resident_bytes() - before < GROWTH_BYTES_MAX
     assert [] == [record for record in caplog.records if record.name == "udpim"]
+
+
+PIECE_BYTES = 1000
+GROUPS = HopConfig().reassembly_groups_max
+
+
+class Mallory:
+    """Has a login, and then sends valid packets that no honest client would send."""
+
+    def __init__(self, sock, server):
+        self.sock = sock
+        self.number = 10_000
+        now = asyncio.get_running_loop().time()
+        self.dialer = Dialer(server=server, config=HopConfig(), random_bytes=os.urandom, now=now)
+        sock.setblocking(False)
+        sock.connect(server)
+
+    async def log_in(self):
+        loop, dialer = asyncio.get_running_loop(), self.dialer
+        while dialer.connection is None:
+            for data, _ in dialer.datagrams_to_send(loop.time()):
+                self.sock.send(data)
+            answer = await loop.sock_recv(self.sock, 2000)
+            dialer.receive_datagram(answer, self.sock.getpeername(), loop.time())
+        connection = dialer.connection
+        login = p.Login("mallory", "m", b"", 1, 1)
+        connection.send_frame(encode(login), None, loop.time())
+        for data, _ in connection.datagrams_to_send(loop.time()):
+            self.sock.send(data)
+
+    def send(self, frame):
+        header = encode_short_header(VERSION, self.dialer.connection.remote_cid, self.number)
+        sealed = PlaintextProtection().seal(header, self.number, frame)
+        self.number += 1
+        self.sock.send(header + sealed)
+
+
+@live
+async def test_a_flood_of_first_pieces_costs_its_sender_only():
+    async with serve() as server, login(server, "alice") as alice, login(server, "bob") as bob:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            mallory = Mallory(sock, server.address)
+            await mallory.log_in()
+            await until(lambda: server.stats()["sessions"] == 3)
+            before = resident_bytes()
+            exchanging = asyncio.create_task(exchange(alice, bob))
+
+            def pieces_bytes():
+                return server.stats()["memory"]["pieces_bytes"]
+
+            while pieces_bytes() < GROUPS * PIECE_BYTES or not flood_drops(server):
+                for group in range(GROUPS + 500):
+                    number = 1 + group  # 0 was the login's
+                    mallory.send(encode_fragment(number, group, 0, 900, bytes(PIECE_BYTES)))
+                    if group % SENT_A_TURN == 0:
+                        await turns(1)
+            await exchanging
+            assert GROUPS * PIECE_BYTES == pieces_bytes() <= HopConfig().bulk_window_bytes
+            assert resident_bytes() - before < GROWTH_BYTES_MAX
+            # Her own messages go on as well, while she has credit.
+            to_bob = StreamId("", "", 1, "bob")
+            body = encode_section(1, [1], [b"from mallory"])
+            message = p.MsgR(1, to_bob, 1, (p.EpochRun(1, 1),), 0, body)
+            mallory.send(encode_bulk(1 + GROUPS, encode(message)))
+            assert [b"from mallory"] == [m.payload for m in await take(bob, 1)]
+        assert [1, 1] == [client.stats()["logins"] for client in (alice, bob)]
+
+
+def flood_drops(server):
+    return server.stats()["drops"].get("hop: too many bodies in pieces", 0)
+
+
+async def exchange(sender, recipient):
+    receipts = await sender.send_many("bob", payloads(200))
+    assert payloads(200) == [m.payload for m in await take(recipient, 200)]
+    assert {MessageState.DELIVERED} == {await receipt for receipt in receipts}

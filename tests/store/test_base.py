@@ -264,11 +264,11 @@ def test_a_device_is_replaced_whole(server):
 
 def test_the_queue_is_indexed_by_endpoint_and_stream(server):
     server.commit(
-        queued(message(1), message(2), void(3), message(9)),
+        queued(message(1), message(2, bytes(1025)), void(3), message(9, bytes(1024))),
         queued(void(SEQ_MAX), endpoint=BOB_TABLET, stream=OTHER),
     )
     expected = (
-        QueueIndex(BOB, STREAM, ((1, 2), (9, 9)), ((3, 3),)),
+        QueueIndex(BOB, STREAM, ((1, 2), (9, 9)), ((3, 3),), ((2, 1025),)),
         QueueIndex(BOB_TABLET, OTHER, (), ((SEQ_MAX, SEQ_MAX),)),
     )
     assert expected == server.snapshot().queue

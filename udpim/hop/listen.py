@@ -40,6 +40,7 @@ from udpim.wire.packet import (
 CID_TRIES = 8
 """Draws of an unused connection id; with 2**32 of them, two are hardly ever needed."""
 
+_NAMES: dict[type, str] = {Retry: "RETRY", Reset: "RESET", VersionOffer: "VERSION"}
 _HelloKey = tuple[Address, bytes, bytes]
 """Address, the client's connection id, and its payload, which holds its nonce."""
 
@@ -67,6 +68,8 @@ class Listener:
         """Listen for one server process; nothing is known yet."""
         self.drops: dict[str, int] = {}
         """Datagrams dropped, by reason."""
+        self.answered: dict[str, int] = {}
+        """Datagrams answered, by the name of the answer; with the drops, that is all of them."""
         self._config = config
         self._issuer = issuer
         self._tokens = tokens
@@ -136,7 +139,7 @@ class Listener:
         key = (path, hello.source_cid, hello.payload)
         known = self._handshakes.get(key)
         if known is not None:
-            self._out.append((known.welcome, path))
+            self._send(known.welcome, path, "WELCOME")
             return None
         address = f"{path[0]} {path[1]}".encode()
         proven = self._tokens.valid(hello.token, address, now)
@@ -155,7 +158,7 @@ class Listener:
         self._handshakes[key] = handshake
         if not proven:
             self._unproven.append(handshake)
-        self._out.append((handshake.welcome, path))
+        self._send(handshake.welcome, path, "WELCOME")
         return handshake.connection
 
     def _accept(
@@ -216,4 +219,8 @@ class Listener:
         self._answer(Reset(cid=cid, token=self._issuer.reset_token(cid)), path)
 
     def _answer(self, packet: LongPacket, path: Address) -> None:
-        self._out.append((encode_long(packet), path))
+        self._send(encode_long(packet), path, _NAMES[type(packet)])
+
+    def _send(self, datagram: bytes, path: Address, name: str) -> None:
+        self._out.append((datagram, path))
+        self.answered[name] = self.answered.get(name, 0) + 1

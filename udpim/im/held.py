@@ -1,7 +1,8 @@
-"""What the server's memory holds of each sender: unreceipted pushes and uncommitted queue rows.
+"""What of each sender waits for the server's disk: queue rows whose commit is under way.
 
-The node tells the sender's connection, which gives back as credit what is not held: a slow
-receiver holds back the sender, and not the server's memory (PROTOCOL §3.8).
+The node tells the sender's connection, which gives back as credit what is not held: a slow disk
+holds back who writes to it. A slow recipient does not, for its sender has others to write to: what
+it may cost is bounded by the session's limits and the sender's window of bytes (PROTOCOL §3.8).
 """
 
 from __future__ import annotations

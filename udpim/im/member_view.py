@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from udpim.im.records import OutMember
-from udpim.ranges import RangeSet
+from udpim.ranges import Range, RangeSet, intersect
+
+
+def common(
+    views: Sequence[MemberView], first: int, last: int
+) -> tuple[list[Range], list[Range], list[Range]]:
+    """Return what of first..last is settled, void, and settled or STORED at each of these."""
+    settled: list[Range] = [(first, last)]
+    void, covered = settled, settled
+    for view in views:
+        settled = intersect(settled, view.confirmed)
+        void = intersect(void, view.void)
+        covered = [
+            part
+            for a, b in covered
+            for part in RangeSet((*view.confirmed.within(a, b), *view.stored.within(a, b)))
+        ]
+    return settled, void, covered
 
 
 class MemberView:

@@ -1,8 +1,9 @@
 """The server's index of the offline queue: which seqs wait for whom (PROTOCOL §5.5, R8).
 
-Rows are in the store; here are only ranges, so a backlog of 10^5 messages is a few ints. A row is
-deleted by B's verdict for its msgid and by nothing else. No operation costs more where more waits;
-only a pull looks at as many streams as it needs rows.
+Rows are in the store; here are only ranges, so a backlog of 10^5 messages is a few ints (and
+another for each large one: their bytes are limited, and counted one by one). A row is deleted by
+B's verdict for its msgid and by nothing else. No operation costs more where more waits; only a pull
+looks at as many streams as it needs rows.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 
-from udpim.config import WINDOW
+from udpim.config import QUEUE_ENTRY_BYTES, WINDOW
 from udpim.im.records import QueueIndex
 from udpim.model import Endpoint, StreamId
 from udpim.ranges import Range, RangeSet, intersect, without
@@ -19,7 +20,7 @@ from udpim.ranges import Range, RangeSet, intersect, without
 class QueuedStream:
     """The rows of one stream for one endpoint."""
 
-    __slots__ = ("base", "floor", "inserting", "messages", "reading", "voids")
+    __slots__ = ("base", "floor", "inserting", "large", "messages", "reading", "voids")
 
     def __init__(self) -> None:
         """Start empty."""
@@ -31,6 +32,8 @@ class QueuedStream:
         """Rows whose transaction is on its way."""
         self.reading = RangeSet()
         """Rows that a pull of the present session has taken."""
+        self.large: dict[int, int] = {}
+        """Seq → bytes beyond `QUEUE_ENTRY_BYTES` of a message row's payload."""
         self.floor = 1
         self.base = 1
 
@@ -64,6 +67,16 @@ class QueuedStream:
         lowest = [part for rows in kinds for part in rows.within(low, low + WINDOW - 1)]
         return RangeSet(without(lowest, self.reading))
 
+    def take_large(self, ranges: Sequence[Range]) -> int:
+        """Forget the sizes of what no longer is a message row; return their sum."""
+        large, gone = self.large, 0
+        for first, last in ranges:
+            seqs: Iterable[int] = range(first, last + 1)
+            if last - first >= len(large):
+                seqs = [seq for seq in large if first <= seq <= last]
+            gone += sum([large.pop(seq, 0) for seq in seqs])
+        return gone
+
     def empty(self) -> bool:
         """Tell whether pushes may go on."""
         return not (len(self.messages) or len(self.voids) or len(self.inserting))
@@ -80,12 +93,14 @@ class OfflineQueue:
         self._counts: dict[Endpoint, int] = {}
         self._taken: dict[Endpoint, dict[StreamId, QueuedStream]] = {}
         """Streams of which the present session's pulls have taken something."""
+        self._large_bytes: dict[Endpoint, int] = {}
         for entry in index:
             queued = self.stream(entry.endpoint, entry.stream)
             queued.messages.update(entry.messages)
             queued.voids.update(entry.voids)
             count = queued.messages.count() + queued.voids.count()
             self._counted(entry.endpoint, count)
+            self._grown(entry.endpoint, queued, entry.large)
 
     def stream(self, endpoint: Endpoint, stream: StreamId) -> QueuedStream:
         """Return the queue of one stream, created when it is not there."""
@@ -112,17 +127,25 @@ class OfflineQueue:
 
     # --- Rows come and go ---
 
-    def inserted(self, endpoint: Endpoint, stream: StreamId, ranges: Sequence[Range]) -> None:
-        """Messages became durable."""
+    def inserted(
+        self,
+        endpoint: Endpoint,
+        stream: StreamId,
+        ranges: Sequence[Range],
+        sizes: Iterable[tuple[int, int]],
+    ) -> None:
+        """Messages became durable. ``sizes`` are their (seq, payload bytes)."""
         queued = self.stream(endpoint, stream)
         self._counted(endpoint, _size(without(ranges, queued.messages)))
         queued.messages.update(ranges)
+        self._grown(endpoint, queued, sizes)
 
     def voided(self, endpoint: Endpoint, stream: StreamId, ranges: Sequence[Range]) -> None:
         """Void items became durable, some of them in place of messages."""
         queued = self.stream(endpoint, stream)
         turned = _size(intersect(ranges, queued.messages))
         self._counted(endpoint, _size(without(ranges, queued.voids)) - turned)
+        self._shrunk(endpoint, queued, ranges)
         queued.messages.subtract(ranges)
         queued.voids.update(ranges)
         queued.reading.subtract(ranges)
@@ -131,6 +154,7 @@ class OfflineQueue:
         """B gave its verdict for these, all of which are `QueuedStream.present`."""
         queued = self.stream(endpoint, stream)
         self._counted(endpoint, -_size(rows))
+        self._shrunk(endpoint, queued, rows)
         for kind in (queued.messages, queued.voids, queued.reading):
             kind.subtract(rows)
         if queued.empty():
@@ -138,6 +162,25 @@ class OfflineQueue:
 
     def _counted(self, endpoint: Endpoint, delta: int) -> None:
         self._counts[endpoint] = self._counts.get(endpoint, 0) + delta
+
+    def _grown(
+        self, endpoint: Endpoint, queued: QueuedStream, sizes: Iterable[tuple[int, int]]
+    ) -> None:
+        """Of the message rows that came, only the sizes of the large ones are remembered."""
+        large = {seq: size - QUEUE_ENTRY_BYTES for seq, size in sizes if size > QUEUE_ENTRY_BYTES}
+        if large:
+            queued.large.update(large)
+            known = self._large_bytes.get(endpoint, 0)
+            self._large_bytes[endpoint] = known + sum(large.values())
+
+    def _shrunk(self, endpoint: Endpoint, queued: QueuedStream, ranges: Sequence[Range]) -> None:
+        """These are no message rows any more."""
+        if queued.large:
+            self._large_bytes[endpoint] -= queued.take_large(ranges)
+
+    def bytes(self, endpoint: Endpoint) -> int:
+        """Return how large its queue is, `QUEUE_ENTRY_BYTES` for each small row."""
+        return self.count(endpoint) * QUEUE_ENTRY_BYTES + self._large_bytes.get(endpoint, 0)
 
     def count(self, endpoint: Endpoint) -> int:
         """Return how many rows wait for this endpoint."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from udpim.im.changes import Change
 from udpim.im.epoch_runs import epoch_at, segments
 from udpim.im.history import forget_oldest
-from udpim.im.member_view import MemberView
+from udpim.im.member_view import MemberView, common
 from udpim.im.records import OutMember, OutStreamRecord
 from udpim.model import FINAL_STATES, MessageState, RejectCode, StreamId
 from udpim.ranges import Range, RangeSet, intersect, without
@@ -60,6 +60,10 @@ class OutStream:
         """Lowest seq that was not transmitted on this connection."""
         self.fresh_from = record.next_seq
         """No copy of this seq or a later one ever left."""
+        self.open_bytes = 0
+        """Payload bytes of the rows."""
+        self.counted_bytes = 0
+        """What the outbox's sum holds of them."""
         self.has_large = False
         """Some payload had a section of its own."""
         self.resent = RangeSet()
@@ -104,7 +108,9 @@ class OutStream:
         """Burn seqs for new messages and return the first one."""
         first = self.next_seq
         seqs = range(first, first + len(payloads))
-        self.has_large = self.has_large or max(map(len, payloads)) > SECTION_BYTES_MAX
+        sizes = [*map(len, payloads)]
+        self.open_bytes += sum(sizes)
+        self.has_large = self.has_large or max(sizes) > SECTION_BYTES_MAX
         self.rows.update(zip(seqs, zip(stamps, payloads, strict=True), strict=True))
         self.next_seq += len(payloads)
         if not self.runs or self.runs[-1].epoch != self.epoch:
@@ -114,6 +120,7 @@ class OutStream:
     def restore_row(self, seq: int, epoch: int, stamp: int, payload: bytes) -> None:
         """Bring back one row from the store, ascending."""
         self.rows[seq] = (stamp, payload)
+        self.open_bytes += len(payload)
         self.has_large = self.has_large or len(payload) > SECTION_BYTES_MAX
         if not self.runs or self.runs[-1].epoch != epoch:
             self.runs.append(EpochRun(seq, epoch))
@@ -304,17 +311,7 @@ class OutStream:
             due = [view for view in self.members if view.due(epoch)]
             if not due:
                 continue
-            settled: list[Range] = [(low, high)]
-            void: list[Range] = [(low, high)]
-            covered: list[Range] = [(low, high)]
-            for view in due:
-                settled = intersect(settled, view.confirmed)
-                void = intersect(void, view.void)
-                covered = [
-                    part
-                    for a, b in covered
-                    for part in RangeSet((*view.confirmed.within(a, b), *view.stored.within(a, b)))
-                ]
+            settled, void, covered = common(due, low, high)
             changes += self._settle(settled, void)
             self.covered.update(covered)
         self._advance()
@@ -339,8 +336,8 @@ class OutStream:
     def _advance(self) -> None:
         floor = min(self.settled.next_missing(self.floor), self.next_seq)
         if floor > self.floor:
-            for seq in range(self.floor, floor):
-                self.rows.pop(seq, None)
+            gone = [self.rows.pop(seq, (0, b"")) for seq in range(self.floor, floor)]
+            self.open_bytes -= sum([len(payload) for _, payload in gone])
             self.floor = floor
             self.resent.remove(1, floor - 1)
             self.accepted.remove(1, floor - 1)

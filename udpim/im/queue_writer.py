@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from udpim.config import Limits
 from udpim.im.held import HeldBytes
 from udpim.im.ledger import Ledger
 from udpim.im.offline_queue import OfflineQueue
@@ -30,15 +31,23 @@ class QueueWriter:
         queue: OfflineQueue,
         ledger: Ledger,
         stored: Stored,
-        messages_max: int,
+        limits: Limits,
         held: HeldBytes,
     ) -> None:
         """Write through ``ledger``; tell ``stored`` what became durable, ``held`` the rest."""
-        self._messages_max = messages_max
+        self._limits = limits
         self._queue = queue
         self._ledger = ledger
         self._stored = stored
         self._held = held
+
+    def is_full(self, endpoint: Endpoint) -> bool:
+        """Tell whether an endpoint's queue takes no more messages."""
+        limits, queue = self._limits, self._queue
+        return (
+            queue.count(endpoint) >= limits.queue_messages_max
+            or queue.bytes(endpoint) >= limits.queue_bytes_max
+        )
 
     def store(
         self,
@@ -78,7 +87,7 @@ class QueueWriter:
         queued.raise_head(*head)
         fitting = RangeSet(intersect(without(ranges, queued.voids), queued.messages))
         fitting.update(intersect(ranges, queued.inserting))
-        room = max(0, self._messages_max - self._queue.count(endpoint))
+        room = max(0, self._limits.queue_messages_max - self._queue.count(endpoint))
         fits = True
         for low, high in [part for a, b in ranges for part in queued.missing(a, b)]:
             last = min(high, low + room - 1)
@@ -103,21 +112,27 @@ class QueueWriter:
         queued = self._queue.stream(endpoint, stream)
         queued.inserting.update(ranges)
         op = PutQueue(endpoint, stream, queued.floor, queued.base, rows)
-        size = sum(len(row.payload) for row in rows)
-        self._held.add(stream, size)
-        self._ledger.put(op, partial(self._inserted, (endpoint, stream, ranges), size, void))
+        sizes = [(row.seq, len(row.payload)) for row in rows]
+        self._held.add(stream, sum(size for _, size in sizes))
+        self._ledger.put(op, partial(self._inserted, (endpoint, stream, ranges), sizes, void))
 
     def _inserted(
-        self, what: tuple[Endpoint, StreamId, list[Range]], size: int, void: bool, ok: bool
+        self,
+        what: tuple[Endpoint, StreamId, list[Range]],
+        sizes: list[tuple[int, int]],
+        void: bool,
+        ok: bool,
     ) -> None:
         endpoint, stream, ranges = what
-        self._held.add(stream, -size)
+        self._held.add(stream, -sum(size for _, size in sizes))
         queued = self._queue.stream(endpoint, stream)
         queued.inserting.subtract(ranges)
         if not ok:
             return
-        settled = self._queue.voided if void else self._queue.inserted
-        settled(endpoint, stream, ranges)
+        if void:
+            self._queue.voided(endpoint, stream, ranges)
+        else:
+            self._queue.inserted(endpoint, stream, ranges, sizes)
         self._stored(endpoint, stream, [] if void else ranges)
 
     def floor_passed(self, endpoint: Endpoint, stream: StreamId, floor: int) -> None:

@@ -56,6 +56,7 @@ def split_stream(stream: OutStream, incarnation: int, number: int) -> OutStream:
     )
     stream.restore(stream.id._replace(incarnation=incarnation), reborn)
     stream.rows = rows
+    stream.open_bytes = sum(len(payload) for _, payload in rows.values())
     stream.runs = [EpochRun(fresh, 0)]
     stream.cursor = stream.fresh_from = fresh
     stream.resent.clear()

@@ -189,6 +189,8 @@ class QueueIndex(NamedTuple):
     stream: StreamId
     messages: Ranges
     voids: Ranges
+    large: tuple[tuple[int, int], ...] = ()
+    """Seq and payload bytes of what is larger than `udpim.config.QUEUE_ENTRY_BYTES`."""
 
 
 class QueueItems(NamedTuple):

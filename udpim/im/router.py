@@ -87,10 +87,10 @@ class Router:
         self._answers = Answers(self.registry, store_epoch=store_epoch, durable=durable)
         self._lone_bytes_max = SECTION_HEAD_BYTES + SECTION_ENTRY_BYTES + limits.payload_bytes_max
         self.held = HeldBytes()
-        """What is in memory of each sender."""
-        self._writer = QueueWriter(
-            self.queue, self.ledger, self._stored, limits.queue_messages_max, self.held
-        )
+        """What waits for the disk, by sender."""
+        self.pushed_bytes = 0
+        """What all sessions were pushed and have not receipted."""
+        self._writer = QueueWriter(self.queue, self.ledger, self._stored, limits, self.held)
         self.sessions: dict[Endpoint, Session] = {}
         self.stored_for_absent: list[tuple[Endpoint, StreamId, int, int]] = []
         """What the on_offline hook is told; drained by the node."""
@@ -135,7 +135,7 @@ class Router:
             for section, parts in push.open_sections():
                 self._writer.store(endpoint, stream, head, section, parts)
             self._store_voids(endpoint, stream, head, list(push.cancels))
-            self.held.add(stream, -push.bytes)
+            self.pushed_bytes -= push.bytes
         self._endings.session_closed(session)
         for tag in (*unacked, *(tag for _, tag in session.frames)):
             if isinstance(tag, Relay):
@@ -262,8 +262,11 @@ class Router:
     ) -> bool:
         """Bring one endpoint a run: by push while nothing of the stream is queued, else by queue.
 
+        What is pushed is the recipient's, and bounded by its limit, so that a slow one does not
+        use up the credit that its senders need for others (PROTOCOL §3.8).
+
         Returns:
-            False when its queue is full.
+            False when there is no room for it.
         """
         ranges = self._unanswered(session, endpoint, stream, [(section.first, section.last)])
         queued = self.queue.find(endpoint, stream)
@@ -276,7 +279,7 @@ class Router:
         if online is not None and crowded:
             ranges = without(ranges, self._endings.push(online, stream).unreceipted)
         if queued is not None or online is None or crowded:
-            if self.queue.count(endpoint) >= self._limits.queue_messages_max:
+            if ranges and (self._writer.is_full(endpoint) or (crowded and not self._durable)):
                 return False
             self._writer.store(endpoint, stream, head, section, ranges)
             return True
@@ -285,18 +288,19 @@ class Router:
         return True
 
     def _is_crowded(self, online: Session) -> bool:
-        """Tell whether so much is pushed and not receipted that the rest has to be queued."""
+        """Tell whether so much is pushed and not receipted that the rest has to be queued.
+
+        Nobody may have more than what all together have left.
+        """
         limits = self._limits
-        return (
-            online.pushed_bytes >= limits.session_bytes_max
-            or online.unreceipted >= limits.session_messages_max
-        )
+        room = min(limits.session_bytes_max, limits.pushed_bytes_max - self.pushed_bytes)
+        return online.pushed_bytes >= room or online.unreceipted >= limits.session_messages_max
 
     def _push(
         self, online: Session, stream: StreamId, head: tuple[int, int], section: Section
     ) -> None:
         online.pushed(stream, head, section)
-        self.held.add(stream, len(section.raw))
+        self.pushed_bytes += len(section.raw)
         handle, name = online.outbound.of(stream)
         tag = None if name is None else Named(stream)
         online.send(MsgN(handle, name, head[0], head[1], section), tag)
@@ -334,7 +338,7 @@ class Router:
         if not verdicts:
             self._endings.tell(session, stream)
             return
-        self.held.add(stream, -session.receipted(stream, verdicts))
+        self.pushed_bytes -= session.receipted(stream, verdicts)
         self._writer.delete(endpoint, stream, verdicts)
         relay = Relay(stream, endpoint, session.incarnation, packet.delivered, packet.void)
         sender = self.sessions.get(Endpoint(stream.user, stream.device))

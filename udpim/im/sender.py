@@ -83,6 +83,8 @@ class Outbox:
         self.drops: dict[str, int] = {}
         self.open_messages = 0
         """Messages that are not settled, as of the last `take_ops`."""
+        self.open_bytes = 0
+        """Their payload bytes."""
         self._restore(snapshot, now)
 
     def _restore(self, snapshot: ClientSnapshot, now: float) -> None:
@@ -98,6 +100,7 @@ class Outbox:
         for stream in numbered.values():
             self.open_messages += stream.next_seq - stream.floor
             stream.refresh(stream.floor, stream.next_seq - 1)
+            self._count_bytes(stream)
 
     def _add_stream(self, record: OutStreamRecord) -> OutStream:
         self._numbers = max(self._numbers, record.number)
@@ -153,8 +156,18 @@ class Outbox:
         )
         self._dirty[stream] = None
         self.open_messages += count
+        self._count_bytes(stream)
         self._transmitter.waiting.sent_new(sum(map(len, payloads)))
         return stream, first
+
+    def _count_bytes(self, stream: OutStream) -> None:
+        self.open_bytes += stream.open_bytes - stream.counted_bytes
+        stream.counted_bytes = stream.open_bytes
+
+    def open_to(self, conversation: str) -> tuple[int, int]:
+        """Return how many messages to one user are not settled, and their payload bytes."""
+        stream = self._by_conversation.get(conversation)
+        return (0, 0) if stream is None else (stream.next_seq - stream.floor, stream.open_bytes)
 
     def cancel(self, stream: OutStream, first: int, last: int) -> None:
         """Give up on first..last as far as they are open (R4)."""
@@ -187,6 +200,7 @@ class Outbox:
         """Move what never left to a stream of the new incarnation, in one transaction."""
         old, fresh = stream.id, stream.fresh_from
         self._numbers += 1
+        self.open_bytes -= stream.counted_bytes  # both parts are counted anew
         legacy = split_stream(stream, self.incarnation, self._numbers)
         self._streams[old] = legacy
         self._streams[stream.id] = stream
@@ -396,6 +410,7 @@ class Outbox:
             return []
         batch = []
         for stream in self._dirty:
+            self._count_bytes(stream)
             if stream.floor > stream.trimmed_floor:
                 ops.append(TrimOutbox(stream.number, stream.trimmed_floor, stream.floor - 1))
                 self.open_messages -= stream.floor - stream.trimmed_floor

@@ -112,7 +112,12 @@ class Transmitter:
         while self._again and room > 0:
             stream, first, last, interval = self._again.popleft()
             # What this connection has not carried yet leaves below, in its turn.
-            last = min(last, stream.cursor - 1, stream.sendable_until(config.WINDOW))
+            last = min(last, stream.cursor - 1)
+            until = _sendable_until(stream)
+            if until < last:
+                # Only what was STORED and is not any more; it leaves as the window moves on.
+                last, stream.cursor = until, until + 1
+                self._ready[stream] = None
             end = self._slice_end(stream, first, last) if stream.has_large else last
             if end < last:
                 self._again.appendleft((stream, end + 1, last, interval))
@@ -128,7 +133,7 @@ class Transmitter:
         emit(StatusR(*head, ((first, last),)), self._flight(stream, (1, 0), 0.0))
 
     def _emit_new(self, emit: Emit, stream: OutStream, room: int) -> int:
-        last = stream.sendable_until(config.WINDOW)
+        last = _sendable_until(stream)
         if stream.epoch == 0:
             last = min(last, stream.floor + PROBE_MESSAGES - 1)
         emitted = 0
@@ -234,3 +239,17 @@ class Transmitter:
             number=self._flights,
             is_cancel=is_cancel,
         )
+
+
+def _sendable_until(stream: OutStream) -> int:
+    """Return the last seq within W and, where payloads are large, within the window of bytes."""
+    last = stream.sendable_until(config.WINDOW)
+    if not stream.has_large:
+        return last
+    size = 0
+    for low, high in stream.covered.missing(stream.floor, last):
+        for seq in range(low, high + 1):
+            size += len(stream.rows[seq][1])
+            if size > config.WINDOW_BYTES:
+                return seq - 1
+    return last

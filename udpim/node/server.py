@@ -57,7 +57,7 @@ class ServerNode:
         """Restore a server from its store, or begin a new one.
 
         Args:
-            config: Limits.
+            config: Limits and times.
             snapshot: What the store holds.
             durable: Whether the store survives a crash.
             random_bytes: Source of secrets and connection ids.
@@ -85,11 +85,10 @@ class ServerNode:
         for op in fresh:
             self.router.ledger.put(op)
         self._durable = durable
-        secret = meta["secret"]
         self._listener = Listener(
             config=self._hop_config,
-            issuer=ConnectionIdIssuer(secret, server_id),
-            tokens=AddressTokens(secret),
+            issuer=ConnectionIdIssuer(meta["secret"], server_id),
+            tokens=AddressTokens(meta["secret"]),
             random_bytes=random_bytes,
         )
         self._links: dict[bytes, Link] = {}
@@ -223,12 +222,11 @@ class ServerNode:
     def _is_stale(self, endpoint: Endpoint, login: p.Login) -> bool:
         """Tell whether the client's store is an old copy: its mark has been passed (R7)."""
         session = self.router.sessions.get(endpoint)
-        if session is not None and session.incarnation == login.incarnation:
-            passed = login.login_count <= session.mark
-        else:
-            passed = False
         count = login.login_count
-        return passed or self.router.registry.is_stale(endpoint, login.incarnation, count)
+        if session is not None and session.incarnation == login.incarnation:
+            if count <= session.mark:
+                return True
+        return self.router.registry.is_stale(endpoint, login.incarnation, count)
 
     def _crowded(self, endpoint: Endpoint) -> bool:
         seats = self._seats
@@ -468,6 +466,24 @@ class ServerNode:
     def listener_drops(self) -> dict[str, int]:
         """Datagrams of no known connection that were dropped, by reason."""
         return self._listener.drops
+
+    def memory(self) -> dict[str, int]:
+        """Return what the server holds for slow recipients and disks."""
+        sessions, connections = self.router.sessions.values(), self.connections()
+        return {
+            "pushed_bytes": sum(session.pushed_bytes for session in sessions),
+            "pushed_messages": sum(session.unreceipted for session in sessions),
+            "committing_bytes": self.router.held.total(),
+            "waiting_bytes": sum(one.queued_bulk_bytes for one in connections),
+            "waiting_frames": sum(one.queued_frames for one in connections),
+            "pieces_bytes": sum(one.reassembly_bytes for one in connections),
+            "queued_messages": self.router.queue.total(),
+        }
+
+    @property
+    def listener_answers(self) -> dict[str, int]:
+        """Datagrams of no known connection that were answered, by the answer's name."""
+        return self._listener.answered
 
     def hop_totals(self) -> HopTotals:
         """Return the counters of every connection so far, the present ones included."""

@@ -9,6 +9,7 @@ import json
 import sqlite3
 from typing import Any
 
+from udpim.config import QUEUE_ENTRY_BYTES
 from udpim.im.records import (
     DeleteQueue,
     DeviceRecord,
@@ -188,11 +189,15 @@ class ServerRows(Rows):
 
     def _index(self, number: int, endpoint: Endpoint, stream: StreamId) -> QueueIndex:
         seqs: tuple[list[int], list[int]] = ([], [])
-        for seq, void in self._execute(
-            "SELECT seq, void FROM queue_row WHERE queue = ? ORDER BY seq", (number,)
+        large = []
+        for seq, void, size in self._execute(
+            "SELECT seq, void, length(payload) FROM queue_row WHERE queue = ? ORDER BY seq",
+            (number,),
         ):
             seqs[void].append(seq + OFFSET)
-        return QueueIndex(endpoint, stream, runs(seqs[0]), runs(seqs[1]))
+            if size > QUEUE_ENTRY_BYTES:
+                large.append((seq + OFFSET, size))
+        return QueueIndex(endpoint, stream, runs(seqs[0]), runs(seqs[1]), tuple(large))
 
     @staticmethod
     def _receipt(stream: StreamId, device: str, values: list[Any]) -> ReceiptRecord:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import Any
 
+from udpim.config import QUEUE_ENTRY_BYTES
 from udpim.errors import LocalProtocolError
 from udpim.im.records import (
     ClientSnapshot,
@@ -353,6 +354,11 @@ class StoreState:
                     stream,
                     runs(seq for seq in sorted(queue.rows) if not queue.rows[seq].void),
                     runs(seq for seq in sorted(queue.rows) if queue.rows[seq].void),
+                    tuple(
+                        (seq, len(row.payload))
+                        for seq, row in sorted(queue.rows.items())
+                        if len(row.payload) > QUEUE_ENTRY_BYTES
+                    ),
                 )
                 for (endpoint, stream), queue in sorted(self._queues.items(), key=lambda kv: kv[0])
             ),
