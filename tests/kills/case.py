@@ -75,7 +75,7 @@ class Case:
         self._changed = asyncio.Event()
         self._restarts = set()
         self._numbers = 0
-        self._given_up = {}
+        self._given_up = {}  # seq → whether by cancelling, which a crash may forget
         self._sent_at_s = {}
 
     # --- Processes ---
@@ -298,15 +298,14 @@ class Case:
     async def stored(self):
         """Wait until everything is safe at the server, and what is given up is void there."""
         facts = self.facts
-        await self.goal(
-            "everything is stored",
-            lambda: all(
-                self.final(seq)
-                or (seq in facts.on_disk["void"] and facts.states.get(seq) == "UNKNOWN")
-                or (seq not in self._given_up and facts.states.get(seq) == "STORED")
-                for seq in facts.messages
-            ),
-        )
+
+        def is_safe(seq):
+            state = facts.states.get(seq)
+            if seq in facts.on_disk["void"] and (state == "UNKNOWN" or seq not in self._given_up):
+                return True
+            return state in FINAL or (state == "STORED" and seq not in self._given_up)
+
+        await self.goal("everything is stored", lambda: all(map(is_safe, facts.messages)))
 
     async def receipts_kept(self):
         """Wait until the server keeps every receipt for a sender who is away."""

@@ -13,6 +13,7 @@ told
     The node was told, and what it sent because of that has left.
 """
 
+import asyncio
 import os
 import signal
 from collections import Counter
@@ -60,7 +61,6 @@ class Trap:
         self._phase = phase
         self._last_words = last_words
         self._caught = None
-        self._told = False
 
     def taken(self, effect):
         """The node has asked for this effect, or handed out what is to leave."""
@@ -70,6 +70,8 @@ class Trap:
             self._caught = effect
             if self._phase == "before":
                 self._kill()
+            if self._phase == "after" and isinstance(effect, Leaving):
+                self._kill_after_this_turn()
 
     def ends_after(self, token):
         """Whether the process is to end as soon as this is done."""
@@ -86,14 +88,12 @@ class Trap:
             self._kill()
 
     def told(self, token):
-        """The node was told."""
-        self._told |= getattr(self._caught, "token", None) == token
+        """The node was told; what it sends because of that leaves in this turn of the loop."""
+        if self._phase == "told" and getattr(self._caught, "token", None) == token:
+            self._kill_after_this_turn()
 
-    def next_pass(self):
-        """What the last pass sent has left."""
-        has_left = self._phase == "after" and isinstance(self._caught, Leaving)
-        if has_left or (self._told and self._phase == "told"):
-            self._kill()
+    def _kill_after_this_turn(self):
+        asyncio.get_running_loop().call_soon(self._kill)
 
     def _kill(self):
         self._last_words(target=self._target, phase=self._phase, kinds=kinds_of(self._caught))
@@ -202,10 +202,6 @@ class TrappedExecutor(EffectExecutor):
     def _handle(self, handler, effect):
         handler(effect)
         self._trap.done(effect)
-
-    def settle(self, now):
-        self._trap.next_pass()
-        super().settle(now)
 
 
 def install(trap, witness, *, hasty=False):
