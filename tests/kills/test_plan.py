@@ -1,9 +1,15 @@
 """The plan of the matrix holds every effect that there is, and its cases notice a planted bug."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 from tests.kills.campaign import record, run_points
 from tests.kills.case import ROLES
+from tests.kills.judge import FAULTS
+from tests.kills.nursery import ROOT
 from tests.kills.points import DECLARED, POINTS, Point
 from tests.kills.scenarios import SCENARIOS
 
@@ -45,3 +51,25 @@ def test_a_point_that_is_never_reached_fails(on_stage):
 def test_a_promise_before_the_commit_is_found_out(point, fault, on_stage):
     outcomes = on_stage(run_points, [point], hasty=True, patience_s=5.0)
     assert fault in {problem.partition(":")[0] for problem in outcomes[point].problems}
+
+
+def campaign(*args):
+    command = (sys.executable, "-m", "tests.kills.campaign", *args)
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_the_campaign_prints_a_line_for_each_point():
+    done = campaign("online-sender-PutMeta#1-before", "--json")
+    assert 0 == done.returncode, done.stderr
+    (line,) = map(json.loads, done.stdout.splitlines())
+    assert ("sender", "PutMeta#1", "before") == (line["role"], line["effect"], line["phase"])
+    assert [0] * len(FAULTS) == [line[fault] for fault in FAULTS]
+    assert line["recovery_s"] <= line["bound_s"]
+    assert "1 points, 0 failed" in done.stderr
+
+
+def test_a_campaign_without_points_is_a_mistake():
+    done = campaign("no such point")
+    assert (2, "") == (done.returncode, done.stdout)
