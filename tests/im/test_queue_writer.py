@@ -61,10 +61,10 @@ def test_a_failed_commit_promises_nothing():
 
 def test_rows_are_unique_and_an_existing_one_raises_the_head_only():
     w = Writer()
-    w.store(1, 2)
-    w.store(1, 3, head=(2, 2))
-    assert [(PutQueue, [1, 2]), (PutQueue, [3])] == w.commit()
-    w.store(1, 3, head=(3, 3))
+    w.store(3, 4)
+    w.store(3, 5, head=(2, 2))
+    assert [(PutQueue, [3, 4]), (PutQueue, [5])] == w.commit()
+    w.store(3, 5, head=(3, 3))
     assert [] == w.ledger.take_ops()
     assert (3, 3) == (w.queued.floor, w.queued.base)
 
@@ -142,3 +142,23 @@ def test_floor_deletes_what_nobody_answers_any_more():
     assert [] == w.ledger.take_ops()
     w.writer.floor_passed(PHONE, STREAM, 3)
     assert [DeleteQueue(PHONE, STREAM, ((1, 2),))] == w.ledger.take_ops()
+
+
+def test_floor_that_passes_a_row_on_its_way_deletes_it_after_the_commit():
+    """Nobody else would: B says nothing below floor."""
+    w = Writer()
+    w.writer.floor_passed(PHONE, STREAM, 3)
+    w.store(1, 3)
+    w.writer.floor_passed(PHONE, STREAM, 3)
+    assert [(PutQueue, [1, 2, 3])] == w.commit()
+    assert [DeleteQueue(PHONE, STREAM, ((1, 2),))] == w.ledger.take_ops()
+    assert (1, [(3, 3)]) == (w.queue.count(PHONE), list(w.queued.messages))
+
+
+def test_a_void_item_below_floor_goes_after_its_commit_too():
+    w = Writer()
+    w.voids((1, 2))
+    w.writer.floor_passed(PHONE, STREAM, 3)
+    w.commit()
+    assert [DeleteQueue(PHONE, STREAM, ((1, 2),))] == w.ledger.take_ops()
+    assert 0 == w.queue.count(PHONE)

@@ -133,10 +133,20 @@ class QueueWriter:
             self._queue.voided(endpoint, stream, ranges)
         else:
             self._queue.inserted(endpoint, stream, ranges, sizes)
+        self._delete_below(endpoint, stream, queued.floor)
         self._stored(endpoint, stream, [] if void else ranges)
 
     def floor_passed(self, endpoint: Endpoint, stream: StreamId, floor: int) -> None:
-        """The sender has the verdicts for what is below its floor, and B says no more of it."""
+        """The sender has the verdicts for what is below its floor, and B says no more of it.
+
+        So it goes now, or after its commit if that is still under way.
+        """
+        queued = self._queue.find(endpoint, stream)
+        if queued is not None:
+            queued.raise_head(floor, floor)
+            self._delete_below(endpoint, stream, floor)
+
+    def _delete_below(self, endpoint: Endpoint, stream: StreamId, floor: int) -> None:
         if floor > 1:
             self.delete(endpoint, stream, ((1, floor - 1),))
 

@@ -222,11 +222,10 @@ class ServerNode:
     def _is_stale(self, endpoint: Endpoint, login: p.Login) -> bool:
         """Tell whether the client's store is an old copy: its mark has been passed (R7)."""
         session = self.router.sessions.get(endpoint)
-        count = login.login_count
-        if session is not None and session.incarnation == login.incarnation:
-            if count <= session.mark:
-                return True
-        return self.router.registry.is_stale(endpoint, login.incarnation, count)
+        incarnation, count = login.incarnation, login.login_count
+        if session is not None and session.incarnation == incarnation and count <= session.mark:
+            return True
+        return self.router.registry.is_stale(endpoint, incarnation, count)
 
     def _crowded(self, endpoint: Endpoint) -> bool:
         seats = self._seats
