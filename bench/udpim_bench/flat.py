@@ -57,7 +57,10 @@ class Series:
 
 
 def full_plan() -> list[Series]:
-    """Return the series whose figures may be quoted."""
+    """Return the series whose figures may be quoted.
+
+    Samples are long enough for the caches, which the collection before each has emptied.
+    """
     decades = (10, 100, 1000, 10_000, 100_000)
     return [
         *(
@@ -77,7 +80,7 @@ def full_plan() -> list[Series]:
             kind="late",
             argument="late",
             levels=decades[2:],
-            others={"rounds": 50},
+            others={"rounds": 1000},
         ),
         Series(
             case="hop",
@@ -93,7 +96,7 @@ def full_plan() -> list[Series]:
             kind="sessions",
             argument="sessions",
             levels=(1, 10, 100, 1000, 5000),
-            others={"rounds": 50},
+            others={"rounds": 150},
         ),
         *(
             Series(

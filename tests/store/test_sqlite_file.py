@@ -15,7 +15,15 @@ import pytest
 from tests.store.samples import Driver, SqlError, faulty, inbox, outbox
 from udpim.errors import StoreError, StoreFormat, StoreFull, StoreLocked
 from udpim.store.sqlite import SQLiteStore
-from udpim.store.sqlite_file import APPLICATION_IDS, HEADER_BYTES, SCHEMA_VERSION, explain
+from udpim.store.sqlite_file import (
+    APPLICATION_IDS,
+    CACHE_KIB,
+    HEADER_BYTES,
+    SCHEMA_VERSION,
+    explain,
+    open_file,
+    release,
+)
 
 
 @pytest.fixture
@@ -348,3 +356,11 @@ def test_a_full_disk_at_opening_is_told_and_leaves_the_file_usable(path, stateme
     with pytest.raises(StoreFull, match="disk is full; make room"):
         open_store(path, connection_factory=faulty(full))
     make(path, outbox())
+
+
+@pytest.mark.parametrize("kind", ["client", "server"])
+def test_each_kind_has_its_page_cache(path, kind):
+    connection, file_id = open_file(str(path), kind, sqlite3.connect)
+    assert (-CACHE_KIB[kind],) == connection.execute("PRAGMA cache_size").fetchone()
+    connection.close()
+    release(file_id)

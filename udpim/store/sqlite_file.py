@@ -23,6 +23,9 @@ ConnectionFactory = Callable[..., sqlite3.Connection]
 SCHEMA_VERSION = 1
 APPLICATION_IDS: dict[Kind, int] = {"client": 0x7544_5043, "server": 0x7544_5053}  # uDPC, uDPS
 PAGE_BYTES = 8192  # a row of the largest message fits without an overflow page (4096: not)
+# A server writes and reads the ends of all streams' queues in turn; the usual 2 MiB hold those of
+# some hundred streams. Only what is used takes memory.
+CACHE_KIB: dict[Kind, int] = {"client": 2048, "server": 16 * 1024}
 LOCK_WAIT_S = 0.25  # a killed owner's lock is gone at once; this is for one that is just closing
 
 HEADER_BYTES = 100
@@ -212,6 +215,7 @@ def _connect(path: str, kind: Kind, factory: ConnectionFactory) -> sqlite3.Conne
             _make_or_check(path, kind, connection)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB[kind]}")
             # What a killed owner wrote but never synced looks committed now. Nobody may promise
             # anything from it before it is in the file, and synced.
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
