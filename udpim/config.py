@@ -170,6 +170,15 @@ class Limits:
         outcome="send() waits, send_nowait() raises OutboxFull",
     )
     """Messages that are not settled."""
+    inbox_messages_max: int = _limit(
+        200_000,
+        of="client",
+        per="process",
+        worst=lambda limits: (limits.inbox_messages_max + WINDOW) * MESSAGE_BYTES,
+        outcome="packets with messages are not taken, but for what fills a gap",
+    )
+    """Messages that wait for the application; as many empty ones as the default flow-control window
+    lets through are fewer."""
     inbox_bytes_max: int = _limit(
         64 * 1024 * 1024,
         of="client",
@@ -177,7 +186,7 @@ class Limits:
         worst=lambda limits: limits.inbox_bytes_max + limits.payload_bytes_max,
         outcome="packets with messages are not taken, but for what fills a gap",
     )
-    """Payload bytes that wait for the application."""
+    """Payload bytes of them."""
     hop_frames_max: int = _limit(
         256,
         most=2048,

@@ -553,7 +553,7 @@ def test_counters_outlive_their_connections():
     assert 0 == server.node.links
     server.receive(b"\x01" * 40, ("192.0.2.9", 1))
     assert before <= server.node.hop_totals().stats.datagrams_sent
-    assert {"unknown connection id": 1} == server.node.listener_drops
+    assert {"unknown connection id": 1} == server.node.listener.drops
 
 
 # --- More streams than fit one connection (PROTOCOL §4.3) ---

@@ -15,7 +15,7 @@ from udpim.im.offline_queue import OfflineQueue
 from udpim.im.records import DeleteQueue, PutQueue, QueueRow
 from udpim.model import Endpoint, StreamId
 from udpim.ranges import Range, RangeSet, intersect, without
-from udpim.wire.im_codec import section_messages
+from udpim.wire.im_codec import SECTION_ENTRY_BYTES, section_messages
 from udpim.wire.im_packets import Section
 
 Stored = Callable[[Endpoint, StreamId, list[Range]], None]
@@ -103,7 +103,8 @@ class QueueWriter:
         queued = self._queue.stream(endpoint, stream)
         queued.inserting.update(ranges)
         op = PutQueue(endpoint, stream, queued.floor, queued.base, rows)
-        size = sum(len(row.payload) for row in rows)
+        # A row counts as it travelled, so that empty ones are bounded, too.
+        size = sum(SECTION_ENTRY_BYTES + len(row.payload) for row in rows)
         self._held.add(stream, size)
         self._ledger.put(op, partial(self._inserted, (endpoint, stream, ranges), size, void))
 

@@ -33,7 +33,7 @@ from udpim.im.records import (
 )
 from udpim.model import StreamId
 from udpim.ranges import Range, RangeSet, without
-from udpim.wire.im_codec import section_messages
+from udpim.wire.im_codec import SECTION_ENTRY_BYTES, section_messages
 from udpim.wire.im_packets import (
     AckR,
     CancelN,
@@ -79,6 +79,7 @@ class Inbox:
         """Streams held back by a gap that their sender may never fill."""
         self._released: list[Released] = []
         self._handles = OutHandles()
+        self._waiting_messages = 0
         self._waiting_bytes = 0
         self._shown_bytes = 0
         self._fresh_bytes = 0
@@ -134,9 +135,10 @@ class Inbox:
 
     @property
     def held_bytes(self) -> int:
-        """Payload bytes that the server gets no credit for: not durable yet, or not handled yet.
+        """Bytes that the server gets no credit for: not durable yet, or not handled yet.
 
-        What waits behind a gap is not among them: what fills the gap must come through.
+        Each message counts as it travelled, so that empty ones are bounded, too. What waits behind
+        a gap is not among them: what fills the gap must come through.
         """
         return self._uncommitted_bytes + self._shown_bytes
 
@@ -153,7 +155,10 @@ class Inbox:
         if section.last > cum + config.WINDOW:
             return False
         fills = stream is not None and stream.waits_for(section.first)
-        return fills or self._waiting_bytes < self._limits.inbox_bytes_max
+        return fills or (
+            self._waiting_bytes < self._limits.inbox_bytes_max
+            and self._waiting_messages < self._limits.inbox_messages_max
+        )
 
     def receive_msg_n(self, id_: StreamId, packet: MsgN) -> None:
         """Take a pushed run."""
@@ -233,6 +238,7 @@ class Inbox:
             rows = [row for a, b in new for row in rows[a - first : b - first + 1]]
         size = self._store_ready(stream, rows)
         if self._durable:
+            size += SECTION_ENTRY_BYTES * len(rows)
             self._fresh_bytes += size
             self._uncommitted_bytes += size
             seqs, stamps_, payloads_ = zip(*rows, strict=True)
@@ -272,7 +278,8 @@ class Inbox:
     def handled(self, id_: StreamId, seq: int, size_bytes: int, count: int = 1) -> None:
         """The application has finished with ``count`` messages, together of this size."""
         self._waiting_bytes -= size_bytes
-        self._shown_bytes -= size_bytes
+        self._waiting_messages -= count
+        self._shown_bytes -= size_bytes + SECTION_ENTRY_BYTES * count
         stream = self._streams[id_]
         done = self._handled.get(stream)
         if done is None:
@@ -301,13 +308,27 @@ class Inbox:
             stream.ready[seq] = (stamp, payload)
             size += len(payload)
         self._waiting_bytes += size
+        self._waiting_messages += len(rows)
         return size
 
     def _release(self, stream: InStream) -> None:
         messages = stream.release()
         if messages:
-            self._shown_bytes += sum([len(payload) for _, _, payload in messages])
+            size = sum([len(payload) for _, _, payload in messages])
+            self._shown_bytes += size + SECTION_ENTRY_BYTES * len(messages)
             self._released.append(Released(stream.id, messages))
+
+    def sizes(self) -> dict[str, int]:
+        """Return how full the tables are now."""
+        return {
+            "streams": len(self._streams),
+            "waiting_messages": self._waiting_messages,
+            "waiting_bytes": self._waiting_bytes,
+            "held_bytes": self.held_bytes,
+            "uncommitted_bytes": self._uncommitted_bytes,
+            "streams_to_report": len(self._reports),
+            "streams_to_offer": len(self._offers),
+        }
 
     # --- Outputs: durable changes ---
 
@@ -350,14 +371,8 @@ class Inbox:
                 self._offer(stream)
                 if stream.waits():
                     self._questions.append(stream)
-        reports = self._reports
-        if len(reports) <= room:
-            self._reports = {}
-        else:
-            reports = dict.fromkeys(islice(reports, room))
-            for stream in reports:
-                del self._reports[stream]
-        for stream in reports:
+        for stream in list(islice(self._reports, room)):
+            del self._reports[stream]
             self._emit_reports(emit, stream)
         for stream in self._questions:
             handle, name = self._handles.of(stream.id)

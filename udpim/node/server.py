@@ -460,14 +460,24 @@ class ServerNode:
         """Connections, logged in or not."""
         return len(self._links)
 
+    def sizes(self) -> dict[str, int]:
+        """Return how full the tables are now."""
+        return {
+            "connections": self.links,
+            "sessions": len(self.router.sessions),
+            "logins_authenticating": len(self._logging_in),
+            "logins_committing": self._seats.total() - len(self._by_endpoint),
+            "queue_reads": len(self._reading),
+        }
+
     def connections(self) -> list[Connection]:
         """Return the present connections, for their statistics."""
         return [link.connection for link in self._links.values()]
 
     @property
-    def listener_drops(self) -> dict[str, int]:
-        """Datagrams of no known connection that were dropped, by reason."""
-        return self._listener.drops
+    def listener(self) -> Listener:
+        """What answers datagrams of no known connection, for its statistics."""
+        return self._listener
 
     def hop_totals(self) -> HopTotals:
         """Return the counters of every connection so far, the present ones included."""
