@@ -156,9 +156,9 @@ def queue_rows(count):
     """The index of queued messages, each alone in its stream and being pulled."""
     queue, endpoint = OfflineQueue([]), Endpoint("u" * 32, "d" * 32)
     for number in range(count):
-        queued = queue.stream(endpoint, name_of(number))
-        queued.messages.add(5, 5), queued.reading.add(5, 5)
-        queue.counted(endpoint, 1)
+        stream = name_of(number)
+        queue.inserted(endpoint, stream, [(5, 5)])
+        queue.stream(endpoint, stream).reading.add(5, 5)
     return queue, about("queue_messages_max").worst(Limits(queue_messages_max=count))
 
 

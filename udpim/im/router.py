@@ -392,18 +392,5 @@ class Router:
         if sender is not None and ranges:
             self._answers.stored(sender, endpoint, stream, ranges)
 
-    def sizes(self) -> dict[str, int]:
-        """Return how full the tables are now."""
-        sessions = self.sessions.values()
-        return {
-            **self.registry.sizes(),
-            "held_bytes": self.held.total(),
-            "pushed_messages": sum(session.unreceipted for session in sessions),
-            "pushed_bytes": sum(session.pushed_bytes for session in sessions),
-            "queued_messages": self.queue.total(),
-            "receipt_rows": len(self.receipts),
-            "commits_waiting": len(self.ledger),
-        }
-
     def _drop(self, reason: str) -> None:
         self.drops[reason] = self.drops.get(reason, 0) + 1

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from udpim.hop.connection import Connection
+from udpim.im.router import Router
 from udpim.node.client import ClientNode
 from udpim.node.server import ServerNode
 
@@ -56,7 +57,7 @@ def server_stats(node: ServerNode) -> dict[str, Any]:
     }
     return {
         **node.sizes(),
-        "router": node.router.sizes(),
+        "router": _router_sizes(node.router),
         "listener": {
             **asdict(listener.stats),
             "handshakes": listener.handshakes,
@@ -64,6 +65,19 @@ def server_stats(node: ServerNode) -> dict[str, Any]:
         },
         "hop": {**asdict(totals.stats), **_sizes(node.connections())},
         "drops": _flat(drops),
+    }
+
+
+def _router_sizes(router: Router) -> dict[str, int]:
+    sessions = router.sessions.values()
+    return {
+        **router.registry.sizes(),
+        "held_bytes": router.held.total(),
+        "pushed_messages": sum(session.unreceipted for session in sessions),
+        "pushed_bytes": sum(session.pushed_bytes for session in sessions),
+        "queued_messages": router.queue.total(),
+        "receipt_rows": len(router.receipts),
+        "commits_waiting": len(router.ledger),
     }
 
 
