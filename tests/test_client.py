@@ -5,7 +5,10 @@ Connecting itself is in test_connecting.py.
 
 import asyncio
 import contextlib
+import json
+import re
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -264,7 +267,7 @@ async def test_what_is_too_large_or_wrong_is_refused_before_anything_is_sent():
         with pytest.raises(udpim.ConfigError, match="deadline must be positive"):
             await alice.send("bob", b"hi", deadline=0)
         assert [] == await alice.send_many("bob", [])
-        assert 0 == alice.stats()["outbox_open"]
+        assert 0 == alice.stats()["outbox"]["open_messages"]
 
 
 @live
@@ -394,3 +397,36 @@ async def test_a_bug_in_the_node_is_logged_and_hangs_nobody(caplog):
         with pytest.raises(udpim.ConnectionClosed):
             await waiting
         assert "ZeroDivisionError" in caplog.text
+
+
+# --- Looking at it ---
+
+
+def keys_of(stats, path=""):
+    """Every key of the statistics, as README writes it, but what is counted by reason or errno."""
+    for key, value in stats.items():
+        if isinstance(value, dict) and key != "drops":
+            yield from keys_of(value, f"{path}{key}.")
+        elif key != "drops" and not key.startswith("error "):
+            yield path + key
+
+
+def explained_keys():
+    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    table = readme.partition("\n## Counters\n")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    return {key for row in rows for key in re.findall("`([^`…]+)`", row)}
+
+
+@live
+async def test_every_key_of_the_statistics_is_explained_in_the_readme():
+    async with serve() as server, login(server, "alice") as alice, login(server, "bob") as bob:
+        receipt = await alice.send("bob", b"hi")
+        await take(bob, 1)
+        await receipt
+        shown = [server.stats(), alice.stats()]
+    assert shown == json.loads(json.dumps(shown, allow_nan=False))
+    keys = {key for stats in shown for key in keys_of(stats)}
+    runs = {"endpoint.runs_sent", "endpoint.runs_received"}  # of one kind of endpoint only
+    assert keys - explained_keys() == set()
+    assert explained_keys() - keys - runs == set()

@@ -4,6 +4,8 @@ import ast
 import dataclasses
 import inspect
 import itertools
+import re
+from pathlib import Path
 
 import pytest
 
@@ -121,3 +123,12 @@ def test_settings_do_not_change_once_given(value):
     with pytest.raises(dataclasses.FrozenInstanceError):
         value.limits.payload_bytes_max = 1
     assert settings(ServerConfig, sessions_max=7).limits == Limits(sessions_max=7)
+
+
+def test_the_protocols_table_of_limits_states_the_defaults():
+    protocol = (Path(__file__).parent.parent / "PROTOCOL.md").read_text("utf-8")
+    table = protocol.partition("### 5.9 Limits")[2].partition("\n## ")[0]
+    for name in LIMIT_NAMES:
+        value = getattr(Limits(), name)
+        written = {str(value), f"{value // 2**20} MiB" if value % 2**20 == 0 else str(value)}
+        assert any(re.search(rf"(?<!\d){re.escape(text)}(?!\d)", table) for text in written), name

@@ -75,7 +75,7 @@ async def test_a_batch_that_can_never_fit_is_refused():
     async with serve() as server, narrow(server) as alice:
         with pytest.raises(udpim.OutboxFull):
             await alice.send_many("bob", payloads(LIMIT + 1))
-        assert 0 == alice.stats()["outbox_open"]
+        assert 0 == alice.stats()["outbox"]["open_messages"]
 
 
 @live

@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -38,6 +38,7 @@ from udpim.node.events import (
     StoreFailed,
 )
 from udpim.node.state import LinkState
+from udpim.node.stats import client_stats
 from udpim.outgoing import Outgoing
 from udpim.receipt import Receipt, ReceiptBook
 from udpim.runtime.driver import Driver
@@ -46,7 +47,6 @@ from udpim.runtime.endpoint_base import DatagramEndpoint
 from udpim.runtime.settings import (
     StoreChoice,
     close_store,
-    flat_drops,
 )
 from udpim.store.base import Store
 
@@ -326,35 +326,14 @@ class Client:
         return self._node.state
 
     def stats(self) -> dict[str, Any]:
-        """Return counters: link, outbox, inbox, hop, endpoint, drops.
+        """Return all counters, and how full the tables are now; README explains every key.
 
-        Those of the hop are of all connections so far; round trip, congestion window and queue are
-        of the present one.
+        Those of the hop are of all connections so far; its tables, round trip and congestion window
+        are of the present one.
         """
-        node, connection = self._node, self._node.connection
-        totals = node.hop_totals()
-        hop: dict[str, Any] = asdict(totals.stats)
-        drops = {
-            "node": node.drops,
-            "outbox": node.outbox.drops,
-            "inbox": node.inbox.drops,
-            "hop": totals.drops,
-        }
-        if connection is not None:
-            hop["smoothed_rtt_s"] = connection.rtt.smoothed_rtt
-            hop["congestion_window_bytes"] = connection.congestion_window_bytes
-            hop["queued_frames"] = connection.queued_frames
-        if self._endpoint is not None:
-            drops["endpoint"] = self._endpoint.drops
-        return {
-            "state": node.state.value,
-            "logins": self._logins,
-            "outbox_open": node.outbox.open_messages,
-            "outbox_resent": node.outbox.resent_messages,
-            "receipts_acknowledged": node.receipts_acknowledged,
-            "inbox_duplicates": node.inbox.duplicates,
-            "inbox_handled": self._incoming.handled_count,
-            "hop": hop,
-            "endpoint": {} if self._endpoint is None else self._endpoint.stats(),
-            "drops": flat_drops(drops),
-        }
+        stats = client_stats(self._node)
+        stats["logins"] = self._logins
+        stats["inbox"]["handled_messages"] = self._incoming.handled_count
+        stats["outbox"] |= self._outgoing.sizes()
+        stats["receipts_awaited"] = self._book.waiting
+        return stats | self._driver.stats(stats["drops"])

@@ -54,8 +54,8 @@ HANDLES_MAX = 65_536
 """Streams that may be named on one connection in one direction (PROTOCOL §4.3)."""
 
 # What one entry of a table costs beside the payload in it, at most: CPython 3.11 on 64 bits,
-# rounded up from the measurements of tests/test_config.py.
-SESSION_BYTES = 24 * 1024
+# rounded up from what tests/test_worst_memory.py measures.
+SESSION_BYTES = 16 * 1024
 """A connection, its login and its session, with nothing in them."""
 MESSAGE_BYTES = 1024
 """One message that waits somewhere in memory."""
@@ -64,7 +64,11 @@ FRAME_BYTES = 512
 FRAME_WIRE_BYTES = 1200
 """The bytes of a frame in flight."""
 STREAM_BYTES = 4 * 1024
-"""One stream's name, numbers and ranges."""
+"""One stream on one connection: its name, its numbers each way, what was said of it."""
+INCOMING_STREAM_BYTES = 20 * 1024
+"""A recipient's memory of one stream with all the void runs that it may have."""
+CONVERSATION_BYTES = 96 * 1024
+"""A sender's memory of one stream with all its history; most take a tenth."""
 QUEUE_ROW_BYTES = 2 * 1024
 """The index of one row of an offline queue that is alone in its stream; its payload is on disk."""
 DEVICE_BYTES = 4 * 1024
@@ -157,7 +161,7 @@ class Limits:
     )
     """Frames that wait for transmission to one peer."""
     streams_per_session_max: int = _limit(
-        HANDLES_MAX,
+        16_384,
         least=8192,  # more than one turn or one pull can name, so every connection gets somewhere
         most=HANDLES_MAX,
         of="both",
@@ -199,6 +203,15 @@ class Limits:
         outcome="as for the whole outbox, but only for messages to this recipient",
     )
     """Payload bytes of these; a part of the outbox, so no memory of its own."""
+    inbox_messages_max: int = _limit(
+        200_000,
+        of="client",
+        per="process",
+        worst=lambda limits: (limits.inbox_messages_max + WINDOW) * MESSAGE_BYTES,
+        outcome="packets with messages are not taken, but for what fills a gap",
+    )
+    """Messages that wait for the application; as many empty ones as the default flow-control window
+    lets through are fewer."""
     inbox_bytes_max: int = _limit(
         64 * 1024 * 1024,
         of="client",
@@ -206,7 +219,7 @@ class Limits:
         worst=lambda limits: limits.inbox_bytes_max + limits.payload_bytes_max,
         outcome="packets with messages are not taken, but for what fills a gap",
     )
-    """Payload bytes that wait for the application."""
+    """Payload bytes of them."""
     hop_frames_max: int = _limit(
         256,
         most=2048,
@@ -228,7 +241,7 @@ class Limits:
         4096,
         of="client",
         per="sender",
-        worst=lambda limits: limits.streams_per_user_max * STREAM_BYTES,
+        worst=lambda limits: limits.streams_per_user_max * INCOMING_STREAM_BYTES,
         outcome="messages of one more stream are not taken, and stay at their sender",
     )
     """Incoming streams of one sending user, those of earlier incarnations included."""
@@ -327,21 +340,24 @@ class Limits:
                 least, most = getattr(self, low), getattr(self, high)
                 raise ConfigError(f"{low} is {least}, it must not exceed {high}, which is {most}")
 
-    def worst_client_bytes(self, *, senders: int = 1000) -> int:
+    def worst_client_bytes(self, *, senders: int = 10, conversations: int = 100) -> int:
         """Estimate the memory that a client's tables take when all are full.
 
         Of a store in memory the rows come on top, and in any case what the application keeps.
 
         Args:
-            senders: Users who ever sent something to this device.
+            senders: Users who ever sent to this device, from as many stores as one may.
+            conversations: Users to whom this device ever sent.
         """
-        return self._worst("client", {"process": 1, "session": 1, "sender": senders})
+        tables = self._worst("client", {"process": 1, "session": 1, "sender": senders})
+        return tables + conversations * CONVERSATION_BYTES
 
     def worst_server_bytes(self, *, endpoints: int | None = None) -> int:
         """Estimate the memory that a server's tables take when all are full.
 
-        This is what logged-in clients could do to it if all of them tried; of a store in memory
-        the rows come on top.
+        This is what logged-in clients could do to it if all of them tried. On top come receipts
+        that wait for senders who are away, 1 KiB per stream and device, and of a store in memory
+        the rows.
 
         Args:
             endpoints: Registered devices, whose number is up to the authenticate hook; None for

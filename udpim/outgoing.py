@@ -176,6 +176,13 @@ class Outgoing:
                     future.set_result(None)
         self._grant_room()
 
+    def sizes(self) -> dict[str, int]:
+        """Return how many calls wait, and for what."""
+        return {
+            "sends_waiting_for_room": len(self._room),
+            "sends_waiting_for_commit": sum(map(len, self._commits.values())),
+        }
+
     def refuse(self, error: Error) -> None:
         """Take nothing new; what is in the outbox still gets its commit."""
         if self._error is None:

@@ -10,7 +10,7 @@ import inspect
 import logging
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,6 +22,7 @@ from udpim.model import Address
 from udpim.node.effects import Authenticate, NotifyOffline
 from udpim.node.events import Event, StoreFailed
 from udpim.node.server import ServerNode
+from udpim.node.stats import server_stats
 from udpim.runtime.driver import Driver
 from udpim.runtime.endpoint import format_address, open_endpoint, resolve
 from udpim.runtime.endpoint_base import DatagramEndpoint
@@ -31,7 +32,6 @@ from udpim.runtime.settings import (
     check_port,
     check_security,
     close_store,
-    flat_drops,
     open_store,
 )
 from udpim.store.base import Store
@@ -360,31 +360,13 @@ class Listening:
     # --- Looking at it ---
 
     def stats(self) -> dict[str, Any]:
-        """Return counters: connections, sessions, memory, answered, hop, endpoint, drops.
+        """Return all counters, and how full the tables are now; README explains every key.
 
-        Memory is what slow recipients and disks make the server keep: payloads pushed and not
-        receipted, queue rows whose commit is under way, frames that wait for a connection's
-        window or credit, bodies in pieces, and how many messages the offline queues hold. Answered
-        are datagrams of no known connection. The hop's counters are of all connections so far.
+        Those of the hop are of all connections so far, its tables of the present ones.
         """
-        endpoint = self._started()
-        node = self._node
-        assert node is not None, "started"
-        totals = node.hop_totals()
-        return {
-            "connections": node.links,
-            "sessions": len(node.router.sessions),
-            "memory": node.memory(),
-            "answered": dict(node.listener_answers),
-            "hop": asdict(totals.stats),
-            "endpoint": endpoint.stats(),
-            "drops": flat_drops(
-                {
-                    "node": node.drops,
-                    "router": node.router.drops,
-                    "listener": node.listener_drops,
-                    "hop": totals.drops,
-                    "endpoint": endpoint.drops,
-                }
-            ),
-        }
+        self._started()
+        assert self._node is not None, "started"
+        assert self._driver is not None, "started"
+        stats = server_stats(self._node)
+        stats["hooks_running"] = len(self._hooks)
+        return stats | self._driver.stats(stats["drops"])

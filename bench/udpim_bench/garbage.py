@@ -83,15 +83,26 @@ def account(stats: dict[str, Any]) -> dict[str, Any]:
     groups = ("hop", "listener")
     drops = {reason: count for reason, count in stats["drops"].items() if reason.startswith(groups)}
     received = stats["endpoint"]["datagrams_received"]
-    taken, answered = stats["hop"]["datagrams_received"], sum(stats["answered"].values())
+    taken, answered = stats["hop"]["datagrams_received"], _answered(stats["listener"])
     return {
         "received": received,
         "taken": taken,
-        "answered": stats["answered"],
+        "answered": answered,
         "drops": drops,
-        "unaccounted": received - taken - answered - sum(drops.values()),
+        "unaccounted": received - taken - sum(answered.values()) - sum(drops.values()),
         "lost_in_the_kernel": stats["drops"].get("endpoint: receive buffer full", 0),
     }
+
+
+def _answered(listener: dict[str, int]) -> dict[str, int]:
+    """Name the answers that datagrams of no known connection got."""
+    answers = {
+        "WELCOME": listener["connections_accepted"] + listener["hellos_repeated"],
+        "RETRY": listener["retries_sent"],
+        "RESET": listener["resets_sent"],
+        "VERSION": listener["versions_sent"],
+    }
+    return {name: count for name, count in answers.items() if count}
 
 
 def _report(

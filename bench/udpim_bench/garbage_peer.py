@@ -83,7 +83,7 @@ async def talk(words: argparse.Namespace) -> None:
                     "handled": [reading.handled for reading in readings],
                     "latencies_s": [s for one in talks for s in one.take_latencies()],
                     "logins": [client.stats()["logins"] for client in clients],
-                    "duplicates": sum(c.stats()["inbox_duplicates"] for c in clients),
+                    "duplicates": sum(c.stats()["inbox"]["duplicates"] for c in clients),
                     "relayed": relay.up.counters.sent,
                 }
             )

@@ -154,7 +154,17 @@ async def serve(words: argparse.Namespace) -> None:
         tell({"port": listening.address[1]})
         while await commands.readline():
             stats = listening.stats()
-            tell({"memory": stats["memory"], "sessions": stats["sessions"]})
+            router, hop = stats["router"], stats["hop"]
+            memory = {
+                "pushed_bytes": router["pushed_bytes"],
+                "pushed_messages": router["pushed_messages"],
+                "committing_bytes": router["held_bytes"],
+                "queued_messages": router["queued_messages"],
+                "waiting_bytes": hop["queued_bulk_bytes"],
+                "waiting_frames": hop["queued_frames"],
+                "pieces_bytes": hop["reassembly_bytes"],
+            }
+            tell({"memory": memory, "sessions": stats["sessions"]})
 
 
 def _connect(words: argparse.Namespace, user: str) -> udpim.Connecting:
@@ -208,7 +218,7 @@ class Talkers:
         return {}
 
     def _open(self, sender: udpim.Client) -> int:
-        open_: int = sender.stats()["outbox_open"]
+        open_: int = sender.stats()["outbox"]["open_messages"]
         return open_ + sum(talk.open for talk, _ in self._readings)
 
     def _take(self, name: str) -> list[float]:

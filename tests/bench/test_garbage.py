@@ -53,7 +53,13 @@ def test_what_the_counters_do_not_name_is_found():
     stats = {
         "endpoint": {"datagrams_received": 100},
         "hop": {"datagrams_received": 50},
-        "answered": {"RETRY": 5},
+        "listener": {
+            "connections_accepted": 1,
+            "hellos_repeated": 2,
+            "retries_sent": 2,
+            "resets_sent": 0,
+            "versions_sent": 0,
+        },
         "drops": {
             "hop: not authentic": 20,
             "listener: not a HELLO": 15,
@@ -64,6 +70,7 @@ def test_what_the_counters_do_not_name_is_found():
     told = garbage.account(stats)
     assert (10, 9) == (told["unaccounted"], told["lost_in_the_kernel"])
     assert 2 == len(told["drops"])
+    assert {"WELCOME": 3, "RETRY": 2} == told["answered"]
 
 
 def test_the_command_prints_for_people_and_as_json(report, monkeypatch, capsys):

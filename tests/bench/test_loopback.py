@@ -28,7 +28,7 @@ def test_quick_json_has_right_counts(endpoint, capsys):
         assert (4, 1000, 128) == (case["streams"], case["window"], case["message_bytes"])
         assert {"median", "min", "max", "iqr"} <= case["messages_per_s"].keys()
         assert 1 == len(case["samples"])
-        assert 0 == case["sender"]["outbox_open"]
+        assert 0 == case["sender"]["outbox"]["open_messages"]
         assert ("runs_sent" in case["server"]["endpoint"]) == (endpoint == "linux")
 
 

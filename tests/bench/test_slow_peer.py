@@ -102,7 +102,7 @@ def test_pushing_numbers_its_messages_and_ends_by_itself(monkeypatch, size, batc
 
 def test_what_stays_open_ends_the_run(monkeypatch):
     monkeypatch.setattr(peer, "SETTLE_S", 0.0)
-    sender = SimpleNamespace(stats=lambda: {"outbox_open": 2})
+    sender = SimpleNamespace(stats=lambda: {"outbox": {"open_messages": 2}})
     with pytest.raises(WrongCounts, match="2 messages stay open"):
         asyncio.run(peer.Talkers(None, {}, []).settle(sender))
 
@@ -110,6 +110,6 @@ def test_what_stays_open_ends_the_run(monkeypatch):
 def test_a_conversation_that_lost_something_does_not_settle():
     lost = SimpleNamespace(sent=5, open=0), SimpleNamespace(handled=4)
     talkers = peer.Talkers(None, {}, [lost])
-    sender = SimpleNamespace(stats=lambda: {"outbox_open": 0})
+    sender = SimpleNamespace(stats=lambda: {"outbox": {"open_messages": 0}})
     with pytest.raises(WrongCounts, match="5 were sent, 4 handled"):
         asyncio.run(talkers.settle(sender))

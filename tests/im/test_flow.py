@@ -17,9 +17,11 @@ from tests.im.helpers import (
 from udpim.im.transmitter import SLICE_BYTES
 from udpim.model import RejectCode
 from udpim.wire import im_packets as p
+from udpim.wire.im_codec import SECTION_ENTRY_BYTES
 from udpim.wire.im_schema import PAYLOAD_BYTES_MAX, SECTION_BYTES_MAX
 
 LARGE = b"x" * 2000
+ENTRY = SECTION_ENTRY_BYTES
 
 
 # At B: what it holds.
@@ -29,11 +31,11 @@ LARGE = b"x" * 2000
 def test_message_is_held_until_the_application_is_done_with_it(durable):
     b = Receiver(durable=durable)
     b.push(section(1, b"abc", b"de"))
-    assert 5 == b.inbox.held_bytes
+    assert 5 + 2 * ENTRY == b.inbox.held_bytes
     b.commit()
-    assert 5 == b.inbox.held_bytes
+    assert 5 + 2 * ENTRY == b.inbox.held_bytes
     b.inbox.handled(STREAM, 1, 3)
-    assert 2 == b.inbox.held_bytes
+    assert 2 + ENTRY == b.inbox.held_bytes
     b.inbox.handled(STREAM, 2, 2)
     assert 0 == b.inbox.held_bytes
 
@@ -46,14 +48,14 @@ def test_what_waits_behind_a_gap_is_not_held_until_the_gap_is_filled(durable):
     assert 0 == b.inbox.held_bytes
     b.push(section(1, b"de"))
     b.commit()
-    assert 5 == b.inbox.held_bytes
+    assert 5 + 2 * ENTRY == b.inbox.held_bytes
 
 
 def test_what_a_restart_hands_over_again_is_held():
     b = Receiver()
     b.push(section(1, b"abc"))
     b.commit()
-    assert 3 == b.restart().inbox.held_bytes
+    assert 3 + ENTRY == b.restart().inbox.held_bytes
 
 
 @pytest.mark.parametrize("durable", [True, False])
@@ -67,6 +69,18 @@ def test_full_inbox_takes_what_fills_a_gap(durable):
     b.push(run_of(1, 2))
     b.commit()
     assert not b.inbox.has_room(STREAM, 1, run_of(4, 4))
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_empty_messages_are_held_and_limited_like_any_others(durable):
+    b = Receiver(durable=durable, inbox_messages_max=2)
+    b.push(section(1, b"", b""))
+    b.commit()
+    assert 2 * ENTRY == b.inbox.held_bytes
+    assert not b.inbox.has_room(STREAM, 1, run_of(3, 3))
+    b.inbox.handled(STREAM, 1, 0, 2)
+    assert 0 == b.inbox.held_bytes
+    assert b.inbox.has_room(STREAM, 1, run_of(3, 3))
 
 
 # At A: large payloads.
@@ -237,7 +251,7 @@ def test_queue_row_is_held_until_its_commit():
     server, alice, phone = met_server()
     server.logout(phone)
     server.router.receive_msg_r(alice, STREAM, msg_r(1, b"abc"))
-    assert 3 == server.router.held.of(ALICE)
+    assert 3 + ENTRY == server.router.held.of(ALICE)
     server.begin()
     server.finish(ok=False)
     assert 0 == server.router.held.of(ALICE)
@@ -247,7 +261,7 @@ def test_push_that_goes_to_the_queue_is_held_until_the_commit():
     server, alice, phone = met_server()
     server.router.receive_msg_r(alice, STREAM, msg_r(1, b"abc"))
     server.router.session_closed(phone, ())
-    assert (3, 0) == (server.router.held.of(ALICE), server.router.pushed_bytes)
+    assert (3 + ENTRY, 0) == (server.router.held.of(ALICE), server.router.pushed_bytes)
     server.commit()
     assert 0 == server.router.held.of(ALICE)
 

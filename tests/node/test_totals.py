@@ -12,8 +12,9 @@ def connection(drops, **stats):
 
 def test_everything_is_added_up_and_a_copy_goes_its_own_way():
     totals = HopTotals()
-    totals.add_drops({"closed": 1})
-    totals.add(connection({"closed": 2, "replayed": 1}, datagrams_sent=5))
+    totals.add(connection({"closed": 1}, hellos_sent=2, reassembly_bytes_peak=7))
+    totals.add(connection({"closed": 2, "replayed": 1}, datagrams_sent=5, reassembly_bytes_peak=9))
+    assert (2, 9) == (totals.stats.hellos_sent, totals.stats.reassembly_bytes_peak)
     copy = totals.copy()
     copy.add(connection({"closed": 1}, datagrams_sent=1))
     assert ({"closed": 3, "replayed": 1}, 5) == (totals.drops, totals.stats.datagrams_sent)

@@ -84,7 +84,7 @@ async def test_a_hundred_thousand_wrong_datagrams_change_nothing(seed, caplog):
 
 
 PIECE_BYTES = 1000
-GROUPS = HopConfig().reassembly_groups_max
+GROUPS = udpim.Limits().reassembly_groups_max
 
 
 class Mallory:
@@ -129,7 +129,7 @@ async def test_a_flood_of_first_pieces_costs_its_sender_only():
             exchanging = asyncio.create_task(exchange(alice, bob))
 
             def pieces_bytes():
-                return server.stats()["memory"]["pieces_bytes"]
+                return server.stats()["hop"]["reassembly_bytes"]
 
             while pieces_bytes() < GROUPS * PIECE_BYTES or not flood_drops(server):
                 for group in range(GROUPS + 500):
@@ -138,7 +138,7 @@ async def test_a_flood_of_first_pieces_costs_its_sender_only():
                     if group % SENT_A_TURN == 0:
                         await turns(1)
             await exchanging
-            assert GROUPS * PIECE_BYTES == pieces_bytes() <= HopConfig().bulk_window_bytes
+            assert GROUPS * PIECE_BYTES == pieces_bytes() <= udpim.Limits().bulk_window_bytes
             assert resident_bytes() - before < GROWTH_BYTES_MAX
             # Her own messages go on as well, while she has credit.
             to_bob = StreamId("", "", 1, "bob")

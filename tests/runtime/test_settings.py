@@ -108,7 +108,3 @@ async def test_an_opening_that_nobody_waits_for_leaves_no_lock_and_no_complaint(
     store.close()
     with pytest.raises(StoreFormat):
         await settings.open_store(wrong, "client")
-
-
-def test_drops_of_several_machines_are_joined():
-    assert {"a: x": 1, "b: x": 2} == settings.flat_drops({"a": {"x": 1}, "b": {"x": 2}, "c": {}})

@@ -38,7 +38,7 @@ async def test_payloads_of_every_size_cross_a_bad_network_once_and_in_order(seed
         dropped = relay.up.counters.dropped + relay.down.counters.dropped
         assert dropped > 100, "a network without losses proves nothing"
         for client in (alice, bob):
-            assert (1, 0) == (client.stats()["logins"], client.stats()["outbox_open"])
+            assert (1, 0) == (client.stats()["logins"], client.stats()["outbox"]["open_messages"])
 
 
 def login(relay, user, store):

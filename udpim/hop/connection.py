@@ -104,7 +104,7 @@ class Connection:
         alone_bytes = SHORT_BYTES_MIN + max(0, 1 + wire.CHALLENGE_BYTES - self._pad_to)
         self._paths = PathValidator(path, random_bytes, alone_bytes)
         self._acks = AckScheduler(config.first_packet_number, config.max_ack_delay_s)
-        self._intake = Intake(config)
+        self._intake = Intake(config, self.stats)
         self._timers = TimerTable()
         self._recovery = Recovery(
             config=config,
@@ -180,6 +180,7 @@ class Connection:
         if known is None or not compare_digest(token, known):
             self._drop("wrong reset token")
             return False
+        self.stats.resets_received += 1
         self._end(CloseCode.RESET, "the peer has forgotten the connection", CloseKind.RESET)
         return True
 
@@ -333,6 +334,11 @@ class Connection:
     def reassembly_bytes(self) -> int:
         """Bytes kept of bodies that are not whole yet."""
         return self._intake.reassembly.bytes_kept
+
+    @property
+    def reassembly_groups(self) -> int:
+        """Bodies that are not whole yet."""
+        return self._intake.reassembly.groups
 
     @property
     def in_flight_frames(self) -> int:

@@ -15,6 +15,7 @@ from udpim.errors import DecodeError
 from udpim.hop.codes import Address, Role
 from udpim.hop.config import HopConfig
 from udpim.hop.connection import Connection
+from udpim.hop.stats import HopStats
 from udpim.wire.packet import (
     CID_BYTES,
     VERSION,
@@ -53,12 +54,12 @@ class Dialer:
         """Why there will not be one, when that is certain."""
         self.drops: dict[str, int] = {}
         """Datagrams dropped, by reason."""
+        self.stats = HopStats()
+        """What this attempt counted; the connection has counters of its own."""
         self._config = config
         self._random_bytes = random_bytes
         self._handshake = ClientHandshake(config.parameters(), random_bytes)
         self._token = b""
-        self._retries = 0
-        self._hellos = 0
         self._hello_at = now
         self._sent_at = now
         self._interval_s = config.hello_retry_s
@@ -82,7 +83,7 @@ class Dialer:
         """The HELLO, if it is due."""
         if self._is_over or now < self._hello_at:
             return []
-        self._hellos += 1
+        self.stats.hellos_sent += 1
         self._sent_at = now
         self._hello_at = now + self._interval_s
         longer_s = self._interval_s * self._config.hello_retry_ratio
@@ -121,8 +122,8 @@ class Dialer:
                 if result is None:
                     raise DecodeError("WELCOME does not answer our HELLO")
                 self._connect(result, remote_cid, now)
-            case Retry(token=token) if self._retries < RETRIES_MAX:
-                self._retries += 1
+            case Retry(token=token) if self.stats.retries_received < RETRIES_MAX:
+                self.stats.retries_received += 1
                 self._token = token
                 self._hello_at = now
             case VersionOffer(versions=versions) if VERSION not in versions:
@@ -144,7 +145,7 @@ class Dialer:
             now=now,
             validated=True,
         )
-        if self._hellos == 1:
+        if self.stats.hellos_sent == 1:
             # Only then it is certain which HELLO was answered.
             self.connection.rtt.update(now - self._sent_at, 0.0)
         # Something must leave soon, for it is what proves our address to the server.

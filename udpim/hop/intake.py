@@ -16,6 +16,7 @@ from udpim.hop.config import HopConfig
 from udpim.hop.credit import CreditGiver
 from udpim.hop.dedup import BEYOND_WINDOW, FrameDedup
 from udpim.hop.reassembly import Fragment, Reassembly
+from udpim.hop.stats import HopStats
 from udpim.wire import frames as wire
 
 _NOT_ELICITING = (wire.ACK, wire.CLOSE)
@@ -58,10 +59,10 @@ class IncomingPacket:
 class Intake:
     """The receiving half of a connection, as far as reliable frames go."""
 
-    def __init__(self, config: HopConfig) -> None:
-        """Nothing was received."""
+    def __init__(self, config: HopConfig, stats: HopStats | None = None) -> None:
+        """Nothing was received; ``stats`` is where peaks are noted."""
         self._dedup = FrameDedup(config.first_hop_seq, config.limits.window_frames)
-        self.reassembly = Reassembly(config.limits.reassembly_groups_max)
+        self.reassembly = Reassembly(config.limits.reassembly_groups_max, stats)
         self.credit = CreditGiver(config.limits.bulk_window_bytes)
 
     def read(self, payload: bytes, packet: IncomingPacket) -> None:

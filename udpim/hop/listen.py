@@ -20,6 +20,7 @@ from udpim.hop.bucket import TokenBucket
 from udpim.hop.codes import Address, ConnectionState, Role
 from udpim.hop.config import HopConfig
 from udpim.hop.connection import Connection
+from udpim.hop.stats import ListenerStats
 from udpim.wire.packet import (
     NO_CID,
     SHORT_BYTES_MIN,
@@ -40,7 +41,6 @@ from udpim.wire.packet import (
 CID_TRIES = 8
 """Draws of an unused connection id; with 2**32 of them, two are hardly ever needed."""
 
-_NAMES: dict[type, str] = {Retry: "RETRY", Reset: "RESET", VersionOffer: "VERSION"}
 _HelloKey = tuple[Address, bytes, bytes]
 """Address, the client's connection id, and its payload, which holds its nonce."""
 
@@ -68,8 +68,7 @@ class Listener:
         """Listen for one server process; nothing is known yet."""
         self.drops: dict[str, int] = {}
         """Datagrams dropped, by reason."""
-        self.answered: dict[str, int] = {}
-        """Datagrams answered, by the name of the answer; with the drops, that is all of them."""
+        self.stats = ListenerStats()
         self._config = config
         self._issuer = issuer
         self._tokens = tokens
@@ -105,6 +104,7 @@ class Listener:
             if foreign is not None:
                 theirs, ours = foreign
                 offer = VersionOffer(destination_cid=ours, source_cid=theirs, versions=(VERSION,))
+                self.stats.versions_sent += 1
                 self._answer(offer, path)
                 return None
             packet = parse_long(datagram)
@@ -130,16 +130,23 @@ class Listener:
         """HELLOs remembered, so that their repetition opens no second connection."""
         return len(self._handshakes)
 
+    @property
+    def unproven_handshakes(self) -> int:
+        """Those of them whose client has not proven its address, as of the last HELLO."""
+        return len(self._unproven)
+
     # Private.
 
     def _on_hello(
         self, hello: Hello, path: Address, now: float, in_use: Collection[bytes]
     ) -> Connection | None:
         self._forget(now)
+        self.stats.hellos_received += 1
         key = (path, hello.source_cid, hello.payload)
         known = self._handshakes.get(key)
         if known is not None:
-            self._send(known.welcome, path, "WELCOME")
+            self.stats.hellos_repeated += 1
+            self._out.append((known.welcome, path))
             return None
         address = f"{path[0]} {path[1]}".encode()
         proven = self._tokens.valid(hello.token, address, now)
@@ -147,6 +154,7 @@ class Listener:
         if not proven and (crowded or self._config.always_retry):
             token = self._tokens.issue(address, now)
             retry = Retry(destination_cid=hello.source_cid, source_cid=NO_CID, token=token)
+            self.stats.retries_sent += 1
             self._answer(retry, path)
             return None
         limits = self._config.limits
@@ -156,9 +164,10 @@ class Listener:
             raise DecodeError("too many connections")
         handshake = self._accept(hello, path, now, self._unused_cid(in_use), validated=proven)
         self._handshakes[key] = handshake
+        self.stats.connections_accepted += 1
         if not proven:
             self._unproven.append(handshake)
-        self._send(handshake.welcome, path, "WELCOME")
+        self._out.append((handshake.welcome, path))
         return handshake.connection
 
     def _accept(
@@ -216,11 +225,8 @@ class Listener:
             raise DecodeError("unknown connection id")
         if not self._resets.take(now):
             raise DecodeError("too many resets")
+        self.stats.resets_sent += 1
         self._answer(Reset(cid=cid, token=self._issuer.reset_token(cid)), path)
 
     def _answer(self, packet: LongPacket, path: Address) -> None:
-        self._send(encode_long(packet), path, _NAMES[type(packet)])
-
-    def _send(self, datagram: bytes, path: Address, name: str) -> None:
-        self._out.append((datagram, path))
-        self.answered[name] = self.answered.get(name, 0) + 1
+        self._out.append((encode_long(packet), path))

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from udpim.errors import DecodeError
+from udpim.hop.stats import HopStats
 from udpim.wire.frames import BODY_BYTES_MAX
 
 Fragment = tuple[int, int, int, bytes]
@@ -60,8 +61,9 @@ class _Group:
 class Reassembly:
     """The open groups of one connection."""
 
-    def __init__(self, groups_max: int) -> None:
-        """Keep at most so many bodies that are not whole."""
+    def __init__(self, groups_max: int, stats: HopStats | None = None) -> None:
+        """Keep at most so many bodies that are not whole; note the peaks in ``stats``."""
+        self._stats = stats or HopStats()
         self._groups_max = groups_max
         self._groups: dict[int, _Group] = {}
         self.bytes_kept = 0
@@ -111,3 +113,6 @@ class Reassembly:
             if not group.missing:
                 del self._groups[group_id]
                 self.bytes_kept -= sum(map(len, group.pieces.values()))
+        stats = self._stats
+        stats.reassembly_bytes_peak = max(stats.reassembly_bytes_peak, self.bytes_kept)
+        stats.reassembly_groups_peak = max(stats.reassembly_groups_peak, len(self._groups))

@@ -176,6 +176,8 @@ class Recovery:
         ready = self.queue.ready
         blocked = ready and self._loss.bytes_in_flight >= self.congestion.window
         self._is_paced = ready and not blocked and self._pacer.left <= 0
+        self._stats.window_waits += blocked
+        self._stats.pacing_waits += self._is_paced
         timers.set(Timer.WINDOW, self._window_opens_at() if blocked else None)
         timers.set(Timer.PACING, self._pacer.opens_at() if self._is_paced else None)
         if not self.queue.in_flight_frames:

@@ -121,12 +121,15 @@ class SendQueue:
             LocalProtocolError: If the queue is full; it was not queued.
         """
         if self.waiting_frames >= self._frames_max:
+            self._stats.frames_refused += 1
             raise LocalProtocolError(f"{self._frames_max} frames are waiting already")
         self.waiting_frames += 1
         if bulk:
             self.bulk_bytes_waiting += len(body)
             self._bulk.append((body, tag))
             self._admit()
+            if self._bulk:
+                self._stats.credit_waits += 1
         else:
             self._control.append((body, tag))
 
@@ -134,6 +137,7 @@ class SendQueue:
         """Tell the peer its new limit, instead of any older one that it may not know yet."""
         self._unacked.pop(self._credit_number, None)
         self._credit_number -= 1
+        self._stats.credits_sent += 1
         frame = OutgoingFrame(self._credit_number, encode_credit(bulk_bytes_max), None)
         frame.lost = True
         self._unacked[frame.number] = frame

@@ -1,4 +1,4 @@
-"""Counters of one connection, for reports and tests."""
+"""Counters of connections and of their establishment, for reports and tests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(slots=True, kw_only=True)
 class HopStats:
-    """What a connection has done so far; only ever rises."""
+    """What a connection, or an attempt at one, has done so far; only ever rises.
+
+    Those of several are added up, but of a ``…_peak`` the highest counts.
+    """
+
+    hellos_sent: int = 0
+    """HELLOs, repetitions included."""
+    retries_received: int = 0
+    """RETRYs obeyed."""
+    resets_received: int = 0
+    """RESETs believed: the peer had forgotten the connection."""
 
     datagrams_sent: int = 0
     """Datagrams handed out for transmission."""
@@ -31,3 +41,35 @@ class HopStats:
     """ACK frames."""
     probes_sent: int = 0
     """Packets sent because of a probe timeout."""
+    window_waits: int = 0
+    """Turns that ended with frames that the congestion window held back."""
+    pacing_waits: int = 0
+    """Turns that ended with frames that pacing held back."""
+    credit_waits: int = 0
+    """Bodies with payloads that had to wait for the peer's CREDIT."""
+    credits_sent: int = 0
+    """CREDIT frames given to the peer, without repetitions."""
+    frames_refused: int = 0
+    """Bodies that the full send queue did not take."""
+    reassembly_bytes_peak: int = 0
+    """Most bytes of bodies in pieces at one time."""
+    reassembly_groups_peak: int = 0
+    """Most bodies in pieces at one time."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ListenerStats:
+    """What a server has answered to datagrams of no connection; only ever rises."""
+
+    hellos_received: int = 0
+    """Well-formed HELLOs, repeated ones included."""
+    hellos_repeated: int = 0
+    """Those that got the same WELCOME again."""
+    connections_accepted: int = 0
+    """Those that opened a connection."""
+    retries_sent: int = 0
+    """RETRYs: the client has to prove its address."""
+    resets_sent: int = 0
+    """RESETs for connections of an earlier life."""
+    versions_sent: int = 0
+    """VERSIONs for clients that speak another one."""

@@ -37,6 +37,11 @@ class Registry:
         """Return the user's present membership epoch; 0 for an unknown user."""
         return len(self.devices(user))
 
+    def sizes(self) -> dict[str, int]:
+        """Return how many users and devices are registered."""
+        devices = sum(map(len, self._users.values()))
+        return {"registered_users": len(self._users), "registered_devices": devices}
+
     def get(self, endpoint: Endpoint) -> DeviceRecord | None:
         """Return the record of one endpoint."""
         return self.devices(endpoint.user).get(endpoint.device)

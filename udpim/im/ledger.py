@@ -30,6 +30,10 @@ class Ledger:
         if after is not None:
             self._after.append(after)
 
+    def __len__(self) -> int:
+        """Return how many transactions have no verdict."""
+        return len(self._committing)
+
     def take_ops(self) -> list[Op]:
         """Return the operations of this turn; the next `on_committed` is for them."""
         ops, self._ops = self._ops, []

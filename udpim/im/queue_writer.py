@@ -16,7 +16,7 @@ from udpim.im.offline_queue import OfflineQueue
 from udpim.im.records import DeleteQueue, PutQueue, QueueRow
 from udpim.model import Endpoint, StreamId
 from udpim.ranges import Range, RangeSet, intersect, without
-from udpim.wire.im_codec import section_messages
+from udpim.wire.im_codec import SECTION_ENTRY_BYTES, section_messages
 from udpim.wire.im_packets import Section
 
 Stored = Callable[[Endpoint, StreamId, list[Range]], None]
@@ -113,7 +113,7 @@ class QueueWriter:
         queued.inserting.update(ranges)
         op = PutQueue(endpoint, stream, queued.floor, queued.base, rows)
         sizes = [(row.seq, len(row.payload)) for row in rows]
-        self._held.add(stream, sum(size for _, size in sizes))
+        self._held.add(stream, _held_bytes(sizes))
         self._ledger.put(op, partial(self._inserted, (endpoint, stream, ranges), sizes, void))
 
     def _inserted(
@@ -124,7 +124,7 @@ class QueueWriter:
         ok: bool,
     ) -> None:
         endpoint, stream, ranges = what
-        self._held.add(stream, -sum(size for _, size in sizes))
+        self._held.add(stream, -_held_bytes(sizes))
         queued = self._queue.stream(endpoint, stream)
         queued.inserting.subtract(ranges)
         if not ok:
@@ -159,3 +159,8 @@ class QueueWriter:
         if present:
             self._queue.remove(endpoint, stream, present)
             self._ledger.put(DeleteQueue(endpoint, stream, tuple(present)))
+
+
+def _held_bytes(sizes: Sequence[tuple[int, int]]) -> int:
+    """Count rows as they travelled, so that empty ones are bounded, too."""
+    return sum(SECTION_ENTRY_BYTES + size for _, size in sizes)

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from udpim import config
 from udpim.config import Limits
+from udpim.im.backlog import Backlog
 from udpim.im.handles import OutHandles
 from udpim.im.in_stream import InStream
 from udpim.im.pull import Pull
@@ -79,10 +80,7 @@ class Inbox:
         """Streams held back by a gap that their sender may never fill."""
         self._released: list[Released] = []
         self._handles = OutHandles()
-        self._waiting_bytes = 0
-        self._shown_bytes = 0
-        self._fresh_bytes = 0
-        self._uncommitted_bytes = 0
+        self._backlog = Backlog(limits)
         self._pull = Pull()
         self._taken = 0
         self._durable_batches = 0
@@ -134,11 +132,8 @@ class Inbox:
 
     @property
     def held_bytes(self) -> int:
-        """Payload bytes that the server gets no credit for: not durable yet, or not handled yet.
-
-        What waits behind a gap is not among them: what fills the gap must come through.
-        """
-        return self._uncommitted_bytes + self._shown_bytes
+        """Bytes that the server gets no credit for."""
+        return self._backlog.held_bytes
 
     def has_room(self, id_: StreamId, base: int, section: Section | None) -> bool:
         """Tell whether a packet may be taken; if not, the hop does not ack it (R9, R10).
@@ -153,7 +148,7 @@ class Inbox:
         if section.last > cum + config.WINDOW:
             return False
         fills = stream is not None and stream.waits_for(section.first)
-        return fills or self._waiting_bytes < self._limits.inbox_bytes_max
+        return fills or self._backlog.has_room()
 
     def receive_msg_n(self, id_: StreamId, packet: MsgN) -> None:
         """Take a pushed run."""
@@ -233,8 +228,7 @@ class Inbox:
             rows = [row for a, b in new for row in rows[a - first : b - first + 1]]
         size = self._store_ready(stream, rows)
         if self._durable:
-            self._fresh_bytes += size
-            self._uncommitted_bytes += size
+            self._backlog.written(len(rows), size)
             seqs, stamps_, payloads_ = zip(*rows, strict=True)
             self._ops.append(PutInbox(stream.id, seqs, stamps_, payloads_))
             for a, b in new:
@@ -271,8 +265,7 @@ class Inbox:
 
     def handled(self, id_: StreamId, seq: int, size_bytes: int, count: int = 1) -> None:
         """The application has finished with ``count`` messages, together of this size."""
-        self._waiting_bytes -= size_bytes
-        self._shown_bytes -= size_bytes
+        self._backlog.handled(count, size_bytes)
         stream = self._streams[id_]
         done = self._handled.get(stream)
         if done is None:
@@ -300,14 +293,24 @@ class Inbox:
         for seq, stamp, payload in rows:
             stream.ready[seq] = (stamp, payload)
             size += len(payload)
-        self._waiting_bytes += size
+        self._backlog.arrived(len(rows), size)
         return size
 
     def _release(self, stream: InStream) -> None:
         messages = stream.release()
         if messages:
-            self._shown_bytes += sum([len(payload) for _, _, payload in messages])
+            size = sum([len(payload) for _, _, payload in messages])
+            self._backlog.shown(len(messages), size)
             self._released.append(Released(stream.id, messages))
+
+    def sizes(self) -> dict[str, int]:
+        """Return how full the tables are now."""
+        return {
+            "streams": len(self._streams),
+            **self._backlog.sizes(),
+            "streams_to_report": len(self._reports),
+            "streams_to_offer": len(self._offers),
+        }
 
     # --- Outputs: durable changes ---
 
@@ -320,15 +323,14 @@ class Inbox:
         ops += [PutInStream(stream.record()) for stream in self._dirty]
         self._dirty.clear()
         fresh, self._fresh = self._fresh, []
-        self._committing.append((fresh, self._fresh_bytes))
-        self._fresh_bytes = 0
+        self._committing.append((fresh, self._backlog.take_batch()))
         self._taken += 1
         return ops
 
     def on_committed(self) -> None:
         """The oldest batch of `take_ops` is durable: answer, release, and pull on."""
         fresh, size = self._committing.popleft()
-        self._uncommitted_bytes -= size
+        self._backlog.committed(size)
         self._durable_batches += 1
         for stream, ranges in fresh:
             stream.busy.subtract(ranges)
@@ -350,14 +352,8 @@ class Inbox:
                 self._offer(stream)
                 if stream.waits():
                     self._questions.append(stream)
-        reports = self._reports
-        if len(reports) <= room:
-            self._reports = {}
-        else:
-            reports = dict.fromkeys(islice(reports, room))
-            for stream in reports:
-                del self._reports[stream]
-        for stream in reports:
+        for stream in list(islice(self._reports, room)):
+            del self._reports[stream]
             self._emit_reports(emit, stream)
         for stream in self._questions:
             handle, name = self._handles.of(stream.id)

@@ -452,6 +452,17 @@ class Outbox:
         """Messages sent again end to end so far."""
         return self._transmitter.resent_messages
 
+    def sizes(self) -> dict[str, int]:
+        """Return how full the tables are now."""
+        return {
+            "streams": len(self._streams),
+            "open_messages": self.open_messages,
+            "open_bytes": self.open_bytes,
+            "waiting_flights": len(self._transmitter.waiting),
+            "deadline_runs": len(self._deadlines),
+            "commits_waiting": len(self._committing),
+        }
+
     def take_changes(self) -> list[StreamChanged]:
         """Return what changed for the application, in order."""
         changes, self._changes = self._changes, []

@@ -128,6 +128,10 @@ class WaitingAckQueue:
             self._refusals = 0
         return allowed
 
+    def __len__(self) -> int:
+        """Return how many flights wait."""
+        return len(self._heap)
+
     def next_timeout(self) -> float | None:
         """Return when the next flight wakes."""
         return max(self._heap[0][0], self._rests_until) if self._heap else None

@@ -281,7 +281,7 @@ class ClientNode:
 
     def _end_dialer(self) -> None:
         if self._dialer is not None:
-            self._gone.add_drops(self._dialer.drops)
+            self._gone.add(self._dialer)
             self._dialer = None
 
     def _login(self, connection: Connection, now: float) -> None:
@@ -468,7 +468,7 @@ class ClientNode:
         """Return the counters of every dialer and connection so far, the present ones included."""
         totals = self._gone.copy()
         if self._dialer is not None:
-            totals.add_drops(self._dialer.drops)
+            totals.add(self._dialer)
         if self._connection is not None:
             totals.add(self._connection)
         return totals

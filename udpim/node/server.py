@@ -457,32 +457,24 @@ class ServerNode:
         """Connections, logged in or not."""
         return len(self._links)
 
+    def sizes(self) -> dict[str, int]:
+        """Return how full the tables are now."""
+        return {
+            "connections": self.links,
+            "sessions": len(self.router.sessions),
+            "logins_authenticating": len(self._logging_in),
+            "logins_committing": self._seats.total() - len(self._by_endpoint),
+            "queue_reads": len(self._reading),
+        }
+
     def connections(self) -> list[Connection]:
         """Return the present connections, for their statistics."""
         return [link.connection for link in self._links.values()]
 
     @property
-    def listener_drops(self) -> dict[str, int]:
-        """Datagrams of no known connection that were dropped, by reason."""
-        return self._listener.drops
-
-    def memory(self) -> dict[str, int]:
-        """Return what the server holds for slow recipients and disks."""
-        sessions, connections = self.router.sessions.values(), self.connections()
-        return {
-            "pushed_bytes": sum(session.pushed_bytes for session in sessions),
-            "pushed_messages": sum(session.unreceipted for session in sessions),
-            "committing_bytes": self.router.held.total(),
-            "waiting_bytes": sum(one.queued_bulk_bytes for one in connections),
-            "waiting_frames": sum(one.queued_frames for one in connections),
-            "pieces_bytes": sum(one.reassembly_bytes for one in connections),
-            "queued_messages": self.router.queue.total(),
-        }
-
-    @property
-    def listener_answers(self) -> dict[str, int]:
-        """Datagrams of no known connection that were answered, by the answer's name."""
-        return self._listener.answered
+    def listener(self) -> Listener:
+        """What answers datagrams of no known connection, for its statistics."""
+        return self._listener
 
     def hop_totals(self) -> HopTotals:
         """Return the counters of every connection so far, the present ones included."""

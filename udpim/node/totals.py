@@ -6,10 +6,10 @@ size is bounded: the reasons for drops are words of the program, and the counter
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 
 from udpim.hop.connection import Connection
+from udpim.hop.dial import Dialer
 from udpim.hop.stats import HopStats
 
 
@@ -23,23 +23,17 @@ class HopTotals:
         self.stats = HopStats()
         """What the connections counted."""
 
-    def add_drops(self, drops: Mapping[str, int]) -> None:
-        """Add drops of a dialer, or of anything else that counts them by reason."""
-        for reason, count in drops.items():
+    def add(self, counted: Connection | Dialer | HopTotals) -> None:
+        """Add what a connection or an attempt has counted; its owner adds each only once."""
+        for reason, count in counted.drops.items():
             self.drops[reason] = self.drops.get(reason, 0) + count
-
-    def add(self, connection: Connection) -> None:
-        """Add what a connection has counted so far; its owner adds each only once."""
-        self.add_drops(connection.drops)
-        self._add_stats(connection.stats)
+        for name, count in asdict(counted.stats).items():
+            before = getattr(self.stats, name)
+            peak = name.endswith("_peak")
+            setattr(self.stats, name, max(before, count) if peak else before + count)
 
     def copy(self) -> HopTotals:
         """Return an independent copy."""
         totals = HopTotals()
-        totals.add_drops(self.drops)
-        totals._add_stats(self.stats)
+        totals.add(self)
         return totals
-
-    def _add_stats(self, stats: HopStats) -> None:
-        for name, count in asdict(stats).items():
-            setattr(self.stats, name, getattr(self.stats, name) + count)

@@ -214,6 +214,18 @@ class Driver:
         self.stop()
         self._on_failure(error)
 
+    def stats(self, drops: Mapping[str, int]) -> dict[str, Any]:
+        """Return what the endpoint has counted, its drops beside those of the node."""
+        endpoint = self._endpoint
+        if endpoint is None:
+            return {"commits_in_progress": self._commits, "endpoint": {}, "drops": dict(drops)}
+        lost = {f"endpoint: {reason}": count for reason, count in endpoint.drops.items()}
+        return {
+            "commits_in_progress": self._commits,
+            "endpoint": {"kind": endpoint.kind, **endpoint.stats()},
+            "drops": {**drops, **lost},
+        }
+
     # --- Waiting for a state of the node ---
 
     def _look(self) -> None:

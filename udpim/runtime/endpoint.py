@@ -75,6 +75,7 @@ class PortableEndpoint(DatagramEndpoint, asyncio.DatagramProtocol):
 
     def pause_writing(self) -> None:
         """The kernel has no room."""
+        self._stalls += 1
         self._paused = True
 
     def resume_writing(self) -> None:

@@ -53,6 +53,7 @@ class DatagramEndpoint(ABC):
         self._sent = 0
         self._received = 0
         self._bursts = 0
+        self._stalls = 0
 
     @abstractmethod
     def send(self, datagrams: Sequence[tuple[bytes, Address]]) -> None:
@@ -79,11 +80,12 @@ class DatagramEndpoint(ABC):
             self.drops[reason] = self.drops.get(reason, 0) + count
 
     def stats(self) -> dict[str, int]:
-        """Return the counters."""
+        """Return the counters; a stall is a moment at which the kernel had no room (EAGAIN)."""
         return {
             "datagrams_sent": self._sent,
             "datagrams_received": self._received,
             "bursts_received": self._bursts,
             "datagrams_waiting": len(self._waiting),
+            "send_stalls": self._stalls,
             **{f"error {name}": count for name, count in self.errors.items()},
         }

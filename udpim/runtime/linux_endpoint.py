@@ -153,6 +153,7 @@ class LinuxEndpoint(DatagramEndpoint):
                     self._socket.sendmsg(run, (control,), 0, address)
                     self._runs_sent += 1
             except (BlockingIOError, InterruptedError):
+                self._stalls += 1
                 return at
             except OSError as error:
                 self.error_received(error)

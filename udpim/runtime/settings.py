@@ -144,12 +144,3 @@ async def close_store(store: Store, choice: StoreChoice) -> None:
     """Commit and close what `open_store` opened; a caller's own store stays open."""
     if store is not choice:
         await asyncio.to_thread(store.close)
-
-
-def flat_drops(drops: dict[str, dict[str, int]]) -> dict[str, int]:
-    """Join the drop counters of several machines: ``"machine: reason"`` → count."""
-    return {
-        f"{machine}: {reason}": count
-        for machine, reasons in drops.items()
-        for reason, count in reasons.items()
-    }
