@@ -125,7 +125,7 @@ async def test_what_was_settled_in_between_is_seen_at_the_start(tmp_path):
             login(server, "bob", store=tmp_path / "bob.db") as bob,
         ):
             await take(bob, 1)
-            await until(lambda: plain.stats()["outbox_open"] == 0)
+            await until(lambda: plain.stats()["outbox"]["open_messages"] == 0)
         async with talking(server, "alice", tmp_path) as (_, seen):
             assert [MessageState.DELIVERED] == [line.state for line in seen.before]
 
