@@ -102,3 +102,15 @@ def test_refused_and_cancelled_seqs_stay_on_their_side():
     legacy = split_stream(stream, NEW, 9)
     assert ([(1, 2)], [(3, 3)]) == (list(legacy.cancelled), list(stream.cancelled))
     assert ([(2, 2, 18)], [(3, 3, 0)]) == (legacy.rejected, stream.rejected)
+
+
+def test_what_was_settled_in_the_turn_of_the_split_leaves_the_outbox():
+    a = Sender()
+    stream = a.met(b"1", b"2", b"3")
+    a.send(b"never left")
+    a.commit()
+    a.verdict(stream, delivered=((1, 2),))
+    a.outbox.new_incarnation(NEW, 0.0)
+    a.commit()
+    assert 2 == a.outbox.open_messages
+    assert [b"3", b"never left"] == [row.payload for row in a.state.client_snapshot().outbox]

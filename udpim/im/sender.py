@@ -199,6 +199,7 @@ class Outbox:
     def _split(self, stream: OutStream, now: float) -> None:
         """Move what never left to a stream of the new incarnation, in one transaction."""
         old, fresh = stream.id, stream.fresh_from
+        self._trim(stream, self._ops)
         self._numbers += 1
         self.open_bytes -= stream.counted_bytes  # both parts are counted anew
         legacy = split_stream(stream, self.incarnation, self._numbers)
@@ -411,16 +412,21 @@ class Outbox:
         batch = []
         for stream in self._dirty:
             self._count_bytes(stream)
-            if stream.floor > stream.trimmed_floor:
-                ops.append(TrimOutbox(stream.number, stream.trimmed_floor, stream.floor - 1))
-                self.open_messages -= stream.floor - stream.trimmed_floor
-                stream.trimmed_floor = stream.floor
+            self._trim(stream, ops)
             ops.append(PutOutStream(stream.record()))
             batch.append((stream, stream.next_seq - 1, stream.floor, stream.stamps_wanted))
         self._dirty.clear()
         closed, self._closed = self._closed, []
         self._committing.append((batch, closed))
         return ops
+
+    def _trim(self, stream: OutStream, ops: list[Op]) -> None:
+        """Rows below a floor that moved are deleted, and no longer open."""
+        first, floor = stream.trimmed_floor, stream.floor
+        if first < floor:
+            ops.append(TrimOutbox(stream.number, first, floor - 1))
+            self.open_messages -= floor - first
+            stream.trimmed_floor = floor
 
     def on_committed(self) -> list[tuple[OutStream, int]]:
         """The oldest batch of `take_ops` is durable: its rows may leave, its floors be told.
