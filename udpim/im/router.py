@@ -23,6 +23,7 @@ from udpim.im.devices import Registry, base_for, epochs_known
 from udpim.im.held import HeldBytes
 from udpim.im.ledger import Continuation, Ledger
 from udpim.im.offline_queue import OfflineQueue
+from udpim.im.puller import nudge_blocked
 from udpim.im.queue_writer import QueueWriter
 from udpim.im.receipt_rows import ReceiptRows
 from udpim.im.records import DeviceRecord, PutDevice, ServerSnapshot
@@ -336,6 +337,7 @@ class Router:
         verdicts = packet.delivered + packet.void
         self.pushed_bytes -= session.receipted(stream, verdicts)
         self._writer.delete(endpoint, stream, verdicts)
+        nudge_blocked(self.queue, session)
         relay = Relay(stream, endpoint, session.incarnation, packet.delivered, packet.void)
         sender = self.sessions.get(Endpoint(stream.user, stream.device))
         if sender is None:
