@@ -91,7 +91,11 @@ def test_limits_that_contradict_each_other_are_refused():
 def test_the_worst_case_counts_what_there_is_one_of_for_each():
     limits = Limits(sessions_max=10, handshakes_max=10)
     more = dataclasses.replace(limits, sessions_max=20)
-    assert more.worst_server_bytes(endpoints=5) > 1.5 * limits.worst_server_bytes(endpoints=5)
+    tables = [about(name) for name in LIMIT_NAMES]
+    each = sum(t.worst(limits) for t in tables if t.per == "session" and t.of != "client")
+    places = about("sessions_max").worst(more) - about("sessions_max").worst(limits)
+    added = more.worst_server_bytes(endpoints=5) - limits.worst_server_bytes(endpoints=5)
+    assert 10 * each + places == added
     rows = about("queue_messages_max").worst(limits) + about("devices_per_user_max").worst(limits)
     assert rows == limits.worst_server_bytes(endpoints=6) - limits.worst_server_bytes(endpoints=5)
     assert limits.worst_server_bytes() == limits.worst_server_bytes(endpoints=10)

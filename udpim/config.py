@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import NamedTuple
+from typing import Any
 
 from udpim.errors import ConfigError
 
@@ -19,12 +19,10 @@ PAYLOAD_BYTES_MAX = 1024 * 1024
 BODY_BYTES_MAX = PAYLOAD_BYTES_MAX + 4096
 """Largest IM packet with a payload: what stands before the payload has room beside it."""
 CREDIT_BYTES_MIN = BODY_BYTES_MAX * 4 // 3 + 1
-"""Least flow-control window: a CREDIT waits until a quarter of it can be given back; then too a
-whole body must have room."""
+"""Least flow-control window: a whole body has room before a quarter of it is given back."""
 WINDOW_BYTES = 2 * 1024 * 1024
-"""Payload bytes of one stream that a sender lets be under way, neither settled nor STORED: a
-recipient that does not read costs the server no more than this for each of its senders, and its
-senders' other conversations nothing (PROTOCOL §5.3)."""
+"""Payload bytes of one stream that a sender lets be under way, neither settled nor STORED: what a
+recipient that does not read may cost the server for each of its senders (PROTOCOL §5.3)."""
 
 E2E_TIMER_S_MIN = 3.0
 """First end-to-end re-send (PROTOCOL §6)."""
@@ -75,34 +73,24 @@ DEVICE_BYTES = 4 * 1024
 """One registered device with all the incarnations that are remembered."""
 
 
-class About(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
     """What is known of one field of `Limits`, beside its default and its docstring."""
 
-    least: int
-    most: int
+    least: int = 1
+    most: int = 2**31 - 1
     of: str
     """Who has it: "client", "server" or "both"."""
     per: str
     """What there is one table for: the "process", or each "session", "endpoint" or "sender"."""
     worst: Callable[[Limits], int]
-    """Bytes that one such table takes at most, the interpreter's own included; 0 where it is only a
-    share of another limit's."""
+    """Bytes that one such table takes at most; 0 where it is only a share of another limit's."""
     outcome: str
     """What happens at the limit."""
 
 
-def _limit(
-    default: int,
-    *,
-    least: int = 1,
-    most: int = 2**31 - 1,
-    of: str,
-    per: str,
-    worst: Callable[[Limits], int],
-    outcome: str,
-) -> int:
-    about = About(least, most, of, per, worst, outcome)
-    return field(default=default, metadata={"about": about})
+def _limit(default: int, **about: Any) -> int:  # noqa: ANN401  # the fields of About
+    return field(default=default, metadata={"about": About(**about)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +182,7 @@ class Limits:
         worst=lambda limits: 0,
         outcome="as for the whole outbox, but only for messages to this recipient",
     )
-    """Those of them that are for one recipient; a part of the outbox, so no memory of its own."""
+    """Those of them for one recipient; a part of the outbox, so no memory of its own."""
     conversation_bytes_max: int = _limit(
         16 * 1024 * 1024,
         of="client",
@@ -295,8 +283,7 @@ class Limits:
         worst=lambda limits: 0,
         outcome="one more is refused as FULL, which only slows its sender",
     )
-    """Payload bytes of these, small ones counted as `QUEUE_ENTRY_BYTES`. They are on disk, so it is
-    no memory of its own."""
+    """Bytes of these, `QUEUE_ENTRY_BYTES` at least for each; on disk, so no memory of its own."""
     devices_per_user_max: int = _limit(
         DEVICES_PER_USER_MAX,
         most=DEVICES_PER_USER_MAX,

@@ -148,7 +148,7 @@ class Pusher:
 async def serve(words: argparse.Namespace) -> None:
     """Serve until standard input ends; answer each line with what is in memory."""
     commands = await lines()
-    store = None if words.folder is None else str(Path(words.folder) / "server.db")
+    store = _file(words, "server")
     server = udpim.Server(open_to_all=True, security="plain", store=store)
     async with server.listen("127.0.0.1", 0) as listening:
         tell({"port": listening.address[1]})
@@ -168,10 +168,12 @@ async def serve(words: argparse.Namespace) -> None:
 
 
 def _connect(words: argparse.Namespace, user: str) -> udpim.Connecting:
-    store = None if words.folder is None else str(Path(words.folder) / f"{user}.db")
-    return udpim.connect(
-        f"udpim://127.0.0.1:{words.port}", user=user, security="plain", store=store
-    )
+    where, store = f"udpim://127.0.0.1:{words.port}", _file(words, user)
+    return udpim.connect(where, user=user, security="plain", store=store)
+
+
+def _file(words: argparse.Namespace, name: str) -> str | None:
+    return words.folder and str(Path(words.folder) / f"{words.prefix}{name}.db")
 
 
 async def read_slowly(words: argparse.Namespace) -> None:
@@ -285,6 +287,7 @@ def main() -> int:
     parser.add_argument("role", choices=ROLES)
     parser.add_argument("--port", type=int)
     parser.add_argument("--folder")
+    parser.add_argument("--prefix", default="", help="of the files in the folder")
     parser.add_argument("--size", type=int)
     parser.add_argument("--few", type=int)
     parser.add_argument("--rate", type=float)

@@ -3,10 +3,11 @@
 from tests.im.helpers import PHONE, STREAM, bodies
 from udpim.config import PULL_BYTES_MAX, WINDOW
 from udpim.im.offline_queue import OfflineQueue
-from udpim.im.puller import ROWS_MAX, SLICE, answer_pull, plan_pull
+from udpim.im.puller import ROWS_MAX, SLICE, answer_pull, nudge_blocked, plan_pull
 from udpim.im.records import QueueIndex, QueueItems, QueueRow
 from udpim.im.session import Session
 from udpim.wire.im_codec import SECTION_ENTRY_BYTES, decode, encode
+from udpim.wire.im_packets import Nudge
 
 OTHER = STREAM._replace(user="zoe")
 
@@ -101,6 +102,31 @@ def test_a_part_fits_a_packet():
     rows = tuple(message(seq, b"x" * 400) for seq in range(1, 6))
     packets = answer(queue, session, QueueItems(STREAM, 1, 1, rows))
     assert [2, 2, 1] == [packet.section.count for packet in packets]
+
+
+def nudges(queue, session):
+    nudge_blocked(queue, session)
+    packets = [packet for packet, _ in session.frames]
+    session.frames.clear()
+    return packets
+
+
+def test_what_the_window_keeps_out_is_announced_when_verdicts_make_room():
+    queue, session = setup((STREAM, ((1, WINDOW + 5),), ()))
+    rows = tuple(message(seq) for seq in range(1, WINDOW + 1))
+    packets = answer(queue, session, QueueItems(STREAM, 1, 1, rows))
+    assert {False} == {packet.more for packet in packets}, "another pull would bring nothing now"
+    assert [] == nudges(queue, session)
+    queue.remove(PHONE, STREAM, [(1, 10)])
+    assert [Nudge()] == nudges(queue, session)
+    assert [] == nudges(queue, session), "once is enough"
+
+
+def test_nothing_is_announced_when_all_was_taken():
+    queue, session = setup((STREAM, ((1, 2),), ()))
+    answer(queue, session, QueueItems(STREAM, 1, 1, (message(1), message(2))))
+    queue.remove(PHONE, STREAM, [(1, 1)])
+    assert [] == nudges(queue, session)
 
 
 def test_more_says_that_something_is_left():

@@ -165,6 +165,22 @@ def test_a_backlog_of_three_windows_drains_in_order_through_loss_and_two_crashes
     finish(world)
 
 
+@pytest.mark.parametrize("ratio", [0.0, 0.2])
+def test_a_backlog_of_many_windows_is_pulled_to_its_end_in_one_session(seed, ratio):
+    world, alice, bob = met(seed)
+    bob.crash()
+    world.run(35)
+    count = 5 * WINDOW
+    sent = alice.send("bob", payloads(count))
+    world.settle(60, stored=True)
+    world.network.default = bad(ratio)
+    bob.start()
+    world.settle(100)
+    assert alice.states(sent) == {"DELIVERED": count}
+    assert got(world, bob) == [b"hello", *payloads(count)]
+    finish(world)
+
+
 def test_backlog_of_many_senders_is_pulled_in_turn(seed):
     world = World(seed)
     world.server()

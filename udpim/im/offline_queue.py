@@ -186,6 +186,13 @@ class OfflineQueue:
         """Return how many rows wait for this endpoint."""
         return self._counts.get(endpoint, 0)
 
+    def unread(self, endpoint: Endpoint) -> bool:
+        """Tell whether it has rows that no pull of the present session has taken."""
+        return any(
+            queued.messages.count() + queued.voids.count() > queued.reading.count()
+            for queued in self._queues.get(endpoint, {}).values()
+        )
+
     def total(self) -> int:
         """Return how many rows wait in all queues."""
         return sum(self._counts.values())

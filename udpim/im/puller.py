@@ -16,7 +16,7 @@ from udpim.im.session import Named, Session
 from udpim.model import StreamId
 from udpim.ranges import Range, RangeSet
 from udpim.wire.im_codec import SECTION_ENTRY_BYTES, SECTION_HEAD_BYTES, encode_section
-from udpim.wire.im_packets import OfflineA, Section
+from udpim.wire.im_packets import Nudge, OfflineA, Section
 from udpim.wire.im_schema import RANGES_MAX, SECTION_BYTES_MAX
 
 SLICE = 64
@@ -81,6 +81,7 @@ def answer_pull(queue: OfflineQueue, session: Session, items: Sequence[QueueItem
     queue.turn_over(session.endpoint, turns)
     session.batches += 1
     more = any(True for _ in queue.next_rows(session.endpoint))
+    session.pull_blocked = not more and queue.unread(session.endpoint)
     if not parts:
         empty = OfflineA(0, None, session.batches, 0, False, 1, 1, (), None)
         session.send(empty)
@@ -91,6 +92,13 @@ def answer_pull(queue: OfflineQueue, session: Session, items: Sequence[QueueItem
             handle, name, session.batches, len(parts), more, floor, base, void, section
         )
         session.send(packet, Named(stream))
+
+
+def nudge_blocked(queue: OfflineQueue, session: Session) -> None:
+    """Verdicts came: have the client pull what W kept out of the last answer, if it did."""
+    if session.pull_blocked and any(True for _ in queue.next_rows(session.endpoint)):
+        session.pull_blocked = False
+        session.send(Nudge())
 
 
 def _pack(rows: Sequence[QueueRow]) -> list[tuple[tuple[Range, ...], Section | None]]:

@@ -24,6 +24,7 @@ from udpim.im.endings import Endings
 from udpim.im.held import HeldBytes
 from udpim.im.ledger import Continuation, Ledger
 from udpim.im.offline_queue import OfflineQueue
+from udpim.im.puller import nudge_blocked
 from udpim.im.queue_writer import QueueWriter
 from udpim.im.receipt_rows import ReceiptRows
 from udpim.im.records import DeviceRecord, PutDevice, ServerSnapshot
@@ -288,10 +289,7 @@ class Router:
         return True
 
     def _is_crowded(self, online: Session) -> bool:
-        """Tell whether so much is pushed and not receipted that the rest has to be queued.
-
-        Nobody may have more than what all together have left.
-        """
+        """Tell whether so much is pushed, to it or to all, that the rest has to be queued."""
         limits = self._limits
         room = min(limits.session_bytes_max, limits.pushed_bytes_max - self.pushed_bytes)
         return online.pushed_bytes >= room or online.unreceipted >= limits.session_messages_max
@@ -340,6 +338,7 @@ class Router:
             return
         self.pushed_bytes -= session.receipted(stream, verdicts)
         self._writer.delete(endpoint, stream, verdicts)
+        nudge_blocked(self.queue, session)
         relay = Relay(stream, endpoint, session.incarnation, packet.delivered, packet.void)
         sender = self.sessions.get(Endpoint(stream.user, stream.device))
         if sender is None:

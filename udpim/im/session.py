@@ -123,6 +123,8 @@ class Session:
         """Answers to offline:R so far."""
         self.reading = False
         """A queue read for this session is on its way."""
+        self.pull_blocked = False
+        """The last answer left rows out that may be pulled once verdicts have come."""
         self.frames: list[tuple[ImPacket, Tag]] = []
         """Drained by the node into the connection."""
 
