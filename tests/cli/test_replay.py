@@ -14,7 +14,7 @@ from tests.cli.processes import udpim
 from udpim.cli import replay
 from udpim.cli.replay import SKIPPED_KINDS, Said, find_log, parse, read_script, recipients, split
 from udpim.cli.report import TROUBLES
-from udpim.cli.serve import read_users
+from udpim.cli.users_file import read_users
 from udpim.errors import ConfigError
 from udpim.runtime.settings import check_name
 
