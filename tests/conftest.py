@@ -26,6 +26,20 @@ settings.register_profile(
 settings.load_profile(os.environ.get("UDPIM_HYPOTHESIS", "repeatable"))
 
 
+# The branches of the cores are counted by the tests of the cores and of what stands on them. Here
+# it would only take time: tracing makes Python slow, and most of these run processes of their own.
+UNTRACED = {"bench", "cli", "kills", "model", "tools"}
+
+
+def pytest_collection_modifyitems(items):
+    """Have pytest-cov pause for tests that add nothing to the coverage of the cores."""
+    here = Path(__file__).parent
+    for item in items:
+        folder, *rest = item.path.relative_to(here).parts
+        if rest and folder in UNTRACED:
+            item.add_marker(pytest.mark.no_cover)
+
+
 @pytest.fixture
 def seed(request):
     """The seed of a random test: fixed for each test, printed, replaced by UDPIM_SEED."""
