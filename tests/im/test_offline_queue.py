@@ -61,6 +61,17 @@ def test_a_pull_takes_a_window_of_the_lowest_rows_and_none_twice():
     assert [(STREAM, [(5, WINDOW + 4)])] == taken(q)
 
 
+def test_rows_beyond_the_window_are_unread_until_a_pull_has_taken_them():
+    q = queue((5, 4 * WINDOW))
+    queued = q.find(PHONE, STREAM)
+    queued.reading.add(5, WINDOW + 4)
+    assert [] == taken(q)
+    assert q.has_unread(PHONE)
+    queued.reading.add(WINDOW + 5, 4 * WINDOW)
+    assert not q.has_unread(PHONE)
+    assert not q.has_unread(LAPTOP)
+
+
 def test_a_stream_without_durable_rows_gives_nothing():
     q = queue()
     q.stream(PHONE, STREAM).inserting.add(1, 1)

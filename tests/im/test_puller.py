@@ -3,10 +3,11 @@
 from tests.im.helpers import PHONE, STREAM, bodies
 from udpim.config import PULL_BYTES_MAX, WINDOW
 from udpim.im.offline_queue import OfflineQueue
-from udpim.im.puller import ROWS_MAX, SLICE, answer_pull, plan_pull
+from udpim.im.puller import ROWS_MAX, SLICE, answer_pull, plan_pull, pull_on
 from udpim.im.records import QueueIndex, QueueItems, QueueRow
 from udpim.im.session import Session
 from udpim.wire.im_codec import decode, encode
+from udpim.wire.im_packets import Nudge
 
 OTHER = STREAM._replace(user="zoe")
 
@@ -80,6 +81,26 @@ def test_more_says_that_something_is_left():
     (packet,) = answer(queue, session, QueueItems(STREAM, 1, 1, (message(1),)))
     assert packet.more
     assert ((STREAM, ((2, 3),)),) == plan_pull(queue, session, 99).wanted
+
+
+def test_rows_beyond_the_window_are_more_and_an_early_request_for_them_ends_in_a_nudge():
+    queue, session = setup((STREAM, ((1, WINDOW + 1),), ()))
+    plan_pull(queue, session, PULL_BYTES_MAX)
+    rows = tuple(message(seq) for seq in range(1, WINDOW + 1))
+    packets = answer(queue, session, QueueItems(STREAM, 1, 1, rows))
+    assert {True} == {packet.more for packet in packets}
+    assert () == plan_pull(queue, session, PULL_BYTES_MAX).wanted
+    (empty,) = answer(queue, session)
+    assert (0, False) == (empty.total, empty.more)
+    pull_on(queue, session)
+    assert [] == session.frames, "nothing can be had before the verdicts"
+    queue.find(PHONE, STREAM).remove(1, 1)
+    for _ in range(2):
+        pull_on(queue, session)
+    assert [(Nudge(), None)] == session.frames
+    plan = plan_pull(queue, session, PULL_BYTES_MAX)
+    assert ((STREAM, ((WINDOW + 1, WINDOW + 1),)),) == plan.wanted
+    assert not session.pull_stalled
 
 
 def test_the_highest_floor_and_base_travel():

@@ -114,3 +114,14 @@ class OfflineQueue:
             wanted = [part for a, b in rows.within(1, top) for part in queued.reading.missing(a, b)]
             if wanted:
                 yield stream, RangeSet(wanted)
+
+    def has_unread(self, endpoint: Endpoint) -> bool:
+        """Tell whether rows wait that no pull of the present session has taken.
+
+        `next_rows` may yield none of them: those beyond a stream's window wait for verdicts.
+        """
+        return any(
+            queued.reading.missing(first, last)
+            for queued in self._queues.get(endpoint, {}).values()
+            for first, last in (*queued.messages, *queued.voids)
+        )

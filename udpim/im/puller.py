@@ -16,7 +16,7 @@ from udpim.im.session import Named, Session
 from udpim.model import StreamId
 from udpim.ranges import Range, RangeSet
 from udpim.wire.im_codec import SECTION_ENTRY_BYTES, SECTION_HEAD_BYTES, encode_section
-from udpim.wire.im_packets import OfflineA, Section
+from udpim.wire.im_packets import Nudge, OfflineA, Section
 from udpim.wire.im_schema import RANGES_MAX, SECTION_BYTES_MAX
 
 SLICE = 64
@@ -31,6 +31,7 @@ _Part = tuple[StreamId, int, int, tuple[Range, ...], Section | None]
 def plan_pull(queue: OfflineQueue, session: Session, bytes_max: int) -> ReadQueue:
     """Choose what the next answer may take, streams in turn."""
     session.reading = True
+    session.pull_stalled = False
     candidates = deque(queue.next_rows(session.endpoint))
     wanted: list[tuple[StreamId, tuple[Range, ...]]] = []
     room = ROWS_MAX
@@ -69,8 +70,9 @@ def answer_pull(queue: OfflineQueue, session: Session, items: Sequence[QueueItem
         head = (item.stream, max(item.floor, queued.floor), max(item.base, queued.base))
         parts += [(*head, void, section) for void, section in _pack(rows)]
     session.batches += 1
-    more = any(True for _ in queue.next_rows(session.endpoint))
+    more = queue.has_unread(session.endpoint)
     if not parts:
+        session.pull_stalled = more
         empty = OfflineA(0, None, session.batches, 0, False, 1, 1, (), None)
         session.send(empty)
         return
@@ -80,6 +82,13 @@ def answer_pull(queue: OfflineQueue, session: Session, items: Sequence[QueueItem
             handle, name, session.batches, len(parts), more, floor, base, void, section
         )
         session.send(packet, Named(stream))
+
+
+def pull_on(queue: OfflineQueue, session: Session) -> None:
+    """Rows got their verdicts: nudge a session whose pull had stalled behind them."""
+    if session.pull_stalled and any(True for _ in queue.next_rows(session.endpoint)):
+        session.pull_stalled = False
+        session.send(Nudge())
 
 
 def _pack(rows: Sequence[QueueRow]) -> list[tuple[tuple[Range, ...], Section | None]]:

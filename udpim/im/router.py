@@ -24,6 +24,7 @@ from udpim.im.endings import Endings
 from udpim.im.held import HeldBytes
 from udpim.im.ledger import Continuation, Ledger
 from udpim.im.offline_queue import OfflineQueue
+from udpim.im.puller import pull_on
 from udpim.im.queue_writer import QueueWriter
 from udpim.im.receipt_rows import ReceiptRows
 from udpim.im.records import DeviceRecord, PutDevice, ServerSnapshot
@@ -223,7 +224,10 @@ class Router:
         if known:
             for device in self.registry.devices(user):
                 self.receipts.floor_passed(stream, device, packet.floor)
-                self._writer.floor_passed(Endpoint(user, device), stream, packet.floor)
+                endpoint = Endpoint(user, device)
+                self._writer.floor_passed(endpoint, stream, packet.floor)
+                if (online := self.sessions.get(endpoint)) is not None:
+                    pull_on(self.queue, online)
         return known
 
     def _due(self, stream: StreamId, packet: _Head) -> Iterator[tuple[DeviceRecord, int]]:
@@ -330,6 +334,7 @@ class Router:
             return
         self.held.add(stream, -session.receipted(stream, verdicts))
         self._writer.delete(endpoint, stream, verdicts)
+        pull_on(self.queue, session)
         relay = Relay(stream, endpoint, session.incarnation, packet.delivered, packet.void)
         sender = self.sessions.get(Endpoint(stream.user, stream.device))
         if sender is None:

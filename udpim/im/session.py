@@ -119,6 +119,8 @@ class Session:
         """Answers to offline:R so far."""
         self.reading = False
         """A queue read for this session is on its way."""
+        self.pull_stalled = False
+        """The last pull brought nothing, for what is left waits for verdicts on what it has."""
         self.frames: list[tuple[ImPacket, Tag]] = []
         """Drained by the node into the connection."""
 
