@@ -9,11 +9,12 @@ ARGS ?=
 CORES := udpim.wire udpim.hop udpim.im udpim.node
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check style types imports coverage bench clean
+.PHONY: help demo test mutants check style types imports coverage bench clean
 
 help:
 	@echo 'make demo      two clients, one server, a bad network, and the truth'
 	@echo 'make test      all tests, with the branch coverage of the cores (must be 100 %)'
+	@echo 'make mutants   plant every known bug in turn, and name the test that notices it'
 	@echo 'make check     lint, formatting, types and import contracts'
 	@echo 'make style     apply the fixes and the formatting that ruff can do by itself'
 	@echo 'make types     mypy alone'
@@ -34,6 +35,9 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n auto --dist loadfile $(CORES:%=--cov=%) --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(ARGS)
+
+mutants: $(INSTALLED)
+	@$(BIN)/python -m tests.semantics.mutants $(ARGS)
 
 check: $(INSTALLED)
 	$(BIN)/ruff check
