@@ -15,6 +15,8 @@ from tests.im.helpers import (
     run_of,
     section,
 )
+from udpim.config import WINDOW
+from udpim.im.puller import answer_pull, plan_pull
 from udpim.im.session import Relay
 from udpim.model import Endpoint, RejectCode
 from udpim.wire.im_packets import (
@@ -25,6 +27,7 @@ from udpim.wire.im_packets import (
     MsgA,
     MsgN,
     Nudge,
+    OfflineA,
     Refuse,
     StatusA,
     StatusN,
@@ -223,6 +226,25 @@ def test_a_row_below_floor_goes_for_its_verdict_has_arrived():
     s.commit()
     assert [MsgN] == [type(packet) for packet in s.hop_acks(phone)]
     assert 0 == s.router.queue.count(PHONE)
+
+
+@pytest.mark.parametrize("by", ["verdict", "floor"])
+def test_a_pull_that_stalled_is_nudged_when_rows_have_gone(by):
+    s, alice = away()
+    for first in range(1, WINDOW + 2, 25):
+        s.msg(alice, run_of(first, min(first + 24, WINDOW + 1)))
+    s.commit()
+    phone = s.login(PHONE)
+    queued = s.router.queue.find(PHONE, STREAM)
+    queued.reading.add(1, WINDOW)
+    plan_pull(s.router.queue, phone, 99)
+    answer_pull(s.router.queue, phone, ())
+    assert [OfflineA] == [type(packet) for packet in s.hop_acks(phone)]
+    if by == "verdict":
+        s.ack(phone, (1, 5), pulled=True)
+    else:
+        s.cancel(alice, (WINDOW + 1, WINDOW + 1), floor=6)
+    assert [Nudge] == [type(packet) for packet in s.hop_acks(phone)][:1]
 
 
 def test_unreceipted_pushes_go_to_the_queue_when_the_session_ends():

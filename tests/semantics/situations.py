@@ -41,3 +41,17 @@ def finish(world):
     world.run(5)
     world.check()
     world.check_quiet()
+
+
+class Carrying:
+    """The ordinals of datagrams, for an intercept, that carry one seq of a stream's messages."""
+
+    def __init__(self, world, seq):
+        self.world, self.seq = world, seq
+
+    def __contains__(self, number):
+        return self.carried_by(self.world.network.trace[-1])
+
+    def carried_by(self, crossing):
+        sections = [getattr(packet, "section", None) for _, packet in crossing.content.packets]
+        return any(s is not None and s.first <= self.seq <= s.last for s in sections)

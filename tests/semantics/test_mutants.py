@@ -1,316 +1,211 @@
-"""Planted bugs: each breaks one rule in the classic way, and the oracle must notice (PROTOCOL §5).
+"""Planted bugs: each breaks one rule in the classic way, and a test must notice (PROTOCOL §5).
 
-The bugs are planted from here by monkeypatching; udpim has no switch for any of them. Every
-scenario passes without its bug, so what is noticed is the bug.
+`make mutants` lets every mutant meet its tests in a process of its own. Here is what must not wait
+for that: each finds what it replaces and names tests that exist, the cheapest kills, and the
+campaign's own judgement.
 """
 
-from dataclasses import replace
+import importlib
+import os
+import zlib
+from functools import partial
 
 import pytest
 
-from tests.semantics.situations import bad, finish, got, met, payloads
-from udpim.im.in_stream import InStream
-from udpim.im.out_stream import OutStream
-from udpim.im.queue_writer import QueueWriter
-from udpim.im.receipt_rows import ReceiptRows
+from tests.semantics.mutants import campaign
+from tests.semantics.mutants.every import MUTANTS
+from tests.semantics.mutants.mutant import Mutant, Planting, TargetMissing, planted
+from tests.semantics.test_items import missing
 from udpim.im.receiver import Inbox
-from udpim.im.router import Router
-from udpim.im.sender import Outbox
-from udpim.im.session import Relay
-from udpim.model import Endpoint
-from udpim.node import server
-from udpim.testing import Violated, World
-from udpim.wire.im_packets import CancelR
-
-# --- Scenarios ---
-
-
-def server_dies_after_msg_a(seed):
-    world, alice, bob = met(seed)
-    world.network.intercept("msg:N", copies=None)
-    alice.send("bob", payloads(5))
-    world.run(2)
-    world.server().crash()
-    finish(world)
-    assert got(world, bob) == [b"hello", *payloads(5)]
-
-
-def recipient_dies_around_its_commit(seed):
-    world, alice, bob = met(seed)
-    bob.store.sync_s = 0.2
-    alice.send("bob", payloads(5))
-    world.run(0.15)
-    bob.crash()
-    world.run(1)
-    finish(world)
-    assert got(world, bob) == [b"hello", *payloads(5)]
-
-
-def recipient_dies_after_the_hand_over(seed):
-    world, alice, bob = met(seed)
-    bob.handle_after_s = None
-    alice.send("bob", payloads(5))
-    world.run(0.5)
-    bob.handle_after_s = 0.0
-    bob.restart()
-    finish(world)
-
-
-def copy_comes_a_year_late(seed):
-    world, alice, bob = met(seed)
-    alice.send("bob", payloads(5))
-    world.settle()
-    world.run(1)
-    pushes = [c for c in world.network.trace if "msg:R" in c.content.labels]
-    alice.crash()
-    bob.crash()
-    world.run(365 * 86400)
-    backup = alice.store.backup()
-    assert backup
-    alice.start()
-    bob.start()
-    world.online()
-    copy_again(world, alice, pushes)
-    finish(world)
-
-
-def copy_again(world, sender, pushes):
-    """Let an old msg:R arrive in a new session: as the sender's own end-to-end retransmission."""
-    for crossing in pushes:
-        for _, packet in crossing.content.packets:
-            if hasattr(packet, "runs") and hasattr(packet, "section") and packet.runs[0].epoch:
-                name = next(iter(world.history.sends)).stream._replace(user="", device="")
-                copy = packet._replace(handle=1, name=name)
-                sender.inject(copy)
-    world.run(5)
-
-
-def recipient_is_away(seed):
-    world, alice, bob = met(seed)
-    bob.crash()
-    world.run(40)
-    world.server().store.sync_s = 0.3
-    alice.send("bob", payloads(5))
-    world.run(0.1)
-    world.server().crash()
-    world.run(2)
-    world.server().start()
-    world.settle(stored=True)
-    finish(world)
-    assert got(world, bob) == [b"hello", *payloads(5)]
-
-
-def one_of_two_devices_is_away(seed):
-    world, alice, _ = met(seed)
-    laptop = world.client("bob", "laptop")
-    world.online()
-    alice.send("bob", b"both")
-    world.settle()
-    laptop.crash()
-    world.run(40)
-    alice.send("bob", payloads(5))
-    world.settle()
-    world.run(5)
-    world.server().lose_disk()
-    laptop.start()
-    world.run(60)
-    finish(world)
-    assert got(world, laptop)[-5:] == payloads(5)
-
-
-def device_joins_between(seed):
-    world, alice, phone = met(seed)
-    phone.crash()
-    world.run(40)
-    alice.send("bob", payloads(5))
-    world.settle(stored=True)
-    laptop = world.client("bob", "laptop")
-    world.online()
-    alice.send("bob", b"alice learns of the laptop")
-    world.run(5)
-    alice.send("bob", b"after")
-    world.run(5)
-    laptop.restart()
-    finish(world)
-
-
-def messages_overtake_each_other(seed):
-    world = World(seed, faults=bad(0.3))
-    world.server()
-    alice, bob = world.client("alice"), world.client("bob")
-    world.online(300)
-    for turn in range(20):
-        alice.send("bob", payloads(5, f"{turn}-"))
-        world.run(0.05)
-    finish(world)
-    assert got(world, bob) == [p for turn in range(20) for p in payloads(5, f"{turn}-")]
-
-
-def sender_gives_up_while_copies_are_queued(seed):
-    world, alice, bob = met(seed)
-    bob.crash()
-    world.run(40)
-    sent = alice.send("bob", payloads(5))
-    world.settle(stored=True)
-    alice.cancel(sent)
-    world.run(5)
-    bob.start()
-    finish(world)
-
-
-def sender_is_away_for_the_receipt(seed):
-    world, alice, bob = met(seed)
-    world.network.intercept("ack:N", copies=None, then=lambda: alice.up and alice.crash())
-    sent = alice.send("bob", payloads(5))
-    world.run(40)
-    bob.crash()
-    world.run(40)
-    world.network.heal()
-    alice.start()
-    world.settle(20)
-    assert alice.states(sent) == {"DELIVERED": 5}
-    finish(world)
-
-
-# --- Bugs: (what it breaks, plant) ---
-
-
-def accepted_clears_the_outbox(patch):
-    original = Outbox.receive_msg_a
-
-    def receive_msg_a(self, packet):
-        original(self, packet)
-        stream = self.by_handle(packet.handle)
-        for first, last in packet.ranges:
-            stream.settled.add(first, last)
-            stream.covered.add(first, last)
-        stream._advance()
-        self._dirty[stream] = None
-
-    patch.setattr(Outbox, "receive_msg_a", receive_msg_a)
-
-
-def receipt_before_commit(patch):
-    original = Inbox._settled
-
-    def settled(self, stream, ranges):
-        original(self, stream, ranges)
-        stream.busy.clear()
-        stream.report.update(ranges)
-        self._reports[stream] = None
-
-    patch.setattr(Inbox, "_settled", settled)
-
-
-def mark_before_persist(patch):
-    """The inbox forgets to write the rows, and remembers that it has them."""
-    original = Inbox.take_ops
-
-    def take_ops(self):
-        ops = original(self)
-        return [op for op in ops if type(op).__name__ != "PutInbox"]
-
-    patch.setattr(Inbox, "take_ops", take_ops)
-
-
-def dedup_by_time_window(patch):
-    """After a restart nothing is known any more of what was delivered."""
-    original = Inbox.__init__
-
-    def init(self, snapshot, **settings):
-        forgotten = [
-            record._replace(cum=0, delivered=0, void=0, floor=1, void_runs=())
-            for record in snapshot.in_streams
-        ]
-        original(self, replace(snapshot, in_streams=tuple(forgotten)), **settings)
-
-    patch.setattr(Inbox, "__init__", init)
-
-
-def stored_before_fsync(patch):
-    original = QueueWriter._put
-
-    def put(self, endpoint, stream, rows, ranges, *, void):
-        original(self, endpoint, stream, rows, ranges, void=void)
-        if not void:
-            self._stored(endpoint, stream, list(ranges))
-
-    patch.setattr(QueueWriter, "_put", put)
-
-
-def floor_when_any_endpoint_settled(patch):
-    original = OutStream.refresh
-
-    def refresh(self, first, last):
-        everybody = self.members
-        for view in everybody:
-            if view.delivered.within(first, last):
-                self.members = [view]
-        try:
-            return original(self, first, last)
-        finally:
-            self.members = everybody
-
-    patch.setattr(OutStream, "refresh", refresh)
-
-
-def base_counts_as_delivered(patch):
-    original = InStream.__init__
-
-    def init(self, record):
-        original(self, record._replace(void_runs=()))
-
-    patch.setattr(InStream, "__init__", init)
-
-
-def release_on_arrival(patch):
-    def release(self):
-        released = [(seq, *row) for seq, row in self.ready.items()]
-        self.ready.clear()
-        return released
-
-    patch.setattr(InStream, "release", release)
-
-
-def server_says_void(patch):
-    """S answers a cancel in B's name."""
-    original = Router.receive_cancel_r
-
-    def receive_cancel_r(self, session, stream, packet):
-        original(self, session, stream, packet)
-        for record in self.registry.devices(stream.conversation).values():
-            endpoint = Endpoint(stream.conversation, record.device)
-            relay = Relay(stream, endpoint, record.incarnation, (), packet.ranges)
-            self._answers.verdicts(session, relay, kept=True)
-
-    patch.setitem(server._ROUTER_METHODS, CancelR, receive_cancel_r)
-
-
-def receipt_row_is_not_kept(patch):
-    def keep(self, *verdicts, after):
-        after(True)
-
-    patch.setattr(ReceiptRows, "keep", keep)
-
-
-MUTANTS = [
-    (accepted_clears_the_outbox, server_dies_after_msg_a),
-    (receipt_before_commit, recipient_dies_around_its_commit),
-    (mark_before_persist, recipient_dies_after_the_hand_over),
-    (dedup_by_time_window, copy_comes_a_year_late),
-    (stored_before_fsync, recipient_is_away),
-    (floor_when_any_endpoint_settled, one_of_two_devices_is_away),
-    (base_counts_as_delivered, device_joins_between),
-    (release_on_arrival, messages_overtake_each_other),
-    (server_says_void, sender_gives_up_while_copies_are_queued),
-    (receipt_row_is_not_kept, sender_is_away_for_the_receipt),
+from udpim.node import client
+from udpim.testing import Violated
+from udpim.wire.im_packets import StatusN
+
+QUICK = [
+    "accepted_clears_the_outbox",
+    "anybody_gives_receipts",
+    "base_counts_as_delivered",
+    "copies_cost_no_budget",
+    "dedup_dies_with_the_process",
+    "dedup_for_ten_minutes",
+    "doubt_is_forgotten",
+    "floor_when_any_endpoint_settled",
+    "mark_before_persist",
+    "memory_without_its_row",
+    "pushes_die_with_their_session",
+    "receipt_before_commit",
+    "receipt_row_is_not_kept",
+    "release_on_arrival",
+    "row_goes_when_it_is_pulled",
+    "server_says_void",
+    "stored_before_fsync",
+    "unknown_is_final",
 ]
+"""Killed here as well, by the first of their tests that takes nothing but a seed."""
 
 
-@pytest.mark.parametrize(("plant", "scenario"), MUTANTS, ids=lambda f: f.__name__)
-def test_planted_bug_is_noticed(seed, monkeypatch, plant, scenario):
-    scenario(seed)
-    plant(monkeypatch)
-    with pytest.raises((Violated, AssertionError)) as caught:
-        scenario(seed)
+def killer(one):
+    """Return the first test of a mutant that can be called from here, ready to be called."""
+    for node_id in one.killers:
+        path, _, name = node_id.partition("::")
+        name, _, parameter = name.partition("[")
+        module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
+        seed = int(os.environ.get("UDPIM_SEED") or zlib.crc32(node_id.encode()))
+        if name == "test_matrix":
+            return partial(getattr(module, parameter[:-1].replace(" ", "_")), seed)
+        test = getattr(module, name)
+        if not parameter:
+            return partial(test, seed)
+        for names, values in (mark.args for mark in test.pytestmark if mark.name == "parametrize"):
+            for value in values:
+                if getattr(value, "id", None) == parameter[:-1]:
+                    return partial(test, seed, **dict(zip(names, value.values, strict=True)))
+    raise AssertionError(f"no test of {one.name} can be called from here")
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutant_finds_what_it_replaces_and_names_tests_that_exist(name):
+    one = MUTANTS[name]
+    assert [] == list(campaign.missing_targets([one]))
+    assert one.killers
+    assert [] == [words for test in one.killers if (words := missing(test))]
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_planted_bug_is_noticed(name):
+    run = killer(MUTANTS[name])
+    run()
+    with planted(MUTANTS[name]) as planting, pytest.raises((Violated, AssertionError)) as caught:
+        run()
+    assert planting.reached, "what was noticed is not the bug"
     print(f"{type(caught.value).__name__}: {str(caught.value)[:300]}")
+
+
+# --- Planting ---
+
+
+def test_what_was_planted_is_gone_afterwards():
+    def plant(planting):
+        @planting.replace(Inbox, "receive_status_n")
+        def receive_status_n(original, self, id_, packet):
+            return "planted"
+
+    before, in_table = Inbox.receive_status_n, client._INBOX_METHODS[StatusN]
+    with planted(Mutant("harmless", None, "", (), plant)) as planting:
+        assert Inbox.receive_status_n(None, None, None) == "planted"
+        assert client._INBOX_METHODS[StatusN](None, None, None) == "planted"
+    assert planting.reached == 2
+    assert Inbox.receive_status_n is before
+    assert client._INBOX_METHODS[StatusN] is in_table
+
+
+def test_target_that_has_gone_is_named():
+    with pytest.raises(TargetMissing, match="Inbox has no receive_pigeon"):
+        Planting().replace(Inbox, "receive_pigeon")(lambda original: None)
+
+
+# --- The campaign's judgement ---
+
+ONE = Mutant(
+    "one", 1, "a rule", ("tests/a.py::test_a", "tests/a.py::test_b"), lambda planting: None
+)
+
+
+def line(test, outcome="passed", **more):
+    return {"test": test, "outcome": outcome, "when": "call", "judged": True, **more}
+
+
+def failed(**more):
+    return line("tests/a.py::test_b", "failed", error="AssertionError", in_plant=False, **more)
+
+
+@pytest.mark.parametrize(
+    ("report", "outcome", "why"),
+    [
+        ({"exit": 1, "reached": 3, "tests": [line("x"), failed()]}, "killed", "AssertionError"),
+        ({"exit": 0, "reached": 3, "tests": [line("x")]}, "LIVES", "1 tests pass in spite of it"),
+        (
+            {"exit": 1, "reached": 0, "tests": [failed()]},
+            "BROKEN",
+            "without having run the planted",
+        ),
+        ({"exit": 1, "reached": 3, "tests": [failed(judged=False)]}, "BROKEN", "crashed in call"),
+        ({"exit": 1, "reached": 3, "tests": [failed(when="setup")]}, "BROKEN", "crashed in setup"),
+        (
+            {"exit": 1, "reached": 3, "tests": [{**failed(), "in_plant": True}]},
+            "BROKEN",
+            "the planted code itself raised",
+        ),
+        ({"exit": 4, "reached": 0, "tests": []}, "BROKEN", "ended with 4"),
+        (None, "NO VERDICT", "no end within"),
+    ],
+)
+def test_only_a_test_that_judged_and_reached_the_bug_has_killed_it(report, outcome, why):
+    verdict = campaign.judge(ONE, report, 1.0)
+    assert outcome == verdict.outcome
+    assert why in verdict.why
+    assert outcome in verdict.line()
+
+
+def run_campaign(run, capsys, *arguments):
+    code = campaign.main([*arguments, "--jobs", "2"], run=run)
+    return code, capsys.readouterr()
+
+
+def healthy(tests):
+    return {"exit": 0, "reached": 0, "tests": [line(test) for test in tests]}
+
+
+def test_campaign_ends_well_when_all_are_killed(capsys):
+    def run(tests, mutant=None):
+        return (
+            healthy(tests)
+            if mutant is None
+            else {**healthy(()), "reached": 1} | {"tests": [failed()]}
+        )
+
+    code, said = run_campaign(run, capsys, "release_on_arrival", "no_base")
+    assert code == 0
+    assert "killed     release_on_arrival" in said.out
+    assert "2 of 2 mutants killed" in said.out
+
+
+def test_campaign_fails_when_one_lives(capsys):
+    code, said = run_campaign(lambda tests, mutant=None: healthy(tests), capsys, "no_base")
+    assert code == 1
+    assert "LIVES      no_base (item 11)" in said.out
+
+
+def test_campaign_fails_when_a_test_fails_without_a_mutant(capsys):
+    def run(tests, mutant=None):
+        assert mutant is None, "nobody is hunted with tests that do not pass"
+        return healthy(tests[1:])
+
+    code, said = run_campaign(run, capsys, "no_base")
+    assert code == 1
+    assert "does not pass without a mutant" in said.err
+
+
+def test_campaign_fails_when_a_target_has_gone(capsys, monkeypatch):
+    def plant(planting):
+        planting.replace(Inbox, "receive_pigeon")(lambda original: None)
+
+    lost = Mutant("lost", None, "a rule", (), plant)
+    monkeypatch.setitem(MUTANTS, "lost", lost)
+    code, said = run_campaign(lambda tests, mutant=None: healthy(tests), capsys, "lost", "--json")
+    assert code == 1
+    assert "lost: Inbox has no receive_pigeon" in said.err
+    assert '"mutants": 1' in said.out
+
+
+def test_campaign_knows_its_mutants(capsys):
+    with pytest.raises(SystemExit):
+        campaign.main(["nobody"])
+    assert "no mutant is called nobody" in capsys.readouterr().err
+    assert campaign.main(["--list"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(MUTANTS)
+
+
+def test_a_real_mutant_is_killed_in_a_process_of_its_own(capsys):
+    assert campaign.main(["name_in_the_packet_is_believed", "--jobs", "1"]) == 0
+    assert "1 of 1 mutants killed" in capsys.readouterr().out

@@ -222,6 +222,21 @@ def test_lost_disk_excuses_what_it_held():
     assert stories(i.i1_no_loss, history) == []
 
 
+def test_row_that_moved_to_another_msgid_needs_no_verdict():
+    history = went_well()
+    row_went_before_the_verdict(history)
+    old = history.trims[-1][1]
+    history.moved[old] = old._replace(seq=99)
+    assert stories(i.i9_accepted_never_disarms, history) == []
+
+
+def test_what_a_liar_claims_is_no_breach_of_authority():
+    history = went_well()
+    history.hostile.add(SERVER)
+    server_speaks_for_the_recipient(history)
+    assert stories(i.i13_authority, history) == []
+
+
 def test_lapsed_stored_and_new_incarnation_make_a_copy_new():
     history = went_well()
     member = p.Member(0, "phone", INCARNATION, 1, 0)

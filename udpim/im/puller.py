@@ -94,9 +94,13 @@ def answer_pull(queue: OfflineQueue, session: Session, items: Sequence[QueueItem
         session.send(packet, Named(stream))
 
 
-def nudge_blocked(queue: OfflineQueue, session: Session) -> None:
-    """Verdicts came: have the client pull what W kept out of the last answer, if it did."""
-    if session.pull_blocked and any(True for _ in queue.next_rows(session.endpoint)):
+def nudge_blocked(queue: OfflineQueue, session: Session | None) -> None:
+    """Rows went: have the client pull what W kept out of the last answer, if it did."""
+    if (
+        session is not None
+        and session.pull_blocked
+        and any(True for _ in queue.next_rows(session.endpoint))
+    ):
         session.pull_blocked = False
         session.send(Nudge())
 

@@ -30,7 +30,7 @@ from udpim.im.receipt_rows import ReceiptRows
 from udpim.im.records import DeviceRecord, PutDevice, ServerSnapshot
 from udpim.im.session import Named, Relay, Session, Told
 from udpim.model import Endpoint, RejectCode, StreamId
-from udpim.ranges import Range, RangeSet, chunked, without
+from udpim.ranges import Range, RangeSet, chunked, intersect, without
 from udpim.wire.im_codec import (
     SECTION_ENTRY_BYTES,
     SECTION_HEAD_BYTES,
@@ -198,9 +198,7 @@ class Router:
             endpoint = Endpoint(stream.conversation, record.device)
             left = self._unanswered(session, endpoint, stream, packet.ranges)
             queued = self.queue.find(endpoint, stream)
-            stored: list[Range] = []
-            if queued is not None:
-                stored = [part for a, b in left for part in queued.messages.within(a, b)]
+            stored = [] if queued is None else intersect(left, queued.messages)
             self._answers.status(session, stream, record.ordinal, packet.ranges, stored)
             online = self.sessions.get(endpoint)
             if online is not None:
@@ -223,8 +221,10 @@ class Router:
         self._answers.members(session, stream, again=not known)
         if known:
             for device in self.registry.devices(user):
+                endpoint = Endpoint(user, device)
                 self.receipts.floor_passed(stream, device, packet.floor)
-                self._writer.floor_passed(Endpoint(user, device), stream, packet.floor)
+                self._writer.floor_passed(endpoint, stream, packet.floor)
+                nudge_blocked(self.queue, self.sessions.get(endpoint))
         return known
 
     def _due(self, stream: StreamId, packet: _Head) -> Iterator[tuple[DeviceRecord, int]]:

@@ -166,7 +166,7 @@ def i9_accepted_never_disarms(h: History) -> Stories:
     """Msg:A and hop acks may slow the end-to-end timer; they never remove the row.
 
     A row goes only when every endpoint due it has given its verdict, or the message was refused or
-    withdrawn.
+    withdrawn; or when the message, of which no copy ever left, has moved to a new msgid.
     """
     heard: dict[tuple[MsgId, Endpoint], int] = {}
     for frame in _of(h, p.AckN):
@@ -177,6 +177,8 @@ def i9_accepted_never_disarms(h: History) -> Stories:
                     earlier = heard.get((msgid, endpoint), NEVER)
                     heard[msgid, endpoint] = min(frame.arrived, earlier)
     for order, msgid, store_epoch, epoch in h.trims:
+        if msgid in h.moved:
+            continue
         closed = {shown.state for shown in h.shown.get(msgid, ())} & {_S.REJECTED, _S.VOID}
         devices = h.devices[store_epoch].items()
         user = msgid.stream.conversation
@@ -306,7 +308,7 @@ def i13_authority(h: History) -> Stories:
             for msgid in frame.ranges(verdict):
                 key = (endpoint_of(frame.source), frame.incarnation, verdict, msgid)
                 reported[key] = min(frame.arrived, reported.get(key, NEVER))
-    for frame in _of(h, p.AckN, p.MsgN):
+    for frame in _honest(h, p.AckN, p.MsgN):
         if isinstance(frame.packet, p.MsgN):
             for msgid in frame.section():
                 if sent.get(msgid, NEVER) > frame.sent:
