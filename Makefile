@@ -36,7 +36,7 @@ demo: $(INSTALLED)
 	@$(BIN)/udpim demo $(ARGS)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto --dist loadfile $(CORES:%=--cov=%) --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(CORES:%=--cov=%) --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(ARGS)
 
 kills: $(INSTALLED)
 	@$(BIN)/python -m tests.kills.campaign $(ARGS)
