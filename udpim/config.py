@@ -44,6 +44,8 @@ PULL_BYTES_MAX = 256 * 1024
 """Payload bytes that a client asks for in one offline:R."""
 QUEUE_ENTRY_BYTES = 1024
 """What a smaller offline message counts as, so that the sizes of small ones need no memory."""
+GROUP_USERS_MAX = 2000
+GROUPS_MAX = 100_000
 DEVICES_PER_USER_MAX = 16
 """The most that may be configured: a membership has to fit one packet with the longest names."""
 RETIRED_INCARNATIONS_MAX = 64

@@ -30,7 +30,7 @@ class StreamId(NamedTuple):
         user: The sender's user name.
         device: The sender's device.
         incarnation: 64 random bits drawn when the sender's store was created.
-        conversation: For a direct conversation the recipient's user name.
+        conversation: For a direct conversation the recipient's user name, for a group its name.
     """
 
     user: str
@@ -58,6 +58,7 @@ class MessageState(IntEnum):
     ACCEPTED = 1
     STORED = 2
     DELIVERED = 3
+    READ = 4
     VOID = 5
     REJECTED = 6
     EXCUSED = 7
@@ -67,6 +68,7 @@ class MessageState(IntEnum):
 FINAL_STATES = frozenset(
     {
         MessageState.DELIVERED,
+        MessageState.READ,
         MessageState.VOID,
         MessageState.REJECTED,
         MessageState.EXCUSED,
@@ -79,14 +81,48 @@ class RejectCode(IntEnum):
 
     NO_DEVICE = 1
     FULL = 2
+    RATE = 3
     UNKNOWN_RECIPIENT = 16
     FORBIDDEN = 17
     TOO_LARGE = 18
+    NOT_MEMBER = 19
+    CLOCK = 20
 
     @property
     def transient(self) -> bool:
         """Whether the sender only slows down and tries again."""
         return self < 16
+
+
+GROUP_MARK = "#"
+"""A group's name begins with it, and no user's does."""
+
+
+def is_group(conversation: str) -> bool:
+    """Tell whether a conversation is a group."""
+    return conversation.startswith(GROUP_MARK)
+
+
+class GroupAction(IntEnum):
+    """What a client asks of a group (PROTOCOL §4.5)."""
+
+    CREATE = 1
+    JOIN = 2
+    LEAVE = 3
+    LIST = 4
+
+
+class GroupCode(IntEnum):
+    """What became of it (PROTOCOL §5.10)."""
+
+    DONE = 0
+    BUSY = 1
+    FULL = 2
+    UNKNOWN_GROUP = 16
+    FORBIDDEN = 17
+    EXISTS = 18
+    UNKNOWN_USER = 19
+    MALFORMED = 20
 
 
 class LoginCode(IntEnum):

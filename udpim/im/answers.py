@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from udpim.im.devices import Registry
-from udpim.im.session import Named, Relay, Session, Told
-from udpim.model import Endpoint, StreamId
+from udpim.im.conversations import Conversations
+from udpim.im.session import Named, ReadRelay, Relay, Round, Session, Told
+from udpim.im.tally import DELIVERED, STORED, VOID, Tallies, packets_of
+from udpim.model import Endpoint, StreamId, is_group
 from udpim.ranges import Range, RangeSet, chunked, intersect
-from udpim.wire.im_packets import AckN, Members, StatusA
+from udpim.wire.im_packets import AckN, Members, ReadN, StatusA
 from udpim.wire.im_schema import RANGES_MAX
 
 RANGES_A_PACKET = RANGES_MAX - 8
@@ -24,24 +25,30 @@ ASKED_A_PACKET = 8
 class Answers:
     """Builds the packets to senders from what router, queue and receipt rows know."""
 
-    def __init__(self, registry: Registry, *, store_epoch: int, durable: bool) -> None:
+    def __init__(
+        self, conversations: Conversations, *, store_epoch: int, durable: bool
+    ) -> None:
         """Speak for a store of this epoch; one that is not durable never says STORED."""
-        self._registry = registry
+        self._conversations = conversations
         self._store_epoch = store_epoch
         self._durable = durable
+        self.tallies = Tallies()
 
     def members(self, sender: Session, stream: StreamId, *, again: bool = False) -> None:
         """Tell the membership once per change, and whenever the sender's stamp is unknown (R2)."""
-        user = stream.conversation
-        version = self._registry.versions[user]
-        if stream in sender.telling or (sender.told.get(stream) == version and not again):
+        number = self._conversations.number(stream)
+        told = sender.told.get(stream)
+        if stream in sender.telling or (told == number and not again):
             return
-        sender.told[stream] = version
+        whole, lines = self._conversations.changed_since(stream, None if again else told)
+        sender.told[stream] = number
+        if not (whole or lines):
+            return
         sender.telling.add(stream)
         handle, name = sender.outbound.of(stream)
-        members = self._registry.members(user)
-        epoch = self._registry.epoch(user)
-        sender.send(Members(handle, name, self._store_epoch, epoch, members), Told(stream))
+        epoch = self._conversations.epoch(stream)
+        packet = Members(handle, name, whole, self._store_epoch, epoch, tuple(lines))
+        sender.send(packet, Told(stream))
 
     def told(self, sender: Session, stream: StreamId) -> None:
         """The members packet was acked: tell what has changed since."""
@@ -50,8 +57,14 @@ class Answers:
 
     def verdicts(self, sender: Session, relay: Relay, *, kept: bool) -> None:
         """ack:N with B's verdicts. ``kept``: they stand in a row, so B has its ack:A already."""
+        line = self._conversations.line(relay.stream, relay.recipient)
+        if line is None:
+            return
         self.members(sender, relay.stream)
-        head = (self._ordinal(relay.recipient), relay.incarnation, self._store_epoch)
+        if is_group(relay.stream.conversation):
+            self._collect(sender, line.ordinal, relay, kept=kept)
+            return
+        head = (line.ordinal, relay.incarnation, self._store_epoch)
         parts = zip_longest(
             chunked(relay.delivered, RANGES_A_PACKET // 2),
             chunked(relay.void, RANGES_A_PACKET // 2),
@@ -63,18 +76,56 @@ class Answers:
             tag = relay._replace(delivered=delivered, void=void)
             sender.send(packet, Named(relay.stream) if kept else tag)
 
+    def _collect(self, sender: Session, ordinal: int, relay: Relay, *, kept: bool) -> None:
+        for verdict, ranges in ((DELIVERED, relay.delivered), (VOID, relay.void)):
+            if ranges:
+                self.tallies.add(sender, relay.stream, ordinal, verdict, ranges)
+        if not kept:
+            self.tallies.relay(sender, relay)
+
     def stored(
         self, sender: Session, endpoint: Endpoint, stream: StreamId, ranges: Sequence[Range]
     ) -> None:
         """ack:N(STORED): said after the commit, by a durable store only (I7)."""
-        if not self._durable:
+        line = self._conversations.line(stream, endpoint)
+        if line is None or not self._durable:
             return
         self.members(sender, stream)
-        ordinal = self._ordinal(endpoint)
+        if is_group(stream.conversation):
+            self.tallies.add(sender, stream, line.ordinal, STORED, ranges)
+            return
         for part in chunked(ranges, RANGES_A_PACKET):
             handle, name = sender.outbound.of(stream)
-            packet = AckN(handle, name, ordinal, 0, self._store_epoch, (), (), part, ())
+            packet = AckN(handle, name, line.ordinal, 0, self._store_epoch, (), (), part, ())
             sender.send(packet, Named(stream))
+
+    def renewed(self, endpoint: Endpoint) -> None:
+        """What an older incarnation of it said is not told any more (R7)."""
+        for stream, pending in self.tallies.waiting():
+            line = self._conversations.line(stream, endpoint)
+            if line is not None:
+                pending.forget(line.ordinal)
+
+    def send_tallies(self, now: float) -> None:
+        """Tell what was collected and is due."""
+        for sender, stream, pending in self.tallies.flush(now):
+            handle, name = sender.outbound.of(stream)
+            as_of = self._conversations.number(stream)
+            packets = packets_of(pending, handle, name, self._store_epoch, as_of)
+            round_ = Round(stream, pending.relays, len(packets))
+            for packet in packets:
+                sender.send(packet, round_)
+            self.tallies.sent(pending, now)
+
+    def read(self, sender: Session, relay: ReadRelay) -> None:
+        """read:N: how far an endpoint has read."""
+        line = self._conversations.line(relay.stream, relay.recipient)
+        if line is None:
+            return
+        self.members(sender, relay.stream)
+        handle, name = sender.outbound.of(relay.stream)
+        packet = ReadN(handle, name, line.ordinal, relay.incarnation, relay.read)
+        sender.send(packet, relay)
 
     def status(
         self,
@@ -108,8 +159,3 @@ class Answers:
             packet = StatusA(handle, name, ordinal, self._store_epoch, span, tuple(part))
             sender.send(packet, Named(stream))
             first = last + 1
-
-    def _ordinal(self, endpoint: Endpoint) -> int:
-        record = self._registry.get(endpoint)
-        assert record is not None, "only registered endpoints have sessions, rows or receipts"
-        return record.ordinal

@@ -1,8 +1,8 @@
-"""The server's register of users and their devices: who is due a message (PROTOCOL §5.5).
+"""The server's register of users and their devices (PROTOCOL §5.5).
 
-A user's devices are the endpoints of every direct conversation with that user. Membership is a
-history: epoch n differs from epoch n - 1 by one device. Ordinals are given in order of appearance
-and never reused.
+Every change of a membership, and every new incarnation, has a number of its own that rises over the
+whole store: it is the membership epoch of what changed. A device's ordinal counts the devices that
+its user ever had, in order of appearance, and is never reused; a retired device leaves its line.
 """
 
 from __future__ import annotations
@@ -13,51 +13,80 @@ from udpim.config import RETIRED_INCARNATIONS_MAX
 from udpim.im.epoch_runs import epoch_at
 from udpim.im.records import DeviceRecord
 from udpim.model import Endpoint, StreamId
-from udpim.wire.im_packets import EpochRun, Member
+from udpim.wire.im_packets import EpochRun
 
 
 class Registry:
     """Every registered device, by user."""
 
-    def __init__(self, records: Sequence[DeviceRecord]) -> None:
-        """Restore from a snapshot."""
+    def __init__(self, records: Sequence[DeviceRecord], changes: int = 0) -> None:
+        """Restore from a snapshot. ``changes`` is the highest number given so far."""
+        self.changes = changes
         self._users: dict[str, dict[str, DeviceRecord]] = {}
+        self._present: dict[str, dict[str, DeviceRecord]] = {}
+        """Without those that are retired."""
         self._latest: dict[str, dict[str, DeviceRecord]] = {}
         """With the logins whose transactions are on their way."""
-        self.versions: dict[str, int] = {}
-        """Rises whenever something in a user's membership lines changes."""
+        self._epochs: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}
         for record in records:
             self.put(record)
+            self.changes = max(self.changes, record.joined, record.renewed, record.left)
+
+    def next_change(self) -> int:
+        """Give a number to a change that is about to be committed."""
+        self.changes += 1
+        return self.changes
 
     def devices(self, user: str) -> dict[str, DeviceRecord]:
-        """Return the user's devices by name; empty for an unknown user."""
-        return self._users.get(user, {})
+        """Return the user's devices by name, without retired ones; empty for an unknown user."""
+        return self._present.get(user, {})
+
+    def knows(self, user: str) -> bool:
+        """Tell whether the user has, or had, a device."""
+        return user in self._users
 
     def epoch(self, user: str) -> int:
-        """Return the user's present membership epoch; 0 for an unknown user."""
-        return len(self.devices(user))
+        """Return the number of the user's last join or leave of a device; 0 if unknown."""
+        return self._epochs.get(user, 0)
+
+    def number(self, user: str) -> int:
+        """Return the number of the last change, of incarnations too, in the user's lines."""
+        return self._numbers.get(user, 0)
 
     def sizes(self) -> dict[str, int]:
         """Return how many users and devices are registered."""
-        devices = sum(map(len, self._users.values()))
+        devices = sum(map(len, self._present.values()))
         return {"registered_users": len(self._users), "registered_devices": devices}
 
     def get(self, endpoint: Endpoint) -> DeviceRecord | None:
-        """Return the record of one endpoint."""
+        """Return the record of one endpoint, None if it is unknown or retired."""
         return self.devices(endpoint.user).get(endpoint.device)
+
+    def everybody(self) -> list[DeviceRecord]:
+        """Return every device that is not retired."""
+        return [record for devices in self._present.values() for record in devices.values()]
 
     def latest(self, user: str) -> dict[str, DeviceRecord]:
         """Return the user's devices with what is not durable yet, of which nobody may be told."""
         return self._latest.setdefault(user, {})
 
+    def latest_count(self, user: str) -> int:
+        """Return how many of these are not retired."""
+        return sum(not record.left for record in self._latest.get(user, {}).values())
+
     def put(self, record: DeviceRecord) -> None:
         """Insert or replace a device, durably."""
-        devices = self._users.setdefault(record.user, {})
-        old = devices.get(record.device)
-        devices[record.device] = record
-        self.latest(record.user).setdefault(record.device, record)
-        if old is None or old.incarnation != record.incarnation:
-            self.versions[record.user] = self.versions.get(record.user, 0) + 1
+        user, device = record.user, record.device
+        self._users.setdefault(user, {})[device] = record
+        self.latest(user).setdefault(device, record)
+        present = self._present.setdefault(user, {})
+        if record.left:
+            present.pop(device, None)
+        else:
+            present[device] = record
+        self._epochs[user] = max(self._epochs.get(user, 0), record.joined, record.left)
+        self._numbers[user] = max(self._numbers.get(user, 0), record.renewed, self._epochs[user])
 
     def reached(self, endpoint: Endpoint, incarnation: int, mark: int) -> DeviceRecord | None:
         """A session's messages bore stamps up to ``mark``: a later login must be above it (R7).
@@ -69,6 +98,13 @@ class Registry:
         if record.incarnation != incarnation or record.login_count >= mark:
             return None
         record = record._replace(login_count=mark)
+        self.latest(endpoint.user)[endpoint.device] = record
+        self.put(record)
+        return record
+
+    def seen(self, endpoint: Endpoint, age_s: int) -> DeviceRecord:
+        """Note when a device was last seen; returns the record to commit."""
+        record = self.latest(endpoint.user)[endpoint.device]._replace(seen_s=age_s)
         self.latest(endpoint.user)[endpoint.device] = record
         self.put(record)
         return record
@@ -89,23 +125,39 @@ class Registry:
         login_count: int,
         *,
         continues: bool = False,
+        age_s: int = 0,
     ) -> DeviceRecord:
         """Return the endpoint's record as it is after this login.
 
-        The caller commits it, and then calls `put`.
+        The caller commits it, and then calls `put`. A retired name registers anew (R5).
         """
         user, device = endpoint
         latest = self.latest(user)
         old = latest.get(device)
-        if old is None:
-            number = len(latest)
-            record = DeviceRecord(user, device, number, number + 1, incarnation, (), login_count)
+        if old is None or old.left:
+            ordinal = 1 + max((record.ordinal for record in latest.values()), default=-1)
+            number = self.next_change()
+            retired = () if old is None else _retired(old, incarnation)
+            record = DeviceRecord(
+                user, device, ordinal, number, incarnation, retired, login_count, renewed=number
+            )
         elif old.incarnation == incarnation:
             record = old._replace(login_count=login_count)
         else:
-            retired = (*old.retired, old.incarnation)[-RETIRED_INCARNATIONS_MAX:]
-            record = old._replace(incarnation=incarnation, retired=retired, login_count=login_count)
-        record = latest[device] = record._replace(continues=continues)
+            record = old._replace(
+                incarnation=incarnation,
+                retired=_retired(old, incarnation),
+                login_count=login_count,
+                renewed=self.next_change(),
+            )
+        record = latest[device] = record._replace(continues=continues, seen_s=age_s)
+        return record
+
+    def retire(self, endpoint: Endpoint) -> DeviceRecord:
+        """Return the record of a device that nobody waits for any more (R5)."""
+        latest = self.latest(endpoint.user)
+        record = latest[endpoint.device]._replace(left=self.next_change())
+        latest[endpoint.device] = record
         return record
 
     def has_ended(self, stream: StreamId) -> bool:
@@ -122,12 +174,11 @@ class Registry:
             return False
         return stream.incarnation in (record.incarnation, *record.retired)
 
-    def members(self, user: str) -> tuple[Member, ...]:
-        """Return the membership history of conversations with ``user``."""
-        return tuple(
-            Member(record.ordinal, record.device, record.incarnation, record.joined, 0)
-            for record in self.devices(user).values()
-        )
+
+def _retired(old: DeviceRecord, incarnation: int) -> tuple[int, ...]:
+    """Older incarnations of a device that logs in with this one."""
+    known = old.retired if old.incarnation == incarnation else (*old.retired, old.incarnation)
+    return known[-RETIRED_INCARNATIONS_MAX:]
 
 
 def base_for(runs: Sequence[EpochRun], floor: int, joined: int) -> int | None:

@@ -18,8 +18,13 @@ Continuation = Callable[[bool], None]
 class Ledger:
     """Operations collected since the last `take_ops`, and continuations per transaction."""
 
-    def __init__(self) -> None:
-        """Start with nothing to write."""
+    def __init__(self, *, durable: bool = True) -> None:
+        """Start with nothing to write.
+
+        Args:
+            durable: Whether what is committed survives a crash.
+        """
+        self.durable = durable
         self._ops: list[Op] = []
         self._after: list[Continuation] = []
         self._committing: deque[list[Continuation]] = deque()
@@ -29,6 +34,20 @@ class Ledger:
         self._ops.append(op)
         if after is not None:
             self._after.append(after)
+
+    def when_durable(self, after: Continuation) -> bool:
+        """Wait for what is on its way already.
+
+        Returns:
+            False when nothing is, so there is nothing to wait for.
+        """
+        if self._ops:
+            self._after.append(after)
+        elif self._committing:
+            self._committing[-1].append(after)
+        else:
+            return False
+        return True
 
     def __len__(self) -> int:
         """Return how many transactions have no verdict."""

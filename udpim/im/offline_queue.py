@@ -121,6 +121,14 @@ class OfflineQueue:
         self._forget(endpoint, stream)
         return None
 
+    def streams(self, endpoint: Endpoint) -> list[StreamId]:
+        """Return the streams that wait for an endpoint."""
+        return list(self._queues.get(endpoint, ()))
+
+    def endpoints(self) -> list[Endpoint]:
+        """Return the endpoints that something waits for."""
+        return list(self._queues)
+
     def _forget(self, endpoint: Endpoint, stream: StreamId) -> None:
         del self._queues[endpoint][stream]
         self._taken.get(endpoint, {}).pop(stream, None)

@@ -24,9 +24,11 @@ Ranges = tuple[Range, ...]
 class OutMember(NamedTuple):
     """One endpoint of a conversation as its sender knows it, with its verdicts."""
 
+    user: str
     device: str
     ordinal: int
     incarnation: int
+    renewed: int
     joined: int
     left: int
     """First epoch without it; 0 while it belongs to the conversation."""
@@ -34,6 +36,8 @@ class OutMember(NamedTuple):
     void: Ranges
     stored: Ranges
     excused: Ranges
+    read: int = 0
+    """Watermark: its application has read everything up to here."""
 
 
 class OutStreamRecord(NamedTuple):
@@ -120,6 +124,10 @@ class InStreamRecord(NamedTuple):
     floor: int
     void_runs: Ranges
     """Seqs between floor and cum that are void, normally none."""
+    read: int = 0
+    """Watermark: the application has read everything up to here."""
+    read_told: int = 0
+    """What of it the server has answered for."""
 
 
 class InboxRow(NamedTuple):
@@ -163,7 +171,7 @@ class DeviceRecord(NamedTuple):
     device: str
     ordinal: int
     joined: int
-    """First membership epoch of the user that has this device."""
+    """Number of the change that registered it, and first membership epoch that has it."""
     incarnation: int
     """The newest incarnation that logged in."""
     retired: tuple[int, ...]
@@ -171,6 +179,34 @@ class DeviceRecord(NamedTuple):
     login_count: int
     continues: bool = False
     """At its last login messages of an older incarnation were still under way."""
+    renewed: int = 0
+    """Number of the change that brought its incarnation."""
+    left: int = 0
+    """Number of the change that retired it; 0 while it belongs to its user."""
+    seen_s: int = 0
+    """Age of the server when the device was last seen, seconds."""
+
+
+class GroupRecord(NamedTuple):
+    """A group, without its members."""
+
+    name: str
+    owner: str
+    epoch: int
+    """Number of the last join or leave."""
+    next_ordinal: int
+
+
+class MemberRecord(NamedTuple):
+    """A user's membership in a group, or that of one of the user's devices."""
+
+    group: str
+    user: str
+    device: str
+    """Empty for the user."""
+    ordinal: int
+    """Of a device; 0 for a user."""
+    joined: int
 
 
 class QueueRow(NamedTuple):
@@ -206,11 +242,13 @@ class ReceiptRecord(NamedTuple):
     """A receipt that waits for its sender: one row per (stream, endpoint)."""
 
     stream: StreamId
-    device: str
-    """The recipient's device; its user is the stream's conversation."""
+    endpoint: Endpoint
+    """The recipient's."""
     incarnation: int
     delivered: Ranges
     void: Ranges
+    read: int = 0
+    """Read watermark that the sender has not heard of; 0 for none."""
 
 
 class PutDevice(NamedTuple):
@@ -251,6 +289,26 @@ class DropReceipt(NamedTuple):
     """Delete a receipt row, if it is there."""
 
     stream: StreamId
+    endpoint: Endpoint
+
+
+class PutGroup(NamedTuple):
+    """Insert or replace a group."""
+
+    record: GroupRecord
+
+
+class PutMember(NamedTuple):
+    """Insert or replace a membership."""
+
+    record: MemberRecord
+
+
+class DropMember(NamedTuple):
+    """Delete a membership, if it is there."""
+
+    group: str
+    user: str
     device: str
 
 
@@ -278,6 +336,9 @@ Op = (
     | DeleteQueue
     | PutReceipt
     | DropReceipt
+    | PutGroup
+    | PutMember
+    | DropMember
 )
 
 
@@ -313,6 +374,8 @@ class ServerSnapshot:
     devices: tuple[DeviceRecord, ...] = ()
     queue: tuple[QueueIndex, ...] = ()
     receipts: tuple[ReceiptRecord, ...] = ()
+    groups: tuple[GroupRecord, ...] = ()
+    members: tuple[MemberRecord, ...] = ()
 
 
 def as_jsonable(record: OutStreamRecord) -> list[Any]:
@@ -328,8 +391,8 @@ def out_stream_from(values: list[Any]) -> OutStreamRecord:
 
     number, incarnation, conversation, next_seq, floor, store_epoch, epoch = values[:7]
     members = tuple(
-        OutMember(device, ordinal, incarnation, joined, left, *(pairs(item) for item in verdicts))
-        for device, ordinal, incarnation, joined, left, *verdicts in values[7]
+        OutMember(*item[:7], *(pairs(verdict) for verdict in item[7:11]), item[11])
+        for item in values[7]
     )
     return OutStreamRecord(
         number,

@@ -39,7 +39,28 @@ class Relay(NamedTuple):
     void: tuple[Range, ...]
 
 
-Tag = Named | Told | Relay | None
+class Round:
+    """Tag of the packets of one tally: when all are acked, all its receipts are (R3)."""
+
+    __slots__ = ("packets_left", "relays", "stream")
+
+    def __init__(self, stream: StreamId, relays: list[Relay], packets: int) -> None:
+        """Wait for the acks of so many packets."""
+        self.stream = stream
+        self.relays = relays
+        self.packets_left = packets
+
+
+class ReadRelay(NamedTuple):
+    """Tag of a read:N: once A's session has acked it, B gets its read:A."""
+
+    stream: StreamId
+    recipient: Endpoint
+    incarnation: int
+    read: int
+
+
+Tag = Named | Told | Relay | Round | ReadRelay | None
 
 
 class Push:
@@ -92,6 +113,7 @@ class Session:
         outgoing: dict[Session, None],
         *,
         streams_max: int = HANDLES_MAX,
+        four_packets: bool = False,
     ) -> None:
         """Start a session.
 
@@ -101,7 +123,9 @@ class Session:
             rtt_s: Tells the round trip of the session's connection, seconds.
             outgoing: Where a session that has frames to send enters itself.
             streams_max: How many streams may be named each way.
+            four_packets: Whether the client does without msg:A and ack:A.
         """
+        self.four_packets = four_packets
         self._outgoing = outgoing
         self.endpoint = endpoint
         self.incarnation = incarnation
@@ -112,7 +136,9 @@ class Session:
         self.outbound = OutHandles(streams_max)
         self.pushes: dict[StreamId, Push] = {}
         self.told: dict[StreamId, int] = {}
-        """Version of the membership that this sender was told, per stream."""
+        """Number of the last change of the membership that this sender was told, per stream."""
+        self.floors: dict[StreamId, int] = {}
+        """Of this sender's streams, as far as all were told."""
         self.telling: set[StreamId] = set()
         """Streams with a members packet that is not acked."""
         self.pushed_bytes = 0
@@ -145,23 +171,29 @@ class Session:
         self.pushed_bytes += len(section.raw)
         self.unreceipted += section.count
 
-    def receipted(self, stream: StreamId, ranges: Sequence[Range]) -> int:
+    def receipted(self, stream: StreamId, ranges: Sequence[Range]) -> tuple[int, int]:
         """The client gave its verdicts for ``ranges``.
 
         Returns:
-            Bytes that thereby left memory.
+            Messages that were unreceipted until now, and bytes that thereby left memory.
         """
         push = self.pushes.get(stream)
         if push is None:
-            return 0
+            return 0, 0
         before = push.bytes
-        self.unreceipted -= sum(push.receipted(first, last) for first, last in ranges)
+        count = sum([push.receipted(first, last) for first, last in ranges])
+        self.unreceipted -= count
         freed = before - push.bytes
         self.pushed_bytes -= freed
-        return freed
+        return count, freed
 
     def accept(self, handle: int, rtt_us: int, first: int, last: int) -> None:
-        """Queue msg:A for a run; runs that follow each other within one turn share one."""
+        """Queue msg:A for a run; runs that follow each other within one turn share one.
+
+        In four packets the hop's ack stands for it.
+        """
+        if self.four_packets:
+            return
         frames = self.frames
         if frames:
             before = frames[-1][0]

@@ -161,11 +161,11 @@ def _decode_msg_r(body: bytes) -> MsgR:
     if floor < 1:
         _refuse("seq 0")
     runs, at = _read_runs(body, at + 8)
-    size = body[at]
-    raw = body[at + 1 : at + 1 + size]
+    size = body[at] << 8 | body[at + 1]
+    raw = body[at + 2 : at + 2 + size]
     if size > ORDINAL_BYTES_MAX or (size and (len(raw) != size or raw[-1] == 0)):
         _refuse("settled bitmap")
-    section = _read_section(body, at + 1 + size)
+    section = _read_section(body, at + 2 + size)
     return MsgR(handle, name, floor, runs, int.from_bytes(raw, "little"), section)
 
 
@@ -334,7 +334,7 @@ def _encode_msg_r(packet: MsgR) -> bytes:
             _head(Kind.MSG_R, packet.handle, packet.name),
             _U64.pack(packet.floor),
             runs,
-            bytes((size,)) + packet.settled.to_bytes(size, "little"),
+            size.to_bytes(2, "big") + packet.settled.to_bytes(size, "little"),
             packet.section.raw,
         )
     )

@@ -35,10 +35,17 @@ class Kind(IntEnum):
     STATUS_R = 0x0B
     STATUS_N = 0x0C
     STATUS_A = 0x0D
+    TALLY = 0x0E
+    GONE = 0x0F
     OFFLINE_R = 0x10
     OFFLINE_A = 0x11
     OFFLINEACK_R = 0x12
     NUDGE = 0x13
+    GROUP_R = 0x14
+    GROUP_A = 0x15
+    READ_R = 0x1C
+    READ_N = 0x1D
+    READ_A = 0x1E
     LOGIN = 0x20
     LOGIN_OK = 0x21
     LOGIN_REFUSED = 0x22
@@ -64,6 +71,11 @@ _LABELS = {
     Kind.OFFLINE_R: "offline:R",
     Kind.OFFLINE_A: "offline:A",
     Kind.OFFLINEACK_R: "offlineack:R",
+    Kind.GROUP_R: "group:R",
+    Kind.GROUP_A: "group:A",
+    Kind.READ_R: "read:R",
+    Kind.READ_N: "read:N",
+    Kind.READ_A: "read:A",
 }
 
 
@@ -166,21 +178,109 @@ class Member(NamedTuple):
     """One line of a conversation's membership history."""
 
     ordinal: int
+    user: str
     device: str
     incarnation: int
+    renewed: int
+    """Number of the server's change that brought this incarnation."""
     joined: int
     left: int
     """First epoch without this endpoint, 0 while it belongs to the conversation."""
 
+    @property
+    def endpoint(self) -> Endpoint:
+        """Whose line it is."""
+        return Endpoint(self.user, self.device)
+
+    @property
+    def changed(self) -> int:
+        """Number of the change that made the line as it is."""
+        return max(self.renewed, self.joined, self.left)
+
 
 class Members(NamedTuple):
-    """S → A: the membership history up to ``epoch``; stamp anew what does not fit it."""
+    """S → A: who belongs to the conversation; stamp anew what does not fit it."""
+
+    handle: int
+    name: StreamId | None
+    whole: bool
+    """These are all present members; otherwise only the lines that changed."""
+    store_epoch: int
+    epoch: int
+    members: tuple[Member, ...]
+
+
+class TallyEntry(NamedTuple):
+    """The same verdict of several endpoints for the same seqs."""
+
+    verdict: int
+    """0 delivered, 1 void, 2 stored, 3 excused."""
+    ranges: Ranges
+    first: int
+    """Ordinal that bit 0 of ``bitmap`` stands for."""
+    bitmap: int
+
+
+class Tally(NamedTuple):
+    """S → A: verdicts of a group's members, collected."""
 
     handle: int
     name: StreamId | None
     store_epoch: int
-    epoch: int
-    members: tuple[Member, ...]
+    as_of: int
+    """They hold for incarnations that came with this change of the server or an earlier one."""
+    entries: tuple[TallyEntry, ...]
+
+
+class Gone(NamedTuple):
+    """S → B: you are no member any more; what is missing of this stream will not come."""
+
+    handle: int
+    name: StreamId | None
+
+
+class GroupR(NamedTuple):
+    """Client → S: change or list a group."""
+
+    request: int
+    """Number of the question, drawn by the client."""
+    action: int
+    group: str
+    user: str
+    """Whom it is about; empty for the client's own user."""
+
+
+class GroupA(NamedTuple):
+    """S → client: what became of it, and names where the action was to list."""
+
+    request: int
+    code: int
+    names: tuple[str, ...]
+
+
+class ReadR(NamedTuple):
+    """B → S: the application has read everything up to here."""
+
+    handle: int
+    name: StreamId | None
+    read: int
+
+
+class ReadN(NamedTuple):
+    """S → A: an endpoint has read everything up to here."""
+
+    handle: int
+    name: StreamId | None
+    ordinal: int
+    incarnation: int
+    read: int
+
+
+class ReadA(NamedTuple):
+    """S → B: this cannot get lost any more."""
+
+    handle: int
+    read: int
 
 
 class CancelR(NamedTuple):
@@ -268,6 +368,8 @@ class Login(NamedTuple):
     """Rises by one with every login, durably; a lower one betrays a restored store."""
     continues: bool = False
     """Messages of an older incarnation are still under way; without it, that one has ended."""
+    four_packets: bool = False
+    """The session does without msg:A and ack:A."""
 
 
 class LoginOk(NamedTuple):
@@ -304,6 +406,13 @@ ImPacket = (
     | OfflineR
     | OfflineA
     | Nudge
+    | Tally
+    | Gone
+    | GroupR
+    | GroupA
+    | ReadR
+    | ReadN
+    | ReadA
     | Login
     | LoginOk
     | LoginRefused
@@ -317,6 +426,9 @@ __all__ = [
     "CancelR",
     "Endpoint",
     "EpochRun",
+    "Gone",
+    "GroupA",
+    "GroupR",
     "ImPacket",
     "Kind",
     "Login",
@@ -333,13 +445,25 @@ __all__ = [
     "OfflineR",
     "Range",
     "Ranges",
+    "ReadA",
+    "ReadN",
+    "ReadR",
     "Refuse",
     "Section",
     "StatusA",
     "StatusN",
     "StatusR",
     "StreamId",
+    "Tally",
+    "TallyEntry",
 ]
 
+FRAME_BODY_BYTES_MAX = 1164
+"""Largest IM packet that travels in one frame (PROTOCOL §3.4)."""
 PAYLOADS = (MsgR, MsgN, OfflineA)
 """IM packets that travel as bulk: they wait for the receiver's credit (PROTOCOL §3.8)."""
+
+
+def is_bulk(packet: ImPacket, size_bytes: int) -> bool:
+    """Tell whether a packet of this size travels as bulk: with payloads, or too large otherwise."""
+    return isinstance(packet, PAYLOADS) or size_bytes > FRAME_BODY_BYTES_MAX

@@ -40,7 +40,27 @@ def _section(parsed: Any) -> p.Section | None:
 
 
 def _members(items: Any) -> tuple[p.Member, ...]:
-    return tuple(p.Member(m.ordinal, m.device, m.incarnation, m.joined, m.left) for m in items)
+    return tuple(
+        p.Member(m.ordinal, m.user, m.device, m.incarnation, m.renewed, m.joined, m.left)
+        for m in items
+    )
+
+
+def _entries(items: Any) -> tuple[p.TallyEntry, ...]:
+    return tuple(
+        p.TallyEntry(e.verdict, _ranges(e.ranges), e.first, int.from_bytes(e.bitmap, "little"))
+        for e in items
+    )
+
+
+def _entry_fields(entry: p.TallyEntry) -> Container[Any]:
+    size = (entry.bitmap.bit_length() + 7) // 8
+    return Container(
+        verdict=entry.verdict,
+        ranges=[Container(first=a, last=b) for a, b in entry.ranges],
+        first=entry.first,
+        bitmap=entry.bitmap.to_bytes(size, "little"),
+    )
 
 
 _TO_VALUE: dict[Kind, Callable[[Any], Any]] = {
@@ -78,8 +98,22 @@ _TO_VALUE: dict[Kind, Callable[[Any], Any]] = {
     ),
     Kind.REFUSE: lambda c: p.Refuse(c.handle, c.code, _ranges(c.ranges)),
     Kind.MEMBERS: lambda c: p.Members(
-        c.handle, _name(c), c.store_epoch, c.epoch, _members(c.members)
+        c.handle,
+        _name(c),
+        bool(c.flags & im_schema.FLAG_WHOLE),
+        c.store_epoch,
+        c.epoch,
+        _members(c.members),
     ),
+    Kind.TALLY: lambda c: p.Tally(
+        c.handle, _name(c), c.store_epoch, c.as_of, _entries(c.entries)
+    ),
+    Kind.GONE: lambda c: p.Gone(c.handle, _name(c)),
+    Kind.READ_R: lambda c: p.ReadR(c.handle, _name(c), c.read),
+    Kind.READ_N: lambda c: p.ReadN(c.handle, _name(c), c.ordinal, c.incarnation, c.read),
+    Kind.READ_A: lambda c: p.ReadA(c.handle, c.read),
+    Kind.GROUP_R: lambda c: p.GroupR(c.request, c.action, c.group, c.user),
+    Kind.GROUP_A: lambda c: p.GroupA(c.request, c.code, tuple(c.names)),
     Kind.CANCEL_R: lambda c: p.CancelR(
         c.handle, _name(c), c.floor, _runs(c.runs), _ranges(c.ranges)
     ),
@@ -111,6 +145,7 @@ _TO_VALUE: dict[Kind, Callable[[Any], Any]] = {
         c.incarnation,
         c.login_count,
         bool(c.flags & im_schema.FLAG_CONTINUES),
+        bool(c.flags & im_schema.FLAG_FOUR),
     ),
     Kind.LOGIN_OK: lambda c: p.LoginOk(
         c.store_epoch,
@@ -144,11 +179,25 @@ _KINDS: dict[type, Kind] = {
     p.StatusA: Kind.STATUS_A,
     p.OfflineR: Kind.OFFLINE_R,
     p.Nudge: Kind.NUDGE,
+    p.Tally: Kind.TALLY,
+    p.Gone: Kind.GONE,
+    p.GroupR: Kind.GROUP_R,
+    p.GroupA: Kind.GROUP_A,
+    p.ReadR: Kind.READ_R,
+    p.ReadN: Kind.READ_N,
+    p.ReadA: Kind.READ_A,
     p.Login: Kind.LOGIN,
     p.LoginOk: Kind.LOGIN_OK,
     p.LoginRefused: Kind.LOGIN_REFUSED,
 }
 
+_FLAG_FIELDS = {
+    "durable": im_schema.FLAG_DURABLE,
+    "queue_waiting": im_schema.FLAG_WAITING,
+    "continues": im_schema.FLAG_CONTINUES,
+    "four_packets": im_schema.FLAG_FOUR,
+    "whole": im_schema.FLAG_WHOLE,
+}
 _RANGE_FIELDS = ("ranges", "asked", "stored")
 
 
@@ -160,12 +209,11 @@ def encode(packet: ImPacket) -> bytes:
     if name is not None:
         fields["name"] = name._asdict()
         flags |= im_schema.FLAG_NAMED
-    if fields.pop("durable", False):
-        flags |= im_schema.FLAG_DURABLE
-    if fields.pop("queue_waiting", False):
-        flags |= im_schema.FLAG_WAITING
-    if fields.pop("continues", False):
-        flags |= im_schema.FLAG_CONTINUES
+    for key, flag in _FLAG_FIELDS.items():
+        if fields.pop(key, False):
+            flags |= flag
+    if "entries" in fields:
+        fields["entries"] = [_entry_fields(entry) for entry in fields["entries"]]
     for key in _RANGE_FIELDS:
         if key in fields:
             fields[key] = [Container(first=a, last=b) for a, b in fields[key]]

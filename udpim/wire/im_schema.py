@@ -20,6 +20,8 @@ from udpim.wire.im_packets import Kind
 
 FLAG_NAMED = 0x01
 """The stream's name follows the handle."""
+FLAG_WHOLE = 0x02
+"""All present members, not only the lines that changed."""
 FLAG_MORE = 0x04
 """The queue holds more than this batch."""
 FLAG_DURABLE = 0x08
@@ -29,12 +31,17 @@ FLAG_WAITING = 0x10
 FLAG_CONTINUES = 0x20
 """The client's store still has messages of an older incarnation to bring to their end."""
 
+FLAG_FOUR = 0x40
+"""The session does without msg:A and ack:A."""
+
 RANGES_MAX = 48
 """Ranges in one list: 768 bytes, so that a list and a name always fit one packet."""
 RUNS_MAX = 3
 """Epoch runs in one head; a sender holds back what would need a fourth until floor has moved."""
-ORDINAL_BYTES_MAX = 32
-"""256 endpoints in a conversation's bitmap."""
+ORDINAL_BYTES_MAX = 512
+"""4096 endpoints in a conversation's bitmap."""
+TALLY_ENTRIES_MAX = 64
+"""Entries of one tally."""
 NAME_BYTES_MAX = 32
 """A user's or device's name, UTF-8: three of them and a full section fit one packet."""
 SECTION_BYTES_MAX = 1027
@@ -126,17 +133,30 @@ def _plain_packet(kind: Kind, *fields: Any, flags: int = 0) -> c.Construct[Any, 
 
 
 _SETTLED = c.ExprValidator(
-    c.Prefixed(c.Int8ub, c.GreedyBytes),
+    c.Prefixed(c.Int16ub, c.GreedyBytes),
     lambda value, _: len(value) <= ORDINAL_BYTES_MAX and (not value or value[-1] != 0),
 )
 """Little endian bitmap over ordinals, without trailing zero bytes."""
 
 _MEMBER = c.Struct(
     "ordinal" / c.Int16ub,
+    "user" / _name_text(1),
     "device" / _name_text(1),
     "incarnation" / c.Int64ub,
+    "renewed" / c.Int32ub,
     "joined" / c.Int32ub,
     "left" / c.Int32ub,
+)
+
+_TALLY_ENTRY = c.Struct(
+    "verdict" / c.ExprValidator(c.Int8ub, lambda value, _: value <= 3),
+    "ranges" / _ranges(1),
+    "first" / c.Int16ub,
+    "bitmap"
+    / c.ExprValidator(
+        c.Prefixed(c.Int16ub, c.GreedyBytes),
+        lambda value, _: 1 <= len(value) <= ORDINAL_BYTES_MAX and value[-1] != 0,
+    ),
 )
 
 SCHEMAS: dict[Kind, c.Construct[Any, Any]] = {
@@ -163,7 +183,24 @@ SCHEMAS: dict[Kind, c.Construct[Any, Any]] = {
         "store_epoch" / c.Int64ub,
         "epoch" / c.Int32ub,
         "members" / c.PrefixedArray(c.Int16ub, _MEMBER),
+        flags=FLAG_NAMED | FLAG_WHOLE,
     ),
+    Kind.TALLY: _stream_packet(
+        Kind.TALLY,
+        "store_epoch" / c.Int64ub,
+        "as_of" / c.Int32ub,
+        "entries"
+        / c.ExprValidator(
+            c.PrefixedArray(c.Int8ub, _TALLY_ENTRY),
+            lambda value, _: 1 <= len(value) <= TALLY_ENTRIES_MAX,
+        ),
+    ),
+    Kind.GONE: _stream_packet(Kind.GONE),
+    Kind.READ_R: _stream_packet(Kind.READ_R, "read" / SEQ),
+    Kind.READ_N: _stream_packet(
+        Kind.READ_N, "ordinal" / c.Int16ub, "incarnation" / c.Int64ub, "read" / SEQ
+    ),
+    Kind.READ_A: _stream_packet(Kind.READ_A, "read" / SEQ, flags=0),
     Kind.CANCEL_R: _stream_packet(
         Kind.CANCEL_R, "floor" / SEQ, "runs" / _runs(), "ranges" / _ranges(1)
     ),
@@ -197,6 +234,19 @@ SCHEMAS: dict[Kind, c.Construct[Any, Any]] = {
         Kind.OFFLINEACK_R, "delivered" / _ranges(0), "void" / _ranges(0)
     ),
     Kind.NUDGE: _plain_packet(Kind.NUDGE),
+    Kind.GROUP_R: _plain_packet(
+        Kind.GROUP_R,
+        "request" / c.Int32ub,
+        "action" / c.Int8ub,
+        "group" / _name_text(0),
+        "user" / _name_text(0),
+    ),
+    Kind.GROUP_A: _plain_packet(
+        Kind.GROUP_A,
+        "request" / c.Int32ub,
+        "code" / c.Int16ub,
+        "names" / c.PrefixedArray(c.Int16ub, _name_text(1)),
+    ),
     Kind.LOGIN: _plain_packet(
         Kind.LOGIN,
         "user" / _name_text(1),
@@ -204,7 +254,7 @@ SCHEMAS: dict[Kind, c.Construct[Any, Any]] = {
         "token" / c.Prefixed(c.Int16ub, c.GreedyBytes),
         "incarnation" / c.Int64ub,
         "login_count" / c.Int64ub,
-        flags=FLAG_CONTINUES,
+        flags=FLAG_CONTINUES | FLAG_FOUR,
     ),
     Kind.LOGIN_OK: _plain_packet(
         Kind.LOGIN_OK,

@@ -1,0 +1,92 @@
+"""Those who leave: a user a group, a device its user (R5).
+
+Nobody waits for them any more. Once that is durable, what waits for them is deleted, their senders
+are told, and they are told that what is missing will not come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from udpim.im.ledger import Continuation
+from udpim.im.records import DeviceRecord, Op, PutDevice
+from udpim.model import Endpoint, is_group
+
+if TYPE_CHECKING:
+    from udpim.im.router import Router
+
+
+class Leavers:
+    """The part of the router that ends memberships."""
+
+    def __init__(self, router: Router) -> None:
+        """Work for this router."""
+        self._router = router
+
+    def leave(self, group: str, user: str, after: Continuation) -> None:
+        """A user leaves a group."""
+        ops = self._router.groups.leave(group, user)
+        self._router.put_change(ops, partial(self._left, group, ops, after))
+
+    def _left(self, group: str, ops: Sequence[Op], after: Continuation, ok: bool) -> None:
+        if ok:
+            router = self._router
+            for endpoint in router.groups.apply(ops):
+                router.receipts.forget_conversation(endpoint, group)
+                router.delivery.left(endpoint)
+            self._tell(group)
+        after(ok)
+
+    def _tell(self, conversation: str) -> None:
+        """Senders who wait for a leaver are told at once."""
+        router = self._router
+        for session in router.sessions.values():
+            for stream in list(session.told):
+                if stream.conversation == conversation:
+                    router.answers.members(session, stream)
+
+    def retire_unseen(self, age_s: int, after_s: int) -> int:
+        """Retire the devices that were not seen for so long.
+
+        Args:
+            age_s: Age of the server: seconds that it has been running, ever.
+            after_s: How long is too long.
+
+        Returns:
+            How many those are.
+        """
+        router = self._router
+        unseen = [
+            record
+            for record in router.registry.everybody()
+            if age_s - record.seen_s > after_s
+            and Endpoint(record.user, record.device) not in router.sessions
+            and not router.registry.latest(record.user)[record.device].left
+        ]
+        for record in unseen:
+            self._retire(Endpoint(record.user, record.device))
+        return len(unseen)
+
+    def _retire(self, endpoint: Endpoint) -> None:
+        record = self._router.registry.retire(endpoint)
+        leaves = self._router.groups.device_leaves(endpoint, record.left)
+        ops = [*leaves, PutDevice(record)]
+        self._router.put_change(ops, partial(self._retired, record, leaves))
+
+    def _retired(self, record: DeviceRecord, leaves: Sequence[Op], ok: bool) -> None:
+        if not ok:
+            return
+        router = self._router
+        endpoint = Endpoint(record.user, record.device)
+        router.groups.apply(leaves)
+        router.registry.put(record)
+        router.receipts.forget(endpoint)
+        router.receipts.sender_left(endpoint, lambda stream: True)
+        router.delivery.left(endpoint)
+        self._tell(record.user)
+        for session in router.sessions.values():
+            for stream in list(session.told):
+                if is_group(stream.conversation) or stream.user == record.user:
+                    router.answers.members(session, stream)
