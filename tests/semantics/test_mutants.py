@@ -17,7 +17,7 @@ from tests.semantics.mutants.every import MUTANTS
 from tests.semantics.mutants.mutant import Mutant, Planting, TargetMissing, planted
 from tests.semantics.test_items import missing
 from udpim.im.receiver import Inbox
-from udpim.node import client
+from udpim.node import reception
 from udpim.testing import Violated
 from udpim.wire.im_packets import StatusN
 
@@ -90,13 +90,13 @@ def test_what_was_planted_is_gone_afterwards():
         def receive_status_n(original, self, id_, packet):
             return "planted"
 
-    before, in_table = Inbox.receive_status_n, client._INBOX_METHODS[StatusN]
+    before, in_table = Inbox.receive_status_n, reception._INBOX_METHODS[StatusN]
     with planted(Mutant("harmless", None, "", (), plant)) as planting:
         assert Inbox.receive_status_n(None, None, None) == "planted"
-        assert client._INBOX_METHODS[StatusN](None, None, None) == "planted"
+        assert reception._INBOX_METHODS[StatusN](None, None, None) == "planted"
     assert planting.reached == 2
     assert Inbox.receive_status_n is before
-    assert client._INBOX_METHODS[StatusN] is in_table
+    assert reception._INBOX_METHODS[StatusN] is in_table
 
 
 def test_target_that_has_gone_is_named():

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from udpim.config import ClientConfig
 from udpim.errors import DecodeError, LocalProtocolError, StoreError
@@ -27,7 +26,9 @@ from udpim.im.records import ClientSnapshot, QueueItems
 from udpim.im.sender import Outbox
 from udpim.im.waiting_ack import Flight
 from udpim.model import Address, LoginCode, StreamId
-from udpim.node.effects import Commit, Effect
+from udpim.node.backoff import Backoff
+from udpim.node.commits import Commits
+from udpim.node.effects import Effect
 from udpim.node.events import (
     Event,
     LinkChanged,
@@ -39,13 +40,13 @@ from udpim.node.events import (
 )
 from udpim.node.identity import Identity
 from udpim.node.packets import TOO_MANY_STREAMS, read_im_packets
+from udpim.node.reception import Reception
 from udpim.node.state import TRANSITIONS, LinkInput, LinkState
 from udpim.node.totals import HopTotals
 from udpim.wire import im_codec
 from udpim.wire import im_packets as p
 from udpim.wire.packet import Reset, is_long, parse_long
 
-_Waiter = Callable[[], None]
 _LIVE = (LinkState.LOGGING_IN, LinkState.ONLINE)
 
 
@@ -72,12 +73,10 @@ class ClientNode:
         self._random_bytes = random_bytes
         self._identity = Identity(config, snapshot.meta, durable=durable, random_bytes=random_bytes)
         self._events: deque[Event] = deque()
-        self._waiting: dict[int, list[_Waiter]] = {}
-        self._waiters: list[_Waiter] = []
-        self._token = 0
         self.outbox = Outbox(config, self._identity.incarnation, snapshot, now)
         self.outbox.stamp = max(self.outbox.stamp, self._identity.login_count)
         self.inbox = Inbox(snapshot, durable=durable, limits=config.limits)
+        self._commits = Commits(self._identity, self.outbox, self.inbox, self._outbox_committed)
         self.state = LinkState.IDLE
         self.store_epoch = 0
         self.payload_bytes_max = config.limits.payload_bytes_max
@@ -85,14 +84,20 @@ class ClientNode:
         self._address: Address | None = None
         self._dialer: Dialer | None = None
         self._connection: Connection | None = None
-        self._inbound, self._outbound = InHandles(), OutHandles()
+        self._outbound = OutHandles()
         self._deadline: float | None = None
         """End of the present attempt, login or back-off."""
-        self._failures = 0
+        self._backoff = Backoff(config, random_bytes)
         self._gone = HopTotals()
         """Of earlier dialers and connections."""
         self.drops: dict[str, int] = {}
-        self.receipts_acknowledged = 0
+        self._reception = Reception(
+            self.outbox,
+            self.inbox,
+            self.drops,
+            welcomed=self._on_login_ok,
+            refused=self._on_login_refused,
+        )
 
     # --- Commands ---
 
@@ -165,21 +170,12 @@ class ClientNode:
         except DecodeError:
             connection.refuse("malformed IM packet")
             return
-        handlers = []
-        methods = _ONLINE if self.state is LinkState.ONLINE else _LOGGING_IN
-        for packet in packets:
-            if packet is None:
-                self._drop("IM packet of an unknown kind")
-                continue
-            method = methods.get(type(packet))
-            handler = None if method is None else method(self, packet)
-            if handler is None:
-                connection.refuse("IM packet not acceptable now")
-                if self._inbound.overflowed:
-                    connection.close(*TOO_MANY_STREAMS, now)
-                return
-            handlers.append(handler)
-            methods = _NEXT_METHODS.get(type(packet), methods)
+        handlers = self._reception.handlers(packets, online=self.state is LinkState.ONLINE)
+        if handlers is None:
+            connection.refuse("IM packet not acceptable now")
+            if self._reception.inbound.overflowed:
+                connection.close(*TOO_MANY_STREAMS, now)
+            return
         connection.take(incoming, now)
         for handler in handlers:
             handler(now)
@@ -211,7 +207,7 @@ class ClientNode:
 
     def on_commit_done(self, token: int, error: StoreError | None, now: float) -> None:
         """A transaction is durable, or failed: then nothing can be promised any more."""
-        waiters = self._waiting.pop(token)
+        waiters = self._commits.take_waiters(token)
         if error is None:
             for waiter in waiters:
                 waiter()
@@ -274,7 +270,8 @@ class ClientNode:
             self._connection = self._dialer.connection
             self._end_dialer()
             streams_max = self.config.limits.streams_per_session_max
-            self._inbound, self._outbound = InHandles(streams_max), OutHandles(streams_max)
+            self._reception.inbound = InHandles(streams_max)
+            self._outbound = OutHandles(streams_max)
             self._deadline = now + self.config.login_s_max
             self._move(LinkInput.CONNECTED, 0, "")
             self._login(self._connection, now)
@@ -293,7 +290,7 @@ class ClientNode:
             if connection.state is ConnectionState.OPEN:
                 connection.send_frame(im_codec.encode(login), None, now)
 
-        self._waiters.append(say)
+        self._commits.waiters.append(say)
 
     def _lost(self, code: int, reason: str, now: float) -> None:
         """The attempt or the connection is over: back off with full jitter, then dial again.
@@ -304,87 +301,32 @@ class ClientNode:
             self._connection.close(CloseCode.NO_ERROR, reason, now)
         self.outbox.session_ended()
         self._end_dialer()
-        at_once = code == CloseCode.RESET and self._failures == 0
-        ceiling = min(
-            self.config.reconnect_s_max, self.config.reconnect_s_min * 2.0**self._failures
-        )
-        self._failures = min(self._failures + 1, 16)
-        share = int.from_bytes(self._random_bytes(4), "big") / 2**32
-        self._deadline = now if at_once else now + ceiling * share
+        self._deadline = now + self._backoff.next_wait_s(at_once=code == CloseCode.RESET)
         self._move(LinkInput.LOST, code, reason)
 
-    # --- IM packets ---
+    # --- The login's answer ---
 
-    def _on_login_ok(self, packet: p.LoginOk) -> Callable[[float], None]:
-        def welcome(now: float) -> None:
-            self.store_epoch = packet.store_epoch
-            own_bytes = self.config.limits.payload_bytes_max
-            self.payload_bytes_max = min(own_bytes, packet.payload_bytes_max)
-            self._deadline = None
-            self._failures = 0
-            self._identity.let_in()
-            self._move(LinkInput.WELCOME, 0, "")
-            self.outbox.session_started(self._outbound, packet.store_epoch, now)
-            self.inbox.session_started(self._outbound, queue_waiting=packet.queue_waiting)
+    def _on_login_ok(self, packet: p.LoginOk, now: float) -> None:
+        self.store_epoch = packet.store_epoch
+        own_bytes = self.config.limits.payload_bytes_max
+        self.payload_bytes_max = min(own_bytes, packet.payload_bytes_max)
+        self._deadline = None
+        self._backoff.succeeded()
+        self._identity.let_in()
+        self._move(LinkInput.WELCOME, 0, "")
+        self.outbox.session_started(self._outbound, packet.store_epoch, now)
+        self.inbox.session_started(self._outbound, queue_waiting=packet.queue_waiting)
 
-        return welcome
-
-    def _on_login_refused(self, packet: p.LoginRefused) -> Callable[[float], None]:
-        def refused(now: float) -> None:
-            connection = self._connection
-            assert connection is not None, "the refusal came on it"
-            if packet.code == LoginCode.STALE_STORE:
-                self.outbox.new_incarnation(self._identity.renew(), now)
-                self._login(connection, now)
-            elif packet.code == LoginCode.BUSY:
-                self._lost(CloseCode.LOGIN_REFUSED, packet.reason, now)
-            else:
-                self._stop(packet.code, packet.reason, now, refused=True)
-
-        return refused
-
-    def _on_handle(self, packet: p.MsgA | p.Refuse | p.AckA) -> Callable[[float], None]:
-        """Answers that name the stream by the number that we gave it."""
-        if isinstance(packet, p.MsgA):
-            return lambda now: self.outbox.receive_msg_a(packet)
-        if isinstance(packet, p.Refuse):
-            return lambda now: self.outbox.receive_refuse(packet)
-        return self._on_ack_a
-
-    def _on_ack_a(self, now: float) -> None:
-        self.receipts_acknowledged += 1
-
-    def _on_own_stream(
-        self, packet: p.AckN | p.StatusA | p.Members
-    ) -> Callable[[float], None] | None:
-        """Packets about what we sent."""
-        id_ = self._inbound.resolve(packet.handle, packet.name)
-        if id_ is None:
-            return None
-        stream = self.outbox.stream(id_)
-        if stream is None:
-            return lambda now: self._drop("receipt for an unknown stream")
-        method = _OUTBOX_METHODS[type(packet)]
-        return lambda now: method(self.outbox, stream, packet)
-
-    def _on_incoming_stream(
-        self, packet: p.MsgN | p.OfflineA | p.CancelN | p.StatusN
-    ) -> Callable[[float], None] | None:
-        """Packets about what others sent us."""
-        if isinstance(packet, p.OfflineA) and packet.total == 0:
-            return lambda now: self.inbox.receive_offline_a(None, packet)
-        id_ = self._inbound.resolve(packet.handle, packet.name)
-        if id_ is None:
-            return None
-        if isinstance(packet, p.MsgN | p.OfflineA) and not self.inbox.has_room(
-            id_, packet.base, packet.section
-        ):
-            return None
-        method = _INBOX_METHODS[type(packet)]
-        return lambda now: method(self.inbox, id_, packet)
-
-    def _on_nudge(self, packet: p.Nudge) -> Callable[[float], None]:
-        return lambda now: self.inbox.receive_nudge()
+    def _on_login_refused(self, packet: p.LoginRefused, now: float) -> None:
+        connection = self._connection
+        assert connection is not None, "the refusal came on it"
+        if packet.code == LoginCode.STALE_STORE:
+            self.outbox.new_incarnation(self._identity.renew(), now)
+            self._login(connection, now)
+        elif packet.code == LoginCode.BUSY:
+            self._lost(CloseCode.LOGIN_REFUSED, packet.reason, now)
+        else:
+            self._stop(packet.code, packet.reason, now, refused=True)
 
     def _drop(self, reason: str) -> None:
         self.drops[reason] = self.drops.get(reason, 0) + 1
@@ -393,22 +335,7 @@ class ClientNode:
 
     def next_effect(self) -> Effect | None:
         """Return the next effect: one commit for everything since the last one."""
-        self._identity.reached(self.outbox.stamp)
-        ops = self._identity.take_ops()
-        waiters, self._waiters = self._waiters, []
-        from_outbox = self.outbox.take_ops()
-        if from_outbox:
-            waiters.append(self._outbox_committed)
-        from_inbox = self.inbox.take_ops()
-        if from_inbox:
-            waiters.append(self.inbox.on_committed)
-        ops += from_outbox
-        ops += from_inbox
-        if not ops:
-            return None
-        self._token += 1
-        self._waiting[self._token] = waiters
-        return Commit(token=self._token, ops=tuple(ops))
+        return self._commits.next()
 
     def _outbox_committed(self) -> None:
         self._events.append(OutboxCommitted(streams=self.outbox.on_committed()))
@@ -464,6 +391,11 @@ class ClientNode:
         """The present connection, for its statistics."""
         return self._connection
 
+    @property
+    def receipts_acknowledged(self) -> int:
+        """How many ack:A have come."""
+        return self._reception.receipts_acknowledged
+
     def hop_totals(self) -> HopTotals:
         """Return the counters of every dialer and connection so far, the present ones included."""
         totals = self._gone.copy()
@@ -472,29 +404,3 @@ class ClientNode:
         if self._connection is not None:
             totals.add(self._connection)
         return totals
-
-
-_OUTBOX_METHODS: dict[type, Callable[[Outbox, OutStream, Any], None]] = {
-    p.AckN: Outbox.receive_ack_n,
-    p.StatusA: Outbox.receive_status_a,
-    p.Members: Outbox.receive_members,
-}
-_INBOX_METHODS: dict[type, Callable[[Inbox, StreamId, Any], None]] = {
-    p.MsgN: Inbox.receive_msg_n,
-    p.OfflineA: Inbox.receive_offline_a,
-    p.CancelN: Inbox.receive_cancel_n,
-    p.StatusN: Inbox.receive_status_n,
-}
-_Method = Callable[[ClientNode, Any], Callable[[float], None] | None]
-_ONLINE: dict[type, _Method] = {
-    **dict.fromkeys(_OUTBOX_METHODS, ClientNode._on_own_stream),
-    **dict.fromkeys(_INBOX_METHODS, ClientNode._on_incoming_stream),
-    **dict.fromkeys((p.MsgA, p.Refuse, p.AckA), ClientNode._on_handle),
-    p.Nudge: ClientNode._on_nudge,
-}
-_LOGGING_IN: dict[type, _Method] = {
-    p.LoginOk: ClientNode._on_login_ok,
-    p.LoginRefused: ClientNode._on_login_refused,
-}
-_NEXT_METHODS: dict[type, dict[type, _Method]] = {p.LoginOk: _ONLINE, p.LoginRefused: {}}
-"""What may follow these in the same packet."""

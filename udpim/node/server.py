@@ -9,11 +9,11 @@ datagrams; what the router promises waits for the ledger's commits.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from udpim.config import WINDOW, ServerConfig
+from udpim.config import ServerConfig
 from udpim.crypto.tokens import AddressTokens, ConnectionIdIssuer
 from udpim.errors import DecodeError, StoreError
 from udpim.hop.codes import CloseCode, ConnectionState
@@ -24,20 +24,16 @@ from udpim.im.puller import answer_pull, plan_pull
 from udpim.im.records import PutMeta, QueueItems, ServerSnapshot
 from udpim.im.router import Router
 from udpim.im.session import Session
-from udpim.model import Address, Endpoint, LoginCode, StreamId
-from udpim.node.effects import Authenticate, Commit, Effect, NotifyOffline, ReadQueueItems
-from udpim.node.events import Event, SessionChanged, StoreFailed
+from udpim.model import Address, StreamId
+from udpim.node.effects import Commit, Effect, NotifyOffline, ReadQueueItems
+from udpim.node.events import Event, StoreFailed
 from udpim.node.link import Link, LinkTimers
+from udpim.node.logins import REFUSED, Logins
 from udpim.node.packets import TOO_MANY_STREAMS, read_im_packets
 from udpim.node.totals import HopTotals
 from udpim.wire import im_codec
 from udpim.wire import im_packets as p
 from udpim.wire.packet import destination_cid, is_long
-
-REASON_CHARS_MAX = 60
-"""Of a refusal's words: at most 240 bytes of UTF-8 in a field of 255."""
-REFUSED = object()
-"""Tag of a login refusal: once it is acked the connection is closed."""
 
 
 class ServerNode:
@@ -84,7 +80,6 @@ class ServerNode:
         )
         for op in fresh:
             self.router.ledger.put(op)
-        self._durable = durable
         self._listener = Listener(
             config=self._hop_config,
             issuer=ConnectionIdIssuer(meta["secret"], server_id),
@@ -92,19 +87,22 @@ class ServerNode:
             random_bytes=random_bytes,
         )
         self._links: dict[bytes, Link] = {}
-        self._by_endpoint: dict[Endpoint, Link] = {}
-        self._seats: Counter[Endpoint] = Counter()
-        """Whom a place is taken by: a session, or a login whose commit is on its way."""
-        self._logging_in: dict[int, tuple[Link, p.Login]] = {}
         self._reading: dict[int, Session] = {}
         self._touched: dict[Link, None] = {}
         self._outgoing: dict[Session, None] = {}
-        self._now = 0.0
         self._timers = LinkTimers()
         self._gone = HopTotals()
         """Of connections that are closed."""
         self._effects: deque[Effect] = deque()
         self._events: deque[Event] = deque()
+        self._logins = Logins(
+            config,
+            self.router,
+            durable=durable,
+            touched=self._touched,
+            outgoing=self._outgoing,
+            events=self._events,
+        )
         self._counter = 0
         self.drops: dict[str, int] = {}
 
@@ -176,7 +174,7 @@ class ServerNode:
 
     def on_commit_done(self, token: int, error: StoreError | None, now: float) -> None:
         """A transaction is durable, or did not happen."""
-        self._now = now
+        self._logins.now = now
         self.router.ledger.on_committed(ok=error is None)
         if error is not None:
             self._events.append(StoreFailed(error=error))
@@ -198,44 +196,7 @@ class ServerNode:
             now: The time.
             busy: The refusal says nothing about the credentials; the client tries again later.
         """
-        link, login = self._logging_in.pop(token)
-        if link.connection.state is not ConnectionState.OPEN:
-            return
-        self._touched[link] = None
-        endpoint = Endpoint(login.user, login.device)
-        registry = self.router.registry
-        if refusal is not None:
-            code = LoginCode.BUSY if busy else LoginCode.BAD_CREDENTIALS
-            self._refuse(link, code, refusal, now)
-        elif self._is_stale(endpoint, login):
-            words = "the store was restored from an old copy"
-            self._refuse(link, LoginCode.STALE_STORE, words, now)
-        elif self._crowded(endpoint):
-            self._refuse(link, LoginCode.BUSY, "too many sessions or devices", now)
-        else:
-            self._seats[endpoint] += 1
-            record = registry.logged_in(
-                endpoint, login.incarnation, login.login_count, continues=login.continues
-            )
-            self.router.register(record, lambda ok: self._registered(link, endpoint, login, ok))
-
-    def _is_stale(self, endpoint: Endpoint, login: p.Login) -> bool:
-        """Tell whether the client's store is an old copy: its mark has been passed (R7)."""
-        session = self.router.sessions.get(endpoint)
-        incarnation, count = login.incarnation, login.login_count
-        if session is not None and session.incarnation == incarnation and count <= session.mark:
-            return True
-        return self.router.registry.is_stale(endpoint, incarnation, count)
-
-    def _crowded(self, endpoint: Endpoint) -> bool:
-        seats = self._seats
-        if len(seats) >= self.config.limits.sessions_max and endpoint not in seats:
-            return True
-        devices = self.router.registry.latest(endpoint.user)
-        return (
-            endpoint.device not in devices
-            and len(devices) >= self.config.limits.devices_per_user_max
-        )
+        self._logins.on_authenticated(token, refusal, now, busy=busy)
 
     def shutdown(self, now: float) -> None:
         """Say goodbye to everybody; unreceipted pushes go to the queue."""
@@ -243,68 +204,6 @@ class ServerNode:
             link.connection.close(CloseCode.SHUTDOWN, "the server is going down", now)
             self._touched[link] = None
         self._after_input(now)
-
-    # --- Logins ---
-
-    def _refuse(self, link: Link, code: LoginCode, reason: str, now: float) -> None:
-        # A stale store logs in again, as a new incarnation; nobody else gets a second guess.
-        link.login_taken = code is not LoginCode.STALE_STORE
-        tag = REFUSED if link.login_taken else None
-        packet = p.LoginRefused(code, reason[:REASON_CHARS_MAX])
-        link.connection.send_frame(im_codec.encode(packet), tag, now)
-
-    def _registered(self, link: Link, endpoint: Endpoint, login: p.Login, ok: bool) -> None:
-        """The login is durable: open the session in place of any other of this endpoint."""
-        connection = link.connection
-        if connection.state is not ConnectionState.OPEN:
-            self._leave_seat(endpoint)
-            return
-        self._touched[link] = None
-        now = self._now
-        if not ok:
-            self._leave_seat(endpoint)
-            self._refuse(link, LoginCode.BUSY, "the store refused the login", now)
-            return
-        other = self._by_endpoint.get(endpoint)
-        if other is not None:
-            self._end_session(other)
-            other.connection.close(CloseCode.REPLACED, "another login of this device", now)
-        session = Session(
-            endpoint,
-            login.incarnation,
-            lambda: connection.rtt.smoothed_rtt,
-            self._outgoing,
-            streams_max=self.config.limits.streams_per_session_max,
-        )
-        link.session = session
-        link.login_by = None
-        self._by_endpoint[endpoint] = link
-        connection.hold(self.router.held.of(endpoint))
-        self.router.session_opened(session)
-        self._events.append(SessionChanged(endpoint=endpoint, online=True))
-        welcome = p.LoginOk(
-            self.router.store_epoch,
-            self._durable,
-            self.router.queue.count(endpoint) > 0,
-            self.config.limits.payload_bytes_max,
-            WINDOW,
-        )
-        connection.send_frame(im_codec.encode(welcome), None, now)
-
-    def _end_session(self, link: Link) -> None:
-        session = link.session
-        assert session is not None
-        link.session = None
-        del self._by_endpoint[session.endpoint]
-        self._leave_seat(session.endpoint)
-        self._touched[link] = None
-        self.router.session_closed(session, link.connection.unacked_tags())
-        self._events.append(SessionChanged(endpoint=session.endpoint, online=False))
-
-    def _leave_seat(self, endpoint: Endpoint) -> None:
-        self._seats[endpoint] -= 1
-        if not self._seats[endpoint]:
-            del self._seats[endpoint]
 
     def _after_input(self, now: float) -> None:
         """Look at what happened to the connections of this turn."""
@@ -317,7 +216,7 @@ class ServerNode:
                     assert link.session is not None, "its end took all tags along"
                     self.router.on_acked(link.session, tag)
             if connection.state is not ConnectionState.OPEN and link.session is not None:
-                self._end_session(link)
+                self._logins.end_session(link)
 
     # --- IM packets ---
 
@@ -354,16 +253,8 @@ class ServerNode:
         return lambda now: method(self.router, session, stream, packet)
 
     def _on_login(self, link: Link, login: p.Login) -> None:
-        link.login_taken = True
         self._counter += 1
-        self._logging_in[self._counter] = (link, login)
-        self._effects.append(
-            Authenticate(
-                token=self._counter,
-                endpoint=Endpoint(login.user, login.device),
-                secret=login.token,
-            )
-        )
+        self._effects.append(self._logins.receive_login(link, login, self._counter))
 
     def _on_pull(self, session: Session, bytes_max: int) -> None:
         if session.reading:
@@ -416,17 +307,17 @@ class ServerNode:
         """Move the sessions' IM packets into their connections."""
         encode, limits = im_codec.encode, self.config.limits
         for session in list(self._outgoing):
-            link = self._by_endpoint.get(session.endpoint)
+            link = self._logins.link(session.endpoint)
             if link is None or link.session is not session:
                 continue
             self._touched[link] = None
             connection = link.connection
             if session.outbound.overflowed:
-                self._end_session(link)
+                self._logins.end_session(link)
                 connection.close(*TOO_MANY_STREAMS, now)
                 continue
             if connection.queued_frames + len(session.frames) > limits.send_queue_frames_max:
-                self._end_session(link)
+                self._logins.end_session(link)
                 connection.close(CloseCode.SHUTDOWN, "too far behind", now)
                 continue
             for packet, tag in session.frames:
@@ -439,7 +330,7 @@ class ServerNode:
         """A sender gets credit for what has left memory, and only for that."""
         held = self.router.held
         for endpoint in held.take_changed():
-            link = self._by_endpoint.get(endpoint)
+            link = self._logins.link(endpoint)
             if link is not None:
                 link.connection.hold(held.of(endpoint))
                 self._touched[link] = None
@@ -462,8 +353,7 @@ class ServerNode:
         return {
             "connections": self.links,
             "sessions": len(self.router.sessions),
-            "logins_authenticating": len(self._logging_in),
-            "logins_committing": self._seats.total() - len(self._by_endpoint),
+            **self._logins.sizes(),
             "queue_reads": len(self._reading),
         }
 

@@ -9,17 +9,17 @@ import contextlib
 import functools
 from dataclasses import dataclass
 
-from udpim.node import client, server
+from udpim.node import reception, server
 
 MUTANTS = {}
 """All mutants by name; filled by importing the modules that define them."""
 
 DISPATCH = (
     server._ROUTER_METHODS,
-    client._OUTBOX_METHODS,
-    client._INBOX_METHODS,
-    client._ONLINE,
-    client._LOGGING_IN,
+    reception._OUTBOX_METHODS,
+    reception._INBOX_METHODS,
+    reception._ONLINE,
+    reception._LOGGING_IN,
 )
 """Tables that hold methods as values, so a replaced method has to be replaced there as well."""
 

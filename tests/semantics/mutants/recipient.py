@@ -43,7 +43,7 @@ def mark_before_persist(planting):
             original(self, token, error, now)
             return
         inbox = self.inbox
-        for waiter in self._waiting.pop(token):
+        for waiter in self._commits.take_waiters(token):
             if waiter == inbox.on_committed:
                 fresh, size = inbox._committing.popleft()
                 inbox._backlog.committed(size)

@@ -126,7 +126,7 @@ def login_leaves_before_its_count(planting):
     @planting.replace(ClientNode, "_login")
     def login(original, self, connection, now):
         original(self, connection, now)
-        self._waiters.pop()()
+        self._commits.waiters.pop()()
 
 
 @mutant(

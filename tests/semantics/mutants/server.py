@@ -12,6 +12,7 @@ from udpim.im.receipt_rows import ReceiptRows
 from udpim.im.router import Router
 from udpim.im.session import Relay
 from udpim.model import Endpoint
+from udpim.node.logins import Logins
 from udpim.node.server import _ROUTER_METHODS, ServerNode
 from udpim.wire.im_packets import EpochRun
 
@@ -274,8 +275,8 @@ def login_mark_is_ignored(planting):
     def is_stale(original, self, *login):
         return False
 
-    @planting.replace(ServerNode, "_is_stale")
-    def node_is_stale(original, self, *login):
+    @planting.replace(Logins, "_is_stale")
+    def logins_is_stale(original, self, *login):
         return False
 
 

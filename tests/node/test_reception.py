@@ -1,0 +1,98 @@
+"""What a client does with each IM packet: the table, apart from what the machines make of it."""
+
+import pytest
+
+from udpim.model import StreamId
+from udpim.node.reception import Reception
+from udpim.wire import im_packets as p
+from udpim.wire.im_codec import encode_section
+
+OK = p.LoginOk(7, True, False, 1000, 1024)
+NO = p.LoginRefused(1, "no")
+PUSH = p.MsgN(1, StreamId("alice", "a", 9, "bob"), 1, 1, encode_section(1, [0], [b"hi"]))
+OWN = p.StatusA(2, StreamId("bob", "b", 5, "alice"), 0, 7, ((1, 1),), ())
+
+
+class Machine:
+    """An outbox and an inbox in one: they note what they are given."""
+
+    room = True
+
+    def __init__(self):
+        self.got = []
+
+    def stream(self, id_):
+        return None
+
+    def has_room(self, id_, base, section):
+        return self.room
+
+    def receive_msg_a(self, packet):
+        self.got.append(packet)
+
+    receive_refuse = receive_msg_a
+
+    def receive_nudge(self):
+        self.got.append("nudge")
+
+
+@pytest.fixture
+def machine():
+    return Machine()
+
+
+@pytest.fixture
+def answers():
+    return []
+
+
+@pytest.fixture
+def reception(machine, answers):
+    def note(packet, now):
+        answers.append(packet)
+
+    return Reception(machine, machine, {}, welcomed=note, refused=note)
+
+
+def test_before_the_login_only_its_answer_is_taken(reception, answers):
+    assert reception.handlers([p.Nudge()], online=False) is None
+    (handler,) = reception.handlers([OK], online=False)
+    assert [] == answers, "nothing happens before the packet is taken"
+    handler(1.0)
+    assert [OK] == answers
+
+
+def test_once_online_no_login_is_answered(reception):
+    assert reception.handlers([OK], online=True) is None
+
+
+def test_the_rest_of_the_packet_may_rely_on_the_welcome_in_it(reception):
+    assert 2 == len(reception.handlers([OK, p.Nudge()], online=False))
+    assert reception.handlers([NO, p.Nudge()], online=False) is None
+
+
+def test_one_packet_that_cannot_be_taken_keeps_all_out(reception, machine):
+    machine.room = False
+    assert reception.handlers([p.Nudge(), PUSH], online=True) is None
+    assert [] == machine.got
+
+
+def test_answers_by_handle_go_to_the_outbox_and_ack_a_is_counted(reception, machine):
+    msg_a, refuse = p.MsgA(1, 0, ((1, 1),)), p.Refuse(1, 2, ((1, 1),))
+    packets = [msg_a, refuse, p.AckA(1, ((1, 1),)), p.Nudge()]
+    for handler in reception.handlers(packets, online=True):
+        handler(0.0)
+    assert [msg_a, refuse, "nudge"] == machine.got
+    assert 1 == reception.receipts_acknowledged
+
+
+def test_a_receipt_for_a_stream_that_we_never_had_is_dropped_and_counted(machine):
+    drops = {}
+    reception = Reception(machine, machine, drops, welcomed=None, refused=None)
+    for handler in reception.handlers([OWN, None], online=True):
+        handler(0.0)
+    assert {"receipt for an unknown stream": 1, "IM packet of an unknown kind": 1} == drops
+
+
+def test_a_handle_without_a_name_is_not_taken(reception):
+    assert reception.handlers([PUSH._replace(name=None)], online=True) is None

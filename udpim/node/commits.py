@@ -1,0 +1,64 @@
+"""The client's transactions: one for all that has gathered since the last, and who waits for each.
+
+Between the client node's machines, which want rows written, and the store's verdicts (PROTOCOL
+§5.2): what promises something is a waiter of the transaction that it rests on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from udpim.im.receiver import Inbox
+from udpim.im.sender import Outbox
+from udpim.node.effects import Commit
+from udpim.node.identity import Identity
+
+Waiter = Callable[[], None]
+"""Called when its transaction is durable."""
+
+
+class Commits:
+    """Joins the operations of identity, outbox and inbox."""
+
+    def __init__(
+        self, identity: Identity, outbox: Outbox, inbox: Inbox, outbox_committed: Waiter
+    ) -> None:
+        """Start with nothing to write but what a new identity brings.
+
+        Args:
+            identity: Its operations go first.
+            outbox: Its operations go second.
+            inbox: Its operations go last.
+            outbox_committed: Waits for every transaction that holds the outbox's.
+        """
+        self._identity = identity
+        self._outbox = outbox
+        self._inbox = inbox
+        self._outbox_committed = outbox_committed
+        self._in_progress: dict[int, list[Waiter]] = {}
+        self.waiters: list[Waiter] = []
+        """Those of the next transaction."""
+        self._token = 0
+
+    def next(self) -> Commit | None:
+        """Return the transaction of everything since the last one, None if there is nothing."""
+        self._identity.reached(self._outbox.stamp)
+        ops = self._identity.take_ops()
+        waiters, self.waiters = self.waiters, []
+        from_outbox = self._outbox.take_ops()
+        if from_outbox:
+            waiters.append(self._outbox_committed)
+        from_inbox = self._inbox.take_ops()
+        if from_inbox:
+            waiters.append(self._inbox.on_committed)
+        ops += from_outbox
+        ops += from_inbox
+        if not ops:
+            return None
+        self._token += 1
+        self._in_progress[self._token] = waiters
+        return Commit(token=self._token, ops=tuple(ops))
+
+    def take_waiters(self, token: int) -> Sequence[Waiter]:
+        """Return who waits for a transaction that has its verdict, in order."""
+        return self._in_progress.pop(token)
