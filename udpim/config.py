@@ -6,10 +6,21 @@ hop's timers are in `udpim.hop.config`. PROTOCOL §5.9 lists all limits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, fields
 
+from udpim.costs import (
+    CONVERSATION_BYTES,
+    DEVICE_BYTES,
+    FRAME_BYTES,
+    FRAME_WIRE_BYTES,
+    INCOMING_STREAM_BYTES,
+    MESSAGE_BYTES,
+    QUEUE_ROW_BYTES,
+    SESSION_BYTES,
+    STREAM_BYTES,
+    About,
+    limit,
+)
 from udpim.errors import ConfigError
 
 WINDOW = 1024
@@ -53,47 +64,6 @@ RETIRED_INCARNATIONS_MAX = 64
 HANDLES_MAX = 65_536
 """Streams that may be named on one connection in one direction (PROTOCOL §4.3)."""
 
-# What one entry of a table costs beside the payload in it, at most: CPython 3.11 on 64 bits,
-# rounded up from what tests/test_worst_memory.py measures.
-SESSION_BYTES = 16 * 1024
-"""A connection, its login and its session, with nothing in them."""
-MESSAGE_BYTES = 1024
-"""One message that waits somewhere in memory."""
-FRAME_BYTES = 512
-"""One frame on its way out, or one group of pieces on its way in."""
-FRAME_WIRE_BYTES = 1200
-"""The bytes of a frame in flight."""
-STREAM_BYTES = 4 * 1024
-"""One stream on one connection: its name, its numbers each way, what was said of it."""
-INCOMING_STREAM_BYTES = 20 * 1024
-"""A recipient's memory of one stream with all the void runs that it may have."""
-CONVERSATION_BYTES = 96 * 1024
-"""A sender's memory of one stream with all its history; most take a tenth."""
-QUEUE_ROW_BYTES = 2 * 1024
-"""The index of one row of an offline queue that is alone in its stream; its payload is on disk."""
-DEVICE_BYTES = 4 * 1024
-"""One registered device with all the incarnations that are remembered."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class About:
-    """What is known of one field of `Limits`, beside its default and its docstring."""
-
-    least: int = 1
-    most: int = 2**31 - 1
-    of: str
-    """Who has it: "client", "server" or "both"."""
-    per: str
-    """What there is one table for: the "process", or each "session", "endpoint" or "sender"."""
-    worst: Callable[[Limits], int]
-    """Bytes that one such table takes at most; 0 where it is only a share of another limit's."""
-    outcome: str
-    """What happens at the limit."""
-
-
-def _limit(default: int, **about: Any) -> int:  # noqa: ANN401  # the fields of About
-    return field(default=default, metadata={"about": About(**about)})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -104,7 +74,7 @@ class Limits:
     that a peer meets costs that peer its connection at most; no message is lost by any of them.
     """
 
-    payload_bytes_max: int = _limit(
+    payload_bytes_max: int = limit(
         PAYLOAD_BYTES_MAX,
         most=PAYLOAD_BYTES_MAX,
         of="both",
@@ -113,7 +83,7 @@ class Limits:
         outcome="send() raises PayloadTooLarge; the server refuses as TOO_LARGE",
     )
     """Largest payload; a client also keeps to what its server said at the login."""
-    window_frames: int = _limit(
+    window_frames: int = limit(
         1024,
         least=16,
         most=2**16 - 1,
@@ -124,7 +94,7 @@ class Limits:
     )
     """Reliable frames in flight: taken beyond the lowest missing one, sent beyond the lowest
     unacked one."""
-    bulk_window_bytes: int = _limit(
+    bulk_window_bytes: int = limit(
         2 * PAYLOAD_BYTES_MAX + 4096,
         least=CREDIT_BYTES_MIN,
         of="both",
@@ -134,7 +104,7 @@ class Limits:
     )
     """Bytes of bodies with payloads that a peer may have sent and the owner not disposed of, those
     in pieces included."""
-    reassembly_groups_max: int = _limit(
+    reassembly_groups_max: int = limit(
         1024,
         of="both",
         per="session",
@@ -142,7 +112,7 @@ class Limits:
         outcome="a packet that would open more is dropped, and comes again",
     )
     """Bodies in pieces at one time; as many as an honest peer can have open in the frame window."""
-    send_queue_frames_max: int = _limit(
+    send_queue_frames_max: int = limit(
         32_768,
         of="both",
         per="session",
@@ -150,7 +120,7 @@ class Limits:
         outcome="the server disconnects who is so far behind; messages go to the queue",
     )
     """Frames that wait for transmission to one peer."""
-    streams_per_session_max: int = _limit(
+    streams_per_session_max: int = limit(
         16_384,
         least=8192,  # more than one turn or one pull can name, so every connection gets somewhere
         most=HANDLES_MAX,
@@ -161,7 +131,7 @@ class Limits:
     )
     """Streams that may be named on one connection, each way."""
 
-    outbox_messages_max: int = _limit(
+    outbox_messages_max: int = limit(
         100_000,
         of="client",
         per="process",
@@ -169,7 +139,7 @@ class Limits:
         outcome="send() waits, send_nowait() raises OutboxFull",
     )
     """Messages that are not settled."""
-    outbox_bytes_max: int = _limit(
+    outbox_bytes_max: int = limit(
         64 * 1024 * 1024,
         of="client",
         per="process",
@@ -177,7 +147,7 @@ class Limits:
         outcome="send() waits, send_nowait() raises OutboxFull; one call may go beyond",
     )
     """Payload bytes of them."""
-    conversation_messages_max: int = _limit(
+    conversation_messages_max: int = limit(
         20_000,
         of="client",
         per="process",
@@ -185,7 +155,7 @@ class Limits:
         outcome="as for the whole outbox, but only for messages to this recipient",
     )
     """Those of them for one recipient; a part of the outbox, so no memory of its own."""
-    conversation_bytes_max: int = _limit(
+    conversation_bytes_max: int = limit(
         16 * 1024 * 1024,
         of="client",
         per="process",
@@ -193,7 +163,7 @@ class Limits:
         outcome="as for the whole outbox, but only for messages to this recipient",
     )
     """Payload bytes of these; a part of the outbox, so no memory of its own."""
-    inbox_messages_max: int = _limit(
+    inbox_messages_max: int = limit(
         200_000,
         of="client",
         per="process",
@@ -202,7 +172,7 @@ class Limits:
     )
     """Messages that wait for the application; as many empty ones as the default flow-control window
     lets through are fewer."""
-    inbox_bytes_max: int = _limit(
+    inbox_bytes_max: int = limit(
         64 * 1024 * 1024,
         of="client",
         per="process",
@@ -210,7 +180,7 @@ class Limits:
         outcome="packets with messages are not taken, but for what fills a gap",
     )
     """Payload bytes of them."""
-    hop_frames_max: int = _limit(
+    hop_frames_max: int = limit(
         256,
         most=2048,
         of="client",
@@ -219,7 +189,7 @@ class Limits:
         outcome="the rest waits in the outbox",
     )
     """Frames that may wait for the hop's window."""
-    hop_bytes_max: int = _limit(
+    hop_bytes_max: int = limit(
         1024 * 1024,
         of="client",
         per="process",
@@ -227,7 +197,7 @@ class Limits:
         outcome="the rest waits in the outbox; one payload may go beyond",
     )
     """Bytes of them."""
-    streams_per_user_max: int = _limit(
+    streams_per_user_max: int = limit(
         4096,
         of="client",
         per="sender",
@@ -236,7 +206,7 @@ class Limits:
     )
     """Incoming streams of one sending user, those of earlier incarnations included."""
 
-    sessions_max: int = _limit(
+    sessions_max: int = limit(
         10_000,
         of="server",
         per="process",
@@ -246,7 +216,7 @@ class Limits:
         outcome="one more login is refused as BUSY, and tries again later",
     )
     """Endpoints that are logged in, or whose login is being committed."""
-    session_messages_max: int = _limit(
+    session_messages_max: int = limit(
         16_384,
         of="server",
         per="session",
@@ -254,7 +224,7 @@ class Limits:
         outcome="messages go to the recipient's queue instead",
     )
     """Messages pushed to one client and not receipted."""
-    session_bytes_max: int = _limit(
+    session_bytes_max: int = limit(
         8 * 1024 * 1024,
         of="server",
         per="session",
@@ -262,7 +232,7 @@ class Limits:
         outcome="messages go to the queue instead; of a server in memory they are refused as FULL",
     )
     """Bytes of them; a part of ``pushed_bytes_max``, so no memory of its own."""
-    pushed_bytes_max: int = _limit(
+    pushed_bytes_max: int = limit(
         256 * 1024 * 1024,
         of="server",
         per="process",
@@ -270,7 +240,7 @@ class Limits:
         outcome="as for one session, for sessions that have more than what is left",
     )
     """Bytes pushed to all clients together and not receipted."""
-    queue_messages_max: int = _limit(
+    queue_messages_max: int = limit(
         100_000,
         of="server",
         per="endpoint",
@@ -278,7 +248,7 @@ class Limits:
         outcome="one more is refused as FULL, which only slows its sender",
     )
     """Offline messages per endpoint."""
-    queue_bytes_max: int = _limit(
+    queue_bytes_max: int = limit(
         256 * 1024 * 1024,
         of="server",
         per="endpoint",
@@ -286,7 +256,7 @@ class Limits:
         outcome="one more is refused as FULL, which only slows its sender",
     )
     """Bytes of these, `QUEUE_ENTRY_BYTES` at least for each; on disk, so no memory of its own."""
-    devices_per_user_max: int = _limit(
+    devices_per_user_max: int = limit(
         DEVICES_PER_USER_MAX,
         most=DEVICES_PER_USER_MAX,
         of="server",
@@ -295,7 +265,7 @@ class Limits:
         outcome="the login of one more is refused as BUSY",
     )
     """Devices that a user may register."""
-    unproven_handshakes_max: int = _limit(
+    unproven_handshakes_max: int = limit(
         256,
         least=0,
         of="server",
@@ -304,7 +274,7 @@ class Limits:
         outcome="a further client has to prove its address first (RETRY)",
     )
     """Handshakes whose client has not proven its address."""
-    handshakes_max: int = _limit(
+    handshakes_max: int = limit(
         16_384,
         of="server",
         per="process",

@@ -166,3 +166,17 @@ def test_a_void_that_is_not_durable_fills_no_gap():
     assert [] == released(memory)
     memory.busy.clear()
     assert [4] == released(memory)
+
+
+def test_what_was_pulled_and_what_was_pushed_is_reported_apart_and_once():
+    memory = stream()
+    for first, last in ((1, 3), (5, 6)):
+        memory.settle_delivered(first, last)
+        memory.report.add(first, last)
+    memory.settle_void(4, 4)
+    memory.report.add(4, 4)
+    memory.busy.add(6, 6)
+    memory.pulled.add(3, 4)
+    assert [(False, [(1, 2), (5, 5)], []), (True, [(3, 3)], [(4, 4)])] == memory.take_report()
+    assert [(False, [], []), (True, [], [])] == memory.take_report()
+    assert [] == list(memory.pulled)

@@ -35,6 +35,18 @@ def test_batch_that_says_more_asks_again_by_itself():
     assert not pull.take_request()
 
 
+def test_next_batch_waits_for_the_commit_of_all_that_the_present_one_brought():
+    pull = Pull()
+    pull.ask()
+    pull.take_request()
+    pull.go_on(7, 7)
+    pull.received(1, more=True)
+    pull.go_on(8, 7)
+    assert not pull.take_request()
+    pull.go_on(9, 8)
+    assert pull.take_request(), "what was begun after the last part belongs to others"
+
+
 def test_part_too_many_completes_nothing_twice():
     pull = Pull()
     pull.ask()

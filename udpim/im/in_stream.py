@@ -11,7 +11,7 @@ from __future__ import annotations
 from udpim.config import VOID_RUNS_MAX, WINDOW
 from udpim.im.records import InStreamRecord
 from udpim.model import StreamId
-from udpim.ranges import Range, RangeSet
+from udpim.ranges import Range, RangeSet, without
 
 
 def bit_ranges(bits: int, offset: int) -> list[Range]:
@@ -166,6 +166,18 @@ class InStream:
                 delivered += bit_ranges(self.delivered & mask, self.cum + 1)
                 void += bit_ranges(self.void & mask, self.cum + 1)
         return delivered, void
+
+    def take_report(self) -> list[tuple[bool, list[Range], list[Range]]]:
+        """Return the open verdicts: (of the offline queue's items?, delivered, void).
+
+        What is not durable yet is reported after its commit (I7).
+        """
+        ranges = without(self.report, self.busy)
+        self.report.clear()
+        pulled = [part for a, b in ranges for part in self.pulled.within(a, b)]
+        pushed = [part for a, b in ranges for part in self.pulled.missing(a, b)]
+        self.pulled.subtract(pulled)
+        return [(False, *self.verdicts(pushed)), (True, *self.verdicts(pulled))]
 
     def settled_from_floor(self) -> list[Range]:
         """Return everything that a login offers again: settled, durable, not below floor."""

@@ -19,6 +19,7 @@ class Pull:
         self._active = False
         self._left: int | None = None
         self._more = False
+        self._last_commit: int | None = None
 
     def ask(self) -> None:
         """The queue is not empty: pull, now or after the present batch."""
@@ -41,6 +42,22 @@ class Pull:
     def complete(self) -> bool:
         """Tell whether every part of the present batch has arrived."""
         return self._active and self._left == 0
+
+    def go_on(self, begun: int, durable: int) -> None:
+        """Look whether the present batch is durable, and if it is, be ready for the next one.
+
+        Args:
+            begun: How many commits were ever begun: once all parts are here, the last of them is
+                the one to wait for.
+            durable: How many of them are durable.
+        """
+        if not self.complete():
+            return
+        if self._last_commit is None:
+            self._last_commit = begun
+        if durable >= self._last_commit:
+            self._last_commit = None
+            self.next_batch()
 
     def next_batch(self) -> None:
         """What the batch brought is durable."""

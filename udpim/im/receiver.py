@@ -33,7 +33,7 @@ from udpim.im.records import (
     PutInStream,
 )
 from udpim.model import StreamId
-from udpim.ranges import Range, RangeSet, without
+from udpim.ranges import Range, RangeSet
 from udpim.wire.im_codec import section_messages
 from udpim.wire.im_packets import (
     AckR,
@@ -84,7 +84,6 @@ class Inbox:
         self._pull = Pull()
         self._taken = 0
         self._durable_batches = 0
-        self._pull_barrier: int | None = None
         self.drops: dict[str, int] = {}
         self.duplicates = 0
         for record in snapshot.in_streams:
@@ -113,7 +112,6 @@ class Inbox:
         """
         self._handles = handles
         self._pull = Pull()
-        self._pull_barrier = None
         if queue_waiting:
             self._pull.ask()
         self._questions.clear()
@@ -345,7 +343,7 @@ class Inbox:
         """Emit the receipts of this turn, of at most ``room`` streams, and the next offline:R."""
         if room <= 0:
             return
-        self._pull_on()
+        self._pull.go_on(self._taken, self._durable_batches)
         if self._offers:
             for stream in list(islice(self._offers, min(room, self._handles.spare_for_offers()))):
                 del self._offers[stream]
@@ -362,27 +360,10 @@ class Inbox:
         if self._pull.take_request():
             emit(OfflineR(config.PULL_BYTES_MAX), None)
 
-    def _pull_on(self) -> None:
-        """Go on to the next batch once all that the present one brought is durable."""
-        if not self._pull.complete():
-            return
-        if self._pull_barrier is None:
-            self._pull_barrier = self._taken
-        if self._durable_batches >= self._pull_barrier:
-            self._pull_barrier = None
-            self._pull.next_batch()
-
     def _emit_reports(
         self, emit: Callable[[ImPacket, StreamId | None], None], stream: InStream
     ) -> None:
-        # What is not durable yet is reported after its commit (I7).
-        ranges = without(stream.report, stream.busy)
-        stream.report.clear()
-        pulled = [part for a, b in ranges for part in stream.pulled.within(a, b)]
-        pushed = [part for a, b in ranges for part in stream.pulled.missing(a, b)]
-        stream.pulled.subtract(pulled)
-        for parts, is_pulled in ((pushed, False), (pulled, True)):
-            delivered, void = stream.verdicts(parts)
+        for is_pulled, delivered, void in stream.take_report():
             for at in range(0, max(len(delivered), len(void)), RANGES_MAX // 2):
                 end = at + RANGES_MAX // 2
                 handle, name = self._handles.of(stream.id)
