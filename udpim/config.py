@@ -7,6 +7,7 @@ hop's timers are in `udpim.hop.config`. PROTOCOL §5.9 lists all limits.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Literal
 
 from udpim.costs import (
     CONVERSATION_BYTES,
@@ -22,6 +23,9 @@ from udpim.costs import (
     limit,
 )
 from udpim.errors import ConfigError
+
+Exchange = Literal["six", "four"]
+"""How many packets a message takes, as a login says."""
 
 WINDOW = 1024
 """W: seqs that a sender may be ahead of the lowest open one, and bits of B's bitmaps (R9)."""
@@ -56,7 +60,9 @@ PULL_BYTES_MAX = 256 * 1024
 QUEUE_ENTRY_BYTES = 1024
 """What a smaller offline message counts as, so that the sizes of small ones need no memory."""
 GROUP_USERS_MAX = 2000
+"""Users in one group."""
 GROUPS_MAX = 100_000
+"""Groups on one server."""
 DEVICES_PER_USER_MAX = 16
 """The most that may be configured: a membership has to fit one packet with the longest names."""
 RETIRED_INCARNATIONS_MAX = 64
@@ -350,6 +356,8 @@ class ClientConfig:
     user: str
     device: str
     token: bytes = b""
+    exchange: Exchange = "six"
+    """Six packets, or four without msg:A and ack:A."""
     limits: Limits = Limits()
     """Those of its connections as well."""
     reconnect_s_min: float = 0.5
@@ -370,3 +378,5 @@ class ServerConfig:
     """Those of its connections as well."""
     login_s_max: float = 10.0
     """A connection that has not logged in by then is closed."""
+    retire_after_s: float = 90 * 86_400.0
+    """A device that was not seen for so long, while the server ran, is retired (R5)."""

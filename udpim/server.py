@@ -9,6 +9,7 @@ import asyncio
 import inspect
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -18,8 +19,9 @@ from udpim.config import Limits, ServerConfig
 from udpim.errors import ConfigError, ConnectionClosed, Error, StoreFull
 from udpim.hop.codes import CloseCode
 from udpim.hop.config import HopConfig
+from udpim.im.group_desk import GroupRequest
 from udpim.model import Address
-from udpim.node.effects import Authenticate, NotifyOffline
+from udpim.node.effects import Authenticate, AuthorizeGroup, NotifyOffline
 from udpim.node.events import Event, StoreFailed
 from udpim.node.server import ServerNode
 from udpim.node.stats import server_stats
@@ -60,6 +62,7 @@ class LoginRequest:
 Verdict = bool | str
 """True lets in; False, or a reason in words, does not."""
 AuthenticateHook = Callable[[LoginRequest], Verdict | Awaitable[Verdict]]
+MembershipHook = Callable[[GroupRequest], bool | Awaitable[bool]]
 OfflineHook = Callable[[NotifyOffline], Awaitable[object] | object]
 
 
@@ -74,6 +77,7 @@ class Server:
         store: StoreChoice = None,
         security: str | None = None,
         on_offline: OfflineHook | None = None,
+        membership: MembershipHook | None = None,
         known_user: Callable[[str], bool] | None = None,
         close_timeout: float = 5.0,
         login_timeout: float = 10.0,
@@ -91,6 +95,9 @@ class Server:
             security: Must be "plain" until there is encryption.
             on_offline: Told when messages were stored for a device that is away: the place for a
                 push service. May be a coroutine function.
+            membership: Decides on every request about groups; may be a coroutine function. If it
+                raises, the client is told to come again later. None: everybody may create a group,
+                join and leave; members may add others and list them; the creator may remove others.
             known_user: Whether a user who never logged in exists; such a recipient's messages wait
                 at their senders, anybody else's are REJECTED. None: only who has logged in exists.
             close_timeout: How long closing may wait for the store, seconds.
@@ -111,6 +118,7 @@ class Server:
         self.authenticate = authenticate
         self.store = store
         self.on_offline = on_offline
+        self.membership = membership
         self.known_user = known_user
         self.close_timeout_s = close_timeout
         self.config = ServerConfig(limits=limits or Limits(), login_s_max=login_timeout)
@@ -164,6 +172,7 @@ class Listening:
                 durable=self._store.durable,
                 random_bytes=os.urandom,
                 known_user=self._is_known,
+                wall_ms=lambda: time.time_ns() // 1_000_000,
                 hop_config=server.hop,
             )
             self._driver = Driver(
@@ -174,6 +183,7 @@ class Listening:
                 handlers={
                     Authenticate: self._on_authenticate,
                     NotifyOffline: self._on_notify,
+                    AuthorizeGroup: self._on_authorize_group,
                 },
             )
             self._loop = loop
@@ -333,6 +343,40 @@ class Listening:
         refusal = None if verdict is True else fitting
         self._node.on_authenticated(token, refusal, self._loop.time(), busy=busy)
         self._driver.wake()
+
+    def _on_authorize_group(self, question: AuthorizeGroup) -> None:
+        hook = self._server.membership
+        if hook is None:
+            self._authorized(question.token, question.allowed)
+            return
+        try:
+            verdict = hook(question.request)
+        except Exception:
+            self._on_broken_membership(question.token)
+            return
+        if inspect.isawaitable(verdict):
+            self._spawn(self._authorize_later(question.token, verdict))
+        else:
+            self._authorized(question.token, bool(verdict))
+
+    async def _authorize_later(self, token: int, answer: Awaitable[bool]) -> None:
+        try:
+            verdict = await answer
+        except Exception:
+            self._on_broken_membership(token)
+        else:
+            self._authorized(token, bool(verdict))
+
+    def _on_broken_membership(self, token: int) -> None:
+        logger.exception("the membership hook failed")
+        self._authorized(token, None)
+
+    def _authorized(self, token: int, allowed: bool | None) -> None:
+        assert self._node is not None, "started"
+        assert self._driver is not None, "started"
+        if self._closing is None and self._error is None:
+            self._node.on_group_authorized(token, allowed, self._loop.time())
+            self._driver.wake()
 
     def _on_notify(self, notice: NotifyOffline) -> None:
         hook = self._server.on_offline

@@ -25,9 +25,7 @@ ASKED_A_PACKET = 8
 class Answers:
     """Builds the packets to senders from what router, queue and receipt rows know."""
 
-    def __init__(
-        self, conversations: Conversations, *, store_epoch: int, durable: bool
-    ) -> None:
+    def __init__(self, conversations: Conversations, *, store_epoch: int, durable: bool) -> None:
         """Speak for a store of this epoch; one that is not durable never says STORED."""
         self._conversations = conversations
         self._store_epoch = store_epoch

@@ -70,7 +70,12 @@ class Delivery:
     # --- To recipients ---
 
     def deliver(
-        self, endpoint: Endpoint, stream: StreamId, head: Head, section: Section, ranges: list[Range]
+        self,
+        endpoint: Endpoint,
+        stream: StreamId,
+        head: Head,
+        section: Section,
+        ranges: list[Range],
     ) -> bool:
         """Bring ``ranges`` of a run: by push while nothing of the stream is queued, else by queue.
 
@@ -108,9 +113,7 @@ class Delivery:
         tag = None if name is None else Named(stream)
         online.send(MsgN(handle, name, head[0], head[1], section), tag)
 
-    def cancel(
-        self, endpoint: Endpoint, stream: StreamId, head: Head, ranges: list[Range]
-    ) -> None:
+    def cancel(self, endpoint: Endpoint, stream: StreamId, head: Head, ranges: list[Range]) -> None:
         """Pass a cancel on, or leave it as void items: only B says VOID (R4)."""
         online = self.sessions.get(endpoint)
         if self._queue.find(endpoint, stream) is not None or online is None:
@@ -144,9 +147,7 @@ class Delivery:
 
     # --- From recipients ---
 
-    def receipted(
-        self, session: Session, stream: StreamId, verdicts: Sequence[Range]
-    ) -> bool:
+    def receipted(self, session: Session, stream: StreamId, verdicts: Sequence[Range]) -> bool:
         """An endpoint gave its verdicts.
 
         Returns:

@@ -105,9 +105,7 @@ class GroupDesk:
         else:
             self.answer(session, number, GroupCode.DONE, tuple(group.users))
 
-    def change(
-        self, action: GroupAction, name: str, user: str, after: Continuation
-    ) -> GroupCode:
+    def change(self, action: GroupAction, name: str, user: str, after: Continuation) -> GroupCode:
         """Create, join or leave.
 
         Returns:
@@ -117,7 +115,7 @@ class GroupDesk:
         router, groups = self._router, self._router.groups
         if action is GroupAction.LEAVE:
             if user in groups.latest_users(name):
-                router.leavers.leave(name, user, after)
+                router.memberships.leave(name, user, after)
             else:
                 router.after_commits(after)
             return GroupCode.DONE
@@ -148,8 +146,6 @@ class GroupDesk:
         after(ok)
 
     @staticmethod
-    def answer(
-        session: Session, number: int, code: GroupCode, names: tuple[str, ...] = ()
-    ) -> None:
+    def answer(session: Session, number: int, code: GroupCode, names: tuple[str, ...] = ()) -> None:
         """group:A; a session that is over sends nothing."""
         session.send(GroupA(number, code, names))

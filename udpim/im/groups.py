@@ -83,9 +83,7 @@ def _line(registry: Registry, line: MemberRecord) -> Member:
     record = registry.get(Endpoint(line.user, line.device))
     assert record is not None, "a line ends before its device does"
     renewed = max(record.renewed, line.joined)
-    return Member(
-        line.ordinal, line.user, line.device, record.incarnation, renewed, line.joined, 0
-    )
+    return Member(line.ordinal, line.user, line.device, record.incarnation, renewed, line.joined, 0)
 
 
 class Groups:

@@ -14,21 +14,23 @@ if TYPE_CHECKING:
 
 HISTORY_RUNS_MAX = 1024
 """Runs below the floor per stream, all tables together; those from floor on are bounded by the
-outbox. Beyond it the older half is forgotten: their messages then show EXCUSED, which claims
-nothing."""
+outbox, and every endpoint has four more. Beyond it the older half is forgotten: their messages then
+show EXCUSED, which claims nothing."""
 
 
 def forget_oldest(stream: OutStream) -> None:
     """Keep the history of a stream within its limit; the part from floor on is never touched."""
     tables = [stream.delivered, stream.void, stream.cancelled]
-    for view in stream.members:
+    views = stream.audience.views
+    runs_max = HISTORY_RUNS_MAX + 4 * len(views)
+    for view in views:
         tables += (view.delivered, view.void, view.excused, view.confirmed)
-    if sum(map(len, tables)) + len(stream.rejected) <= HISTORY_RUNS_MAX:
+    if sum(map(len, tables)) + len(stream.rejected) <= runs_max:
         return
     floor = stream.floor
     lasts = [last for table in tables for _, last in table if last < floor]
     lasts += [last for _, last, _ in stream.rejected if last < floor]
-    if len(lasts) <= HISTORY_RUNS_MAX:
+    if len(lasts) <= runs_max:
         return
     lasts.sort()
     cut = lasts[len(lasts) // 2]

@@ -42,6 +42,8 @@ class InStream:
         "held",
         "id",
         "pulled",
+        "read",
+        "read_told",
         "ready",
         "release_next",
         "report",
@@ -57,6 +59,10 @@ class InStream:
         self.void = record.void
         self.floor = record.floor
         self.void_runs = RangeSet(record.void_runs)
+        self.read = record.read
+        """The application has read everything up to here."""
+        self.read_told = record.read_told
+        """What of it the server has answered for."""
         self.held = 0
         """Bits of messages that a memory inbox holds until the application is done with them."""
         self.busy = RangeSet()
@@ -213,6 +219,10 @@ class InStream:
         """Tell whether a gap holds messages back."""
         return bool(self.ready) and self.release_next not in self.ready
 
+    def gaps(self) -> list[Range]:
+        """Return what is open below the messages that wait: the gaps that hold them back."""
+        return self.open_in(self.release_next, max(self.ready)) if self.ready else []
+
     def waits_for(self, first: int) -> bool:
         """Tell whether a run from ``first`` may fill a gap that holds messages back."""
         return first <= self.release_next and self.waits()
@@ -220,5 +230,12 @@ class InStream:
     def record(self) -> InStreamRecord:
         """Return the durable form: about 280 bytes."""
         return InStreamRecord(
-            self.id, self.cum, self.delivered, self.void, self.floor, tuple(self.void_runs)
+            self.id,
+            self.cum,
+            self.delivered,
+            self.void,
+            self.floor,
+            tuple(self.void_runs),
+            self.read,
+            self.read_told,
         )

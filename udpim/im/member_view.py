@@ -2,27 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from udpim.im.records import OutMember
-from udpim.ranges import Range, RangeSet, intersect
-
-
-def common(
-    views: Sequence[MemberView], first: int, last: int
-) -> tuple[list[Range], list[Range], list[Range]]:
-    """Return what of first..last is settled, void, and settled or STORED at each of these."""
-    settled: list[Range] = [(first, last)]
-    void, covered = settled, settled
-    for view in views:
-        settled = intersect(settled, view.confirmed)
-        void = intersect(void, view.void)
-        covered = [
-            part
-            for a, b in covered
-            for part in RangeSet((*view.confirmed.within(a, b), *view.stored.within(a, b)))
-        ]
-    return settled, void, covered
+from udpim.model import Endpoint
+from udpim.ranges import Range, RangeSet, without
 
 
 class MemberView:
@@ -31,27 +13,31 @@ class MemberView:
     __slots__ = (
         "confirmed",
         "delivered",
-        "device",
+        "endpoint",
         "excused",
         "incarnation",
         "joined",
         "left",
         "ordinal",
+        "read",
+        "renewed",
         "stored",
         "void",
     )
 
     def __init__(self, record: OutMember) -> None:
         """Restore from a record."""
-        self.device = record.device
+        self.endpoint = Endpoint(record.user, record.device)
         self.ordinal = record.ordinal
         self.incarnation = record.incarnation
+        self.renewed = record.renewed
         self.joined = record.joined
         self.left = record.left
         self.delivered = RangeSet(record.delivered)
         self.void = RangeSet(record.void)
         self.stored = RangeSet(record.stored)
         self.excused = RangeSet(record.excused)
+        self.read = record.read
         self.confirmed = RangeSet((*record.delivered, *record.void, *record.excused))
 
     @property
@@ -71,6 +57,17 @@ class MemberView:
         claim.add(first, last)
         self.confirmed.add(first, last)
 
+    def covered_within(self, first: int, last: int) -> list[Range]:
+        """Return what of first..last is settled or STORED here."""
+        if not len(self.stored):
+            return self.confirmed.within(first, last)
+        known = RangeSet((*self.confirmed.within(first, last), *self.stored.within(first, last)))
+        return list(known)
+
+    def covers(self, first: int, last: int) -> bool:
+        """Tell whether no copy of first..last is needed here."""
+        return not without(self.confirmed.missing(first, last), self.stored)
+
     def due(self, epoch: int) -> bool:
         """Tell whether a message stamped with ``epoch`` is due to this endpoint."""
         return self.joined <= epoch and (self.left == 0 or epoch < self.left)
@@ -78,13 +75,15 @@ class MemberView:
     def record(self) -> OutMember:
         """Return the durable form."""
         return OutMember(
-            self.device,
+            *self.endpoint,
             self.ordinal,
             self.incarnation,
+            self.renewed,
             self.joined,
             self.left,
             tuple(self.delivered),
             tuple(self.void),
             tuple(self.stored),
             tuple(self.excused),
+            self.read,
         )

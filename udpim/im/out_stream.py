@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from udpim.im.audience import Audience
 from udpim.im.changes import Change
+from udpim.im.deciding import decide
 from udpim.im.epoch_runs import epoch_at, segments
 from udpim.im.history import forget_oldest
-from udpim.im.member_view import MemberView, common
-from udpim.im.records import OutMember, OutStreamRecord
+from udpim.im.member_view import MemberView
+from udpim.im.records import OutStreamRecord
 from udpim.model import FINAL_STATES, MessageState, RejectCode, StreamId
 from udpim.ranges import Range, RangeSet, intersect, without
 from udpim.wire.im_packets import EpochRun, Member
@@ -48,7 +50,7 @@ class OutStream:
         """Restamps asked for; nothing is transmitted until the last one is durable."""
         self.store_epoch = record.store_epoch
         self.epoch = record.epoch
-        self.members = [MemberView(member) for member in record.members]
+        self.audience = Audience(id_, record.members)
         self.cancelled = RangeSet(record.cancelled)
         self.rejected = list(record.rejected)
         self.rows: dict[int, tuple[int, bytes]] = {}
@@ -86,15 +88,15 @@ class OutStream:
             self.settled.add(1, record.floor - 1)
         self._close_rejected()
         self.covered = self.settled.copy()
+        self.decided = self.settled.copy()
+        """What is shown of these will not change."""
+        self.kept = RangeSet()
+        """In a group: everybody has these, or is settled, or has them STORED."""
         self.delivered.update(record.delivered)
+        self.void.update(record.void)
         self.doubtful = RangeSet(record.doubtful)
         """Due to an endpoint that the server has forgotten, which may hold a copy (§5.8)."""
-        unsure = self.doubtful.copy()
-        for member in self.members:
-            unsure.update(member.excused)
-        for member in self.members:
-            below = member.void.within(1, self.floor - 1)
-            self.void.update(without(without(below, self.delivered), unsure))
+        self.read_up_to = self.audience.read_up_to()
 
     def repeated(self, number: int, first: int, last: int) -> None:
         """Flights from ``number`` on carry first..last again."""
@@ -156,37 +158,36 @@ class OutStream:
         self.epoch = 0
         self.runs = [EpochRun(self.floor, 0)]
         lapsed = RangeSet()
-        for member in self.members:
+        for member in self.audience.views:
             lapsed.update(member.stored)
             member.stored.clear()
             member.joined, member.left = 1, 1
         self.covered = self.settled.copy()
+        self.kept.clear()
         self.accepted.subtract(lapsed)
-        return [(a, b, MessageState.PENDING) for a, b in self._undecided(list(lapsed))]
+        return [(a, b, MessageState.PENDING) for a, b in self.undecided(list(lapsed))]
 
     def learn_members(
-        self, store_epoch: int, epoch: int, members: Sequence[Member]
+        self, store_epoch: int, epoch: int, members: Sequence[Member], *, whole: bool
     ) -> list[Change]:
-        """Take over a membership history; rows of unknown epoch are stamped with ``epoch``."""
-        known = {member.device: member for member in self.members}
-        for device in known.keys() - {line.device for line in members}:
-            self.doubtful.update(known[device].confirmed.missing(self.floor, self.next_seq - 1))
-        self.members = []
-        self.renewed = False
-        for line in members:
-            view = known.get(line.device)
-            if view is None:
-                view = MemberView(OutMember(line.device, 0, line.incarnation, 0, 0, (), (), (), ()))
-            elif view.incarnation != line.incarnation:
-                self._forget_confirmations(view)
-                self.renewed = True
-            view.ordinal, view.incarnation = line.ordinal, line.incarnation
-            view.joined, view.left = line.joined, line.left
-            self.members.append(view)
+        """Take over a membership; rows of unknown epoch are stamped with ``epoch``."""
+        renewed, forgotten = self.audience.learn(
+            members, epoch, whole=whole, same_store=self.epoch != 0
+        )
+        last = self.next_seq - 1
+        for view in forgotten:
+            if self.audience.counts(view):
+                self.doubtful.update(view.confirmed.missing(self.floor, last))
+        for view in renewed:
+            self._forget_confirmations(view)
+        self.renewed = bool(renewed)
         self.store_epoch, self.epoch = store_epoch, epoch
         if self.runs and self.runs[0].epoch == 0:
             self.runs = [EpochRun(self.runs[0].first, epoch)]
-        return self.refresh(self.floor, self.next_seq - 1)
+        self.audience.excuse(self.floor, last)
+        changes = self.refresh(self.floor, last)
+        self.audience.forget_below(self.floor)
+        return changes
 
     def _forget_confirmations(self, view: MemberView) -> None:
         """R7: a newer incarnation of an endpoint knows nothing of the open rows."""
@@ -194,32 +195,18 @@ class OutStream:
         view.stored.subtract(view.confirmed.within(self.floor, last))  # those rows are gone
         for known in (view.confirmed, view.delivered, view.void):
             known.remove(self.floor, last)
-        self.settled.remove(self.floor, last)
-        self.covered.remove(self.floor, last)
+        for known in (self.settled, self.covered, self.decided, self.kept):
+            known.remove(self.floor, last)
         self._close_rejected()
-        self.covered.update(self.settled.within(self.floor, last))
+        closed = self.settled.within(self.floor, last)
+        self.covered.update(closed)
+        self.decided.update(closed)
 
     def _close_rejected(self) -> None:
         closed = [(first, last) for first, last, _ in self.rejected]
         self.settled.update(without(closed, self.cancelled))
 
-    def covered_members(self, first: int, last: int) -> int:
-        """Return the bitmap, over ordinals, of the endpoints that need no copy of first..last."""
-        bitmap = 0
-        if len(self.members) > 1:
-            for view in self.members:
-                if not without(view.confirmed.missing(first, last), view.stored):
-                    bitmap |= 1 << view.ordinal
-        return bitmap
-
     # --- Verdicts ---
-
-    def member(self, ordinal: int) -> MemberView | None:
-        """Return the endpoint with this ordinal."""
-        for view in self.members:
-            if view.ordinal == ordinal:
-                return view
-        return None
 
     def used(self, ranges: Sequence[Range]) -> list[Range]:
         """Return the parts of ``ranges`` whose seqs were used."""
@@ -241,14 +228,33 @@ class OutStream:
         """The server routes these."""
         fresh = without(without(self.used(ranges), self.settled), self.accepted)
         self.accepted.update(fresh)
-        return [(a, b, MessageState.ACCEPTED) for a, b in self._undecided(fresh)]
+        return [(a, b, MessageState.ACCEPTED) for a, b in self.undecided(fresh)]
 
     def take_stored(self, view: MemberView, ranges: Sequence[Range]) -> list[Change]:
-        """An endpoint's queue has these."""
+        """An endpoint's queue has these; of a group, `refresh` tells what that amounts to."""
         fresh = without(self.used(ranges), self.settled)
-        shown = self._undecided(fresh)
+        shown: list[Range] = []
+        if self.audience.counts(view) and not self.audience.group:
+            shown = self.undecided(fresh)
         view.stored.update(fresh)
         return [(a, b, MessageState.STORED) for a, b in shown]
+
+    def take_delivered(self, view: MemberView, first: int, last: int) -> list[Change]:
+        """An endpoint has first..last; of a group, `refresh` tells what that amounts to."""
+        view.delivered.add(first, last)
+        view.confirmed.add(first, last)
+        if self.audience.group or not self.audience.counts(view):
+            return []
+        new = self.delivered.missing(first, last)
+        self.delivered.add(first, last)
+        return [(a, b, MessageState.DELIVERED) for a, b in new]
+
+    def take_read(self, view: MemberView, read: int) -> list[Change]:
+        """An endpoint's application has read everything up to here."""
+        view.read = max(view.read, min(read, self.next_seq - 1))
+        before, self.read_up_to = self.read_up_to, self.audience.read_up_to()
+        new = self.delivered.within(before + 1, self.read_up_to)
+        return [(a, b, MessageState.READ) for a, b in new]
 
     def lapse_stored(
         self, view: MemberView, asked: Sequence[Range], stored: Sequence[Range]
@@ -262,13 +268,17 @@ class OutStream:
         lapsed = without(without(held, view.confirmed), RangeSet(stored))
         view.stored.subtract(lapsed)
         self.covered.subtract(lapsed)
+        self.kept.subtract(lapsed)
         self.accepted.subtract(lapsed)
-        return lapsed, [(a, b, MessageState.PENDING) for a, b in self._undecided(lapsed)]
+        return lapsed, [(a, b, MessageState.PENDING) for a, b in self.undecided(lapsed)]
 
-    def _undecided(self, ranges: Sequence[Range]) -> list[Range]:
+    def undecided(self, ranges: Sequence[Range]) -> list[Range]:
         """Return the parts that show no more than ACCEPTED (I4)."""
-        views = (view.stored for view in self.members)
-        for known in (self.settled, self.delivered, self.cancelled, *views):
+        stored = [self.kept]
+        if not self.audience.group:
+            counts = self.audience.counts
+            stored = [view.stored for view in self.audience.views if counts(view)]
+        for known in (self.decided, self.delivered, self.cancelled, *stored):
             ranges = without(ranges, known)
         return list(ranges)
 
@@ -293,8 +303,8 @@ class OutStream:
                 self.rejected.append((low, high, code))
         self.closing.update(new)
         if at_once:
-            self.settled.add(first, last)
-            self.covered.add(first, last)
+            for known in (self.settled, self.covered, self.decided):
+                known.add(first, last)
             self._advance()
         else:
             self.cancelled.add(first, last)
@@ -308,29 +318,12 @@ class OutStream:
         """
         changes: list[Change] = []
         for low, high, epoch in segments(self.runs, first, last):
-            due = [view for view in self.members if view.due(epoch)]
-            if not due:
-                continue
-            settled, void, covered = common(due, low, high)
-            changes += self._settle(settled, void)
-            self.covered.update(covered)
+            judgement = self.audience.judge(epoch, low, high)
+            if judgement is not None:
+                changes += decide(self, judgement)
+                self.settled.update(judgement.settled)
+                self.covered.update(judgement.covered)
         self._advance()
-        return changes
-
-    def _settle(self, settled: list[Range], void: list[Range]) -> list[Change]:
-        new = without(settled, self.settled)
-        if not new:
-            return []
-        self.settled.update(new)
-        changes: list[Change] = []
-        open_ = without(new, self.delivered)
-        if open_:
-            voided = RangeSet(without(intersect(open_, RangeSet(void)), self.doubtful))
-            self.void.update(voided)
-            shown = RangeSet((first, last) for first, last, _ in self.rejected)
-            changes += [(a, b, MessageState.VOID) for a, b in without(voided, shown)]
-            excused = without(without(open_, voided), self.cancelled)
-            changes += [(a, b, MessageState.EXCUSED) for a, b in excused]
         return changes
 
     def _advance(self) -> None:
@@ -341,8 +334,10 @@ class OutStream:
             self.floor = floor
             self.resent.remove(1, floor - 1)
             self.accepted.remove(1, floor - 1)
-            for view in self.members:
+            self.kept.remove(1, floor - 1)
+            for view in self.audience.views:
                 view.stored.remove(1, floor - 1)
+            self.audience.forget_below(floor)
             forget_oldest(self)
 
     # --- What the application sees ---
@@ -350,7 +345,7 @@ class OutStream:
     def state(self, seq: int) -> MessageState:
         """Return the state that ``seq`` shows now (PROTOCOL §5.1)."""
         if seq in self.delivered:
-            return MessageState.DELIVERED
+            return MessageState.READ if seq <= self.read_up_to else MessageState.DELIVERED
         if seq not in self.closing:
             for first, last, code in self.rejected:
                 if first <= seq <= last:
@@ -359,12 +354,19 @@ class OutStream:
                 return MessageState.VOID
             if seq in self.cancelled:
                 return MessageState.UNKNOWN
-            if seq in self.settled:
+            if seq in self.decided:
                 return MessageState.EXCUSED
-        epoch = self.epoch_of(seq)
-        if any(seq in view.stored for view in self.members if view.due(epoch)):
+        if seq in self.kept or (not self.audience.group and self._is_stored(seq)):
             return MessageState.STORED
         return MessageState.ACCEPTED if seq in self.accepted else MessageState.PENDING
+
+    def _is_stored(self, seq: int) -> bool:
+        epoch = self.epoch_of(seq)
+        return any(
+            seq in view.stored and self.audience.counts(view)
+            for view in self.audience.views
+            if view.due(epoch)
+        )
 
     def final(self, seq: int) -> bool:
         """Tell whether nothing can change what ``seq`` shows."""
@@ -384,10 +386,11 @@ class OutStream:
             self.floor,
             self.store_epoch,
             self.epoch,
-            tuple(view.record() for view in self.members),
+            self.audience.record(),
             tuple(self.cancelled),
             tuple(self.rejected),
             tuple(self.delivered),
+            tuple(self.void),
             tuple(self.doubtful),
         )
 

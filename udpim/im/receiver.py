@@ -24,6 +24,7 @@ from udpim.im.backlog import Backlog
 from udpim.im.handles import OutHandles
 from udpim.im.in_stream import InStream
 from udpim.im.pull import Pull
+from udpim.im.reading import Reading
 from udpim.im.records import (
     ClientSnapshot,
     InStreamRecord,
@@ -38,10 +39,12 @@ from udpim.wire.im_codec import section_messages
 from udpim.wire.im_packets import (
     AckR,
     CancelN,
+    Gone,
     ImPacket,
     MsgN,
     OfflineA,
     OfflineR,
+    ReadA,
     Section,
     StatusN,
 )
@@ -82,6 +85,7 @@ class Inbox:
         self._handles = OutHandles()
         self._backlog = Backlog(limits)
         self._pull = Pull()
+        self._reading = Reading()
         self._taken = 0
         self._durable_batches = 0
         self.drops: dict[str, int] = {}
@@ -115,6 +119,7 @@ class Inbox:
         if queue_waiting:
             self._pull.ask()
         self._questions.clear()
+        self._reading.session_started(self._streams.values())
         # Whom the last session had no room for comes first.
         self._offers |= dict.fromkeys(self._streams.values())
 
@@ -179,6 +184,20 @@ class Inbox:
         stream = self._stream(id_, packet.floor, packet.base)
         if stream is not None:
             self._offer(stream)
+
+    def receive_gone(self, id_: StreamId, packet: Gone) -> None:
+        """We are no member any more: give up what is missing, and release the rest (R5)."""
+        stream = self._streams.get(id_)
+        if stream is not None:
+            for first, last in stream.gaps():
+                self._void(stream, first, last, pulled=False)
+
+    def receive_read_a(self, packet: ReadA) -> None:
+        """The server answers for a read watermark."""
+        id_ = self._handles.stream(packet.handle)
+        stream = None if id_ is None else self._streams.get(id_)
+        if stream is not None and self._reading.told(stream, packet.read):
+            self._dirty[stream] = None
 
     def receive_nudge(self) -> None:
         """The offline queue is not empty."""
@@ -270,6 +289,12 @@ class Inbox:
             done = self._handled[stream] = RangeSet()
         done.add(seq, seq + count - 1)
 
+    def read(self, id_: StreamId, seq: int) -> None:
+        """The application has read this message, and every earlier one of its stream."""
+        stream = self._streams[id_]
+        if self._reading.mark(stream, min(seq, stream.release_next - 1)):
+            self._dirty[stream] = None
+
     def _settle_handled(self) -> None:
         for stream, done in self._handled.items():
             ranges = list(done)
@@ -322,6 +347,7 @@ class Inbox:
         self._dirty.clear()
         fresh, self._fresh = self._fresh, []
         self._committing.append((fresh, self._backlog.take_batch()))
+        self._reading.take_batch()
         self._taken += 1
         return ops
 
@@ -329,6 +355,7 @@ class Inbox:
         """The oldest batch of `take_ops` is durable: answer, release, and pull on."""
         fresh, size = self._committing.popleft()
         self._backlog.committed(size)
+        self._reading.committed()
         self._durable_batches += 1
         for stream, ranges in fresh:
             stream.busy.subtract(ranges)
@@ -357,6 +384,7 @@ class Inbox:
             handle, name = self._handles.of(stream.id)
             emit(AckR(handle, name, False, (), ()), stream.id)
         self._questions.clear()
+        self._reading.transmit(emit, self._handles, room)
         if self._pull.take_request():
             emit(OfflineR(config.PULL_BYTES_MAX), None)
 

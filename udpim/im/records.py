@@ -11,7 +11,7 @@ or not at all.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from udpim.model import Endpoint, StreamId
 from udpim.ranges import Range
@@ -58,6 +58,8 @@ class OutStreamRecord(NamedTuple):
     """(first seq, last seq, code)."""
     delivered: Ranges = ()
     """What was shown as DELIVERED, whoever said so: it stays shown (R7)."""
+    void: Ranges = ()
+    """What was shown as VOID."""
     doubtful: Ranges = ()
     """Due to an endpoint that a server lost together with its store: nobody can say VOID for it."""
 
@@ -376,35 +378,3 @@ class ServerSnapshot:
     receipts: tuple[ReceiptRecord, ...] = ()
     groups: tuple[GroupRecord, ...] = ()
     members: tuple[MemberRecord, ...] = ()
-
-
-def as_jsonable(record: OutStreamRecord) -> list[Any]:
-    """Turn a stream record into nested lists of ints and strings, for a text column."""
-    return list(record)
-
-
-def out_stream_from(values: list[Any]) -> OutStreamRecord:
-    """Build a stream record from what `as_jsonable` made, after a trip through JSON."""
-
-    def pairs(items: list[list[int]]) -> Ranges:
-        return tuple((first, last) for first, last in items)
-
-    number, incarnation, conversation, next_seq, floor, store_epoch, epoch = values[:7]
-    members = tuple(
-        OutMember(*item[:7], *(pairs(verdict) for verdict in item[7:11]), item[11])
-        for item in values[7]
-    )
-    return OutStreamRecord(
-        number,
-        incarnation,
-        conversation,
-        next_seq,
-        floor,
-        store_epoch,
-        epoch,
-        members,
-        pairs(values[8]),
-        tuple((first, last, code) for first, last, code in values[9]),
-        pairs(values[10]),
-        pairs(values[11]),
-    )

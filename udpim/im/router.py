@@ -22,14 +22,14 @@ from udpim.im.conversations import Conversations
 from udpim.im.delivery import Delivery
 from udpim.im.devices import Registry, base_for, epochs_known
 from udpim.im.endings import Endings
-from udpim.im.groups import Groups
 from udpim.im.group_desk import GroupDesk
-from udpim.im.leavers import Leavers
+from udpim.im.groups import Groups
 from udpim.im.ledger import Continuation, Ledger
+from udpim.im.memberships import Memberships
 from udpim.im.offline_queue import OfflineQueue
 from udpim.im.read_marks import ReadMarks
 from udpim.im.receipt_rows import ReceiptRows
-from udpim.im.records import DeviceRecord, Op, PutDevice, PutMeta, ServerSnapshot
+from udpim.im.records import Op, PutDevice, PutMeta, ServerSnapshot
 from udpim.im.session import Named, ReadRelay, Relay, Round, Session, Told
 from udpim.model import Endpoint, RejectCode, StreamId, is_group
 from udpim.ranges import Range, RangeSet, chunked, intersect
@@ -55,6 +55,12 @@ CHANGES = "changes"
 """Name of the store's value that holds the highest number given to a change."""
 
 
+SKEW_MS_MAX = 2 * 365 * 86_400_000
+"""A stamp so far ahead would put every clock that merges it out of use."""
+SEEN_S = 3600
+"""How exactly the server knows when it saw a device last."""
+
+
 class Router:
     """Everything of the server that is about messages; connections are the node's."""
 
@@ -66,6 +72,7 @@ class Router:
         store_epoch: int,
         durable: bool,
         known_user: Callable[[str], bool],
+        wall_ms: Callable[[], int] | None = None,
     ) -> None:
         """Restore the registry, the groups, the queue's index and the receipt rows.
 
@@ -75,7 +82,9 @@ class Router:
             store_epoch: Identity of the store, sent with every STORED.
             durable: Whether the store survives a crash; otherwise STORED is never said.
             known_user: Whether a user without any device may still log in one day.
+            wall_ms: Tells milliseconds since 1970, to refuse absurd stamps (R12); None for never.
         """
+        self._wall_ms = wall_ms
         self.store_epoch = store_epoch
         self._known_user = known_user
         self.ledger = Ledger(durable=durable)
@@ -85,7 +94,7 @@ class Router:
         self.conversations = Conversations(self.registry, self.groups)
         self.queue = OfflineQueue(snapshot.queue)
         self.receipts = ReceiptRows(snapshot.receipts, self.ledger)
-        self._endings = Endings(self.registry, self.queue)
+        self.endings = Endings(self.registry, self.queue)
         self.answers = Answers(self.conversations, store_epoch=store_epoch, durable=durable)
         self._lone_bytes_max = SECTION_HEAD_BYTES + SECTION_ENTRY_BYTES + limits.payload_bytes_max
         self.delivery = Delivery(
@@ -93,16 +102,19 @@ class Router:
             self.queue,
             self.ledger,
             self.conversations,
-            self._endings,
+            self.endings,
             durable=durable,
             stored=self._stored,
         )
         self.sessions = self.delivery.sessions
         self.reads = ReadMarks(self)
-        self.leavers = Leavers(self)
+        self.memberships = Memberships(self)
+        self.register = self.memberships.register
         self.desk = GroupDesk(self, users_max=GROUP_USERS_MAX, groups_max=GROUPS_MAX)
         self.stored_for_absent: list[tuple[Endpoint, StreamId, int, int]] = []
         """What the on_offline hook is told; drained by the node."""
+        self.age_s = 0
+        """How long the server has been running, ever, seconds; set by the node."""
         self._drops: dict[str, int] = {}
         for endpoint in self.queue.endpoints():
             self.delivery.left(endpoint)  # rows that a leave was too late for, before a crash
@@ -130,41 +142,6 @@ class Router:
         """Tell whether there is such a user, logged in once or to log in one day."""
         return self.registry.knows(name) or self._known_user(name)
 
-    def register(self, record: DeviceRecord, after: Continuation) -> None:
-        """Make a login durable; nobody is told of it before.
-
-        A new incarnation knows none of the receipts that wait (R7). A new device joins the groups
-        of its user.
-        """
-        endpoint = Endpoint(record.user, record.device)
-        old = self.registry.get(endpoint)
-        if old is not None and old.incarnation == record.incarnation:
-            self.ledger.put(PutDevice(record), partial(self._registered, record, [], after))
-            return
-        joins = []
-        if record.joined == record.renewed:
-            joins = self.groups.device_joins(endpoint, record.joined)
-        done = partial(self._registered, record, joins, after)
-        self.put_change([*joins, PutDevice(record)], done)
-
-    def _registered(
-        self, record: DeviceRecord, joins: list[Op], after: Continuation, ok: bool
-    ) -> None:
-        if ok:
-            endpoint = Endpoint(record.user, record.device)
-            old = self.registry.get(endpoint)
-            self.registry.put(record)
-            self.groups.apply(joins)
-            if old is None or old.incarnation != record.incarnation:
-                self.groups.renewed(record.user)
-                self.receipts.forget(endpoint)
-                self.answers.renewed(endpoint)
-            before = None if old is None else (old.incarnation, old.continues)
-            if before != (record.incarnation, record.continues):
-                self._endings.logged_in(endpoint)
-                self.receipts.sender_left(endpoint, self.registry.has_ended)
-        after(ok)
-
     def session_opened(self, session: Session) -> None:
         """A login succeeded; the node has ended any other session of this endpoint before."""
         self.sessions[session.endpoint] = session
@@ -172,9 +149,12 @@ class Router:
 
     def session_closed(self, session: Session, unacked: Sequence[object]) -> None:
         """Hand what is unreceipted to the queue, and receipts that A may lack to rows (R10, R3)."""
-        marked = self.registry.reached(session.endpoint, session.incarnation, session.mark)
-        if marked is not None:
-            self.ledger.put(PutDevice(marked))
+        noted = self.registry.reached(session.endpoint, session.incarnation, session.mark)
+        last = self.registry.latest(session.endpoint.user)[session.endpoint.device]
+        if self.age_s - last.seen_s >= SEEN_S:
+            noted = self.registry.seen(session.endpoint, self.age_s)
+        if noted is not None:
+            self.ledger.put(PutDevice(noted))
         self.delivery.session_closed(session)
         untold = self.answers.tallies.session_closed(session)
         for tag in (*unacked, *(tag for _, tag in session.frames)):
@@ -210,7 +190,11 @@ class Router:
         """Route a run, and say that we do: msg:A."""
         section = packet.section
         first, last = section.first, section.last
-        session.mark = max(session.mark, last_stamp(section))
+        stamp = last_stamp(section)
+        if self._wall_ms is not None and stamp >> 16 > self._wall_ms() + SKEW_MS_MAX:
+            session.send(Refuse(packet.handle, RejectCode.CLOCK, ((first, last),)))
+            return
+        session.mark = max(session.mark, stamp)
         if len(section.raw) > (SECTION_BYTES_MAX if section.count > 1 else self._lone_bytes_max):
             session.send(Refuse(packet.handle, RejectCode.TOO_LARGE, ((first, last),)))
             return
@@ -256,9 +240,7 @@ class Router:
             self.answers.status(session, stream, line.ordinal, packet.ranges, stored)
             self.delivery.ask(line.endpoint, stream, (packet.floor, base))
 
-    def _queued(
-        self, endpoint: Endpoint, stream: StreamId, ranges: Sequence[Range]
-    ) -> list[Range]:
+    def _queued(self, endpoint: Endpoint, stream: StreamId, ranges: Sequence[Range]) -> list[Range]:
         queued = self.queue.find(endpoint, stream)
         return [] if queued is None else intersect(ranges, queued.messages)
 
@@ -319,12 +301,10 @@ class Router:
                 self.delivery.gone(session, stream)
             return
         if not verdicts:
-            self._endings.tell(session, stream)
+            self.endings.tell(session, stream)
             return
         complete = self.delivery.receipted(session, stream, verdicts)
-        relay = Relay(
-            stream, session.endpoint, session.incarnation, packet.delivered, packet.void
-        )
+        relay = Relay(stream, session.endpoint, session.incarnation, packet.delivered, packet.void)
         sender = self.sessions.get(Endpoint(stream.user, stream.device))
         if sender is None:
             self._keep_receipt(relay)

@@ -34,11 +34,11 @@ from udpim.im.records import (
     StampOutbox,
     TrimOutbox,
 )
+from udpim.im.tally_intake import take_tally
 from udpim.im.transmitter import Transmitter
 from udpim.model import MessageState, RejectCode, StreamId
 from udpim.ranges import Range, without
-from udpim.wire.im_packets import AckN, Members, MsgA, Refuse, StatusA
-from udpim.wire.im_schema import ORDINAL_BYTES_MAX
+from udpim.wire.im_packets import AckN, Members, MsgA, ReadN, Refuse, StatusA, Tally
 
 _Batch = tuple[list[tuple[OutStream, int, int, int]], list[StreamChanged]]
 """Per stream the last seq, floor and restamps of a transaction, and what it lets be shown."""
@@ -74,6 +74,8 @@ class Outbox:
         self._store_epoch = 0
         self._lease_at: float | None = None
         """When to ask again what is STORED; None without a session."""
+        self.heard = 0
+        """The highest stamp among received messages: ours are above it (R12)."""
         self.stamp = 0
         """The last stamp given; only rises (R12)."""
         self.reborn: list[StreamReborn] = []
@@ -144,7 +146,7 @@ class Outbox:
                 )
             )
         count = len(payloads)
-        base = max(self.stamp + 1, wall_ms << 16)
+        base = max(self.stamp + 1, self.heard + 1, wall_ms << 16)
         stamps = tuple(range(base, base + count))
         self.stamp = base + count - 1
         first = stream.append(stamps, payloads)
@@ -247,7 +249,7 @@ class Outbox:
 
     def _ask_for_stored(self, stream: OutStream) -> None:
         last = stream.next_seq - 1
-        if any(view.stored.within(stream.floor, last) for view in stream.members):
+        if any(view.stored.within(stream.floor, last) for view in stream.audience.views):
             self._transmitter.ask(stream, stream.floor, last)
 
     # --- Inputs ---
@@ -294,12 +296,12 @@ class Outbox:
         if packet.store_epoch != self._store_epoch or packet.epoch < stream.epoch:
             self._drop("membership older than known")
             return
-        if any(line.ordinal >= 8 * ORDINAL_BYTES_MAX for line in packet.members):
-            self._drop("ordinal beyond every bitmap")
-            return
         unknown = stream.epoch == 0
         self._changed(
-            stream, stream.learn_members(packet.store_epoch, packet.epoch, packet.members)
+            stream,
+            stream.learn_members(
+                packet.store_epoch, packet.epoch, packet.members, whole=packet.whole
+            ),
         )
         if unknown:
             self._stamp_rows(stream)
@@ -326,17 +328,13 @@ class Outbox:
             self.rolled_back |= stream.id.incarnation == self.incarnation
             self._drop("verdict for a seq that was never used")
             return
-        view = stream.member(packet.ordinal)
+        view = stream.audience.view(packet.ordinal)
         server_only = packet.incarnation == 0 and top == 0
         if view is None or not (server_only or packet.incarnation == view.incarnation):
             self._drop("verdict of an unknown incarnation")
             return
         for first, last in packet.delivered:
-            new = stream.delivered.missing(first, last)
-            stream.delivered.add(first, last)
-            view.delivered.add(first, last)
-            view.confirmed.add(first, last)
-            self._changed(stream, [(a, b, MessageState.DELIVERED) for a, b in new])
+            self._changed(stream, stream.take_delivered(view, first, last))
         for first, last in packet.void:
             for low, high in view.delivered.missing(first, last):
                 view.take_void(low, high)
@@ -345,15 +343,40 @@ class Outbox:
         if packet.store_epoch == stream.store_epoch:
             self._changed(stream, stream.take_stored(view, packet.stored))
         touched = packet.delivered + packet.void + packet.stored + packet.excused
+        self._tell_floor(stream, top)
+        self._refresh(stream, touched)
+
+    def _tell_floor(self, stream: OutStream, top: int) -> None:
+        """Offered again though we know it: it waits below a floor that it never heard of."""
         if 0 < top < stream.durable_floor and not stream.telling_floor:
-            # Offered again though we know it: the recipient waits below a floor it never heard of.
             stream.telling_floor = True
             self._transmitter.ask(stream, stream.floor, max(stream.floor, stream.next_seq - 1))
-        self._refresh(stream, touched)
+
+    def receive_tally(self, stream: OutStream, packet: Tally) -> None:
+        """Record what a group's members said, collected by the server."""
+        if packet.store_epoch != stream.store_epoch:
+            self._drop("tally of another store")
+            return
+        taken = take_tally(stream, packet)
+        if taken.top >= stream.next_seq:
+            self.rolled_back |= stream.id.incarnation == self.incarnation
+        for reason, count in taken.drops.items():
+            self.drops[reason] = self.drops.get(reason, 0) + count
+        self._tell_floor(stream, taken.top)
+        self._refresh(stream, taken.touched)
+
+    def receive_read_n(self, stream: OutStream, packet: ReadN) -> None:
+        """An endpoint's application has read so far."""
+        view = stream.audience.view(packet.ordinal)
+        if view is None or packet.incarnation != view.incarnation:
+            self._drop("read mark of an unknown incarnation")
+            return
+        self._changed(stream, stream.take_read(view, packet.read))
+        self._dirty[stream] = None
 
     def receive_status_a(self, stream: OutStream, packet: StatusA) -> None:
         """Exactly these are STORED: the lease is renewed, or over (R3)."""
-        view = stream.member(packet.ordinal)
+        view = stream.audience.view(packet.ordinal)
         if view is None or packet.store_epoch != stream.store_epoch:
             self._drop("status of an unknown endpoint")
             return

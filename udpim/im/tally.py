@@ -40,7 +40,7 @@ def _next_wait(step: int) -> float:
 class Pending:
     """Verdicts for one stream that its sender has not been told."""
 
-    __slots__ = ("due_at", "relays", "step", "sent_at", "top", "verdicts")
+    __slots__ = ("due_at", "relays", "sent_at", "step", "top", "verdicts")
 
     def __init__(self) -> None:
         """Start with nothing to tell."""
@@ -53,7 +53,6 @@ class Pending:
         """Highest seq so far: a higher one begins the schedule anew."""
         self.sent_at = -GAP_S_MIN
         self.due_at = 0.0
-
 
     def forget(self, ordinal: int) -> None:
         """The endpoint's verdicts do not hold any more; what is stored for it does."""

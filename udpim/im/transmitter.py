@@ -17,7 +17,7 @@ from udpim.model import StreamId
 from udpim.ranges import chunked
 from udpim.wire.im_codec import SECTION_ENTRY_BYTES, SECTION_HEAD_BYTES, encode_section
 from udpim.wire.im_packets import CancelR, ImPacket, MsgR, StatusR
-from udpim.wire.im_schema import RANGES_MAX, SECTION_BYTES_MAX
+from udpim.wire.im_schema import ORDINAL_BYTES_MAX, RANGES_MAX, SECTION_BYTES_MAX
 
 PROBE_MESSAGES = 8
 """Sent before the membership is known: the server answers them with it and forwards none (R2)."""
@@ -25,6 +25,9 @@ SLICE = 64
 """Messages of one stream emitted before the room is looked at again …"""
 SLICE_BYTES = 64 * 1024
 """… or fewer, if their payloads are more than this."""
+
+_BITMAP = (1 << 8 * ORDINAL_BYTES_MAX) - 1
+"""Endpoints beyond it get a copy too many, which they know how to drop."""
 
 Emit = Callable[[ImPacket, Flight], None]
 
@@ -201,7 +204,7 @@ class Transmitter:
                 name,
                 stream.durable_floor,
                 stream.head_runs(),
-                stream.covered_members(start, seq - 1),
+                stream.audience.bitmap_of_covered(start, seq - 1) & _BITMAP,
                 encode_section(start, stamps, payloads),
             )
             emit(packet, self._flight(stream, (start, seq - 1), interval_s))

@@ -19,6 +19,7 @@ from udpim.hop.codes import CloseCode, ConnectionState
 from udpim.hop.config import HopConfig
 from udpim.hop.connection import Connection
 from udpim.hop.dial import Dialer
+from udpim.im.group_questions import GroupQuestions
 from udpim.im.handles import InHandles, OutHandles
 from udpim.im.out_stream import OutStream
 from udpim.im.receiver import Inbox
@@ -31,6 +32,7 @@ from udpim.node.commits import Commits
 from udpim.node.effects import Effect
 from udpim.node.events import (
     Event,
+    GroupAnswered,
     LinkChanged,
     MessagesReleased,
     OutboxCommitted,
@@ -127,6 +129,15 @@ class ClientNode:
     def handled(self, stream: StreamId, seq: int, size_bytes: int, count: int = 1) -> None:
         """The application has finished with ``count`` messages from ``seq`` on."""
         self.inbox.handled(stream, seq, size_bytes, count)
+
+    def read(self, stream: StreamId, seq: int) -> None:
+        """The application has read this message and all before it in its stream."""
+        self.inbox.read(stream, seq)
+
+    @property
+    def groups(self) -> GroupQuestions:
+        """The questions about groups."""
+        return self._reception.groups
 
     def close(self, now: float) -> None:
         """Say goodbye and stop. What is not settled stays in the outbox."""
@@ -316,6 +327,7 @@ class ClientNode:
         self._move(LinkInput.WELCOME, 0, "")
         self.outbox.session_started(self._outbound, packet.store_epoch, now)
         self.inbox.session_started(self._outbound, queue_waiting=packet.queue_waiting)
+        self.groups.session_started()
 
     def _on_login_refused(self, packet: p.LoginRefused, now: float) -> None:
         connection = self._connection
@@ -351,9 +363,11 @@ class ClientNode:
             encode, limits = im_codec.encode, self.config.limits
 
             def emit(packet: p.ImPacket, tag: Flight | StreamId | None) -> None:
-                bulk = isinstance(packet, p.PAYLOADS)
-                connection.send_frame(encode(packet), tag, now, bulk=bulk)
+                body = encode(packet)
+                bulk = p.is_bulk(packet, len(body))
+                connection.send_frame(body, tag, now, bulk=bulk)
 
+            self.groups.transmit(emit)
             # Receipts make room at the server: they never wait behind payloads without credit.
             self.inbox.transmit(emit, limits.hop_frames_max - connection.queued_control_frames)
             if connection.queued_bulk_bytes < limits.hop_bytes_max:
@@ -372,8 +386,14 @@ class ClientNode:
         changes = self.outbox.take_changes()
         if changes:
             self._events.append(ReceiptsChanged(changes=changes))
+        answers = self.groups.answers
+        if answers:
+            self.groups.answers = []
+            self._events.append(GroupAnswered(answers=answers))
         released = self.inbox.take_released()
         if released:
+            heard = max(run.messages[-1][1] for run in released)
+            self.outbox.heard = max(self.outbox.heard, heard)
             self._events.append(MessagesReleased(runs=released))
         return self._events.popleft() if self._events else None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from udpim.im.group_desk import GroupRequest
 from udpim.im.records import Op, ReadQueue
 from udpim.model import Endpoint, StreamId
 
@@ -47,4 +48,14 @@ class NotifyOffline:
     last: int
 
 
-Effect = Commit | ReadQueueItems | Authenticate | NotifyOffline
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizeGroup:
+    """Ask the membership hook, then call ``on_group_authorized``."""
+
+    token: int
+    request: GroupRequest
+    allowed: bool
+    """What holds where there is no hook."""
+
+
+Effect = Commit | ReadQueueItems | Authenticate | NotifyOffline | AuthorizeGroup

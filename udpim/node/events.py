@@ -10,6 +10,7 @@ from udpim.im.out_stream import OutStream
 from udpim.im.receiver import Released
 from udpim.model import Endpoint
 from udpim.node.state import LinkState
+from udpim.wire.im_packets import GroupA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +67,16 @@ class SessionChanged:
     online: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupAnswered:
+    """The server has answered questions about groups."""
+
+    answers: list[GroupA]
+
+
 Event = (
-    LinkChanged
+    GroupAnswered
+    | LinkChanged
     | ReceiptsChanged
     | StreamsReborn
     | OutboxCommitted

@@ -84,7 +84,7 @@ class Identity:
         self._raise(max(count, self.login_count))
         config = self._config
         who = (config.user, config.device, config.token)
-        return Login(*who, self.incarnation, count, continues)
+        return Login(*who, self.incarnation, count, continues, config.exchange == "four")
 
     def let_in(self) -> None:
         """The server knows this store as the newest."""

@@ -17,7 +17,7 @@ from udpim.config import WINDOW, ServerConfig
 from udpim.hop.codes import CloseCode, ConnectionState
 from udpim.im.router import Router
 from udpim.im.session import Session
-from udpim.model import Endpoint, LoginCode
+from udpim.model import GROUP_MARK, Endpoint, LoginCode, is_group
 from udpim.node.effects import Authenticate
 from udpim.node.events import Event, SessionChanged
 from udpim.node.link import Link
@@ -83,7 +83,10 @@ class Logins:
         self._touched[link] = None
         endpoint = Endpoint(login.user, login.device)
         registry = self._router.registry
-        if refusal is not None:
+        if is_group(endpoint.user):
+            words = f"a user's name does not begin with {GROUP_MARK}"
+            self._refuse(link, LoginCode.BAD_CREDENTIALS, words, now)
+        elif refusal is not None:
             code = LoginCode.BUSY if busy else LoginCode.BAD_CREDENTIALS
             self._refuse(link, code, refusal, now)
         elif self._is_stale(endpoint, login):
@@ -94,7 +97,11 @@ class Logins:
         else:
             self._seats[endpoint] += 1
             record = registry.logged_in(
-                endpoint, login.incarnation, login.login_count, continues=login.continues
+                endpoint,
+                login.incarnation,
+                login.login_count,
+                continues=login.continues,
+                age_s=self._router.age_s,
             )
             self._router.register(record, lambda ok: self._registered(link, endpoint, login, ok))
 
@@ -136,8 +143,11 @@ class Logins:
         seats = self._seats
         if len(seats) >= self._limits.sessions_max and endpoint not in seats:
             return True
-        devices = self._router.registry.latest(endpoint.user)
-        return endpoint.device not in devices and len(devices) >= self._limits.devices_per_user_max
+        registry = self._router.registry
+        known = registry.latest(endpoint.user).get(endpoint.device)
+        if known is not None and not known.left:
+            return False
+        return registry.latest_count(endpoint.user) >= self._limits.devices_per_user_max
 
     def _refuse(self, link: Link, code: LoginCode, reason: str, now: float) -> None:
         # A stale store logs in again, as a new incarnation; nobody else gets a second guess.
@@ -168,11 +178,12 @@ class Logins:
             lambda: connection.rtt.smoothed_rtt,
             self._outgoing,
             streams_max=self._limits.streams_per_session_max,
+            four_packets=login.four_packets,
         )
         link.session = session
         link.login_by = None
         self._by_endpoint[endpoint] = link
-        connection.hold(self._router.held.of(endpoint))
+        connection.hold(self._router.delivery.held.of(endpoint))
         self._router.session_opened(session)
         self._events.append(SessionChanged(endpoint=endpoint, online=True))
         welcome = p.LoginOk(

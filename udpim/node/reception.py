@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from udpim.im.group_questions import GroupQuestions
 from udpim.im.handles import InHandles
 from udpim.im.out_stream import OutStream
 from udpim.im.receiver import Inbox
@@ -49,6 +50,7 @@ class Reception:
         self.inbound = InHandles()
         """How the server names streams on the present connection."""
         self.receipts_acknowledged = 0
+        self.groups = GroupQuestions()
 
     def handlers(
         self, packets: Sequence[p.ImPacket | None], *, online: bool
@@ -90,7 +92,9 @@ class Reception:
     def _on_ack_a(self, now: float) -> None:
         self.receipts_acknowledged += 1
 
-    def _on_own_stream(self, packet: p.AckN | p.StatusA | p.Members) -> Handler | None:
+    def _on_own_stream(
+        self, packet: p.AckN | p.StatusA | p.Members | p.Tally | p.ReadN
+    ) -> Handler | None:
         """Packets about what we sent."""
         id_ = self.inbound.resolve(packet.handle, packet.name)
         if id_ is None:
@@ -102,7 +106,7 @@ class Reception:
         return lambda now: method(self._outbox, stream, packet)
 
     def _on_incoming_stream(
-        self, packet: p.MsgN | p.OfflineA | p.CancelN | p.StatusN
+        self, packet: p.MsgN | p.OfflineA | p.CancelN | p.StatusN | p.Gone
     ) -> Handler | None:
         """Packets about what others sent us."""
         if isinstance(packet, p.OfflineA) and packet.total == 0:
@@ -120,6 +124,12 @@ class Reception:
     def _on_nudge(self, packet: p.Nudge) -> Handler:
         return lambda now: self._inbox.receive_nudge()
 
+    def _on_read_a(self, packet: p.ReadA) -> Handler:
+        return lambda now: self._inbox.receive_read_a(packet)
+
+    def _on_group_a(self, packet: p.GroupA) -> Handler:
+        return lambda now: self.groups.receive_group_a(packet)
+
     def _drop(self, reason: str) -> None:
         self._drops[reason] = self._drops.get(reason, 0) + 1
 
@@ -128,12 +138,15 @@ _OUTBOX_METHODS: dict[type, Callable[[Outbox, OutStream, Any], None]] = {
     p.AckN: Outbox.receive_ack_n,
     p.StatusA: Outbox.receive_status_a,
     p.Members: Outbox.receive_members,
+    p.Tally: Outbox.receive_tally,
+    p.ReadN: Outbox.receive_read_n,
 }
 _INBOX_METHODS: dict[type, Callable[[Inbox, StreamId, Any], None]] = {
     p.MsgN: Inbox.receive_msg_n,
     p.OfflineA: Inbox.receive_offline_a,
     p.CancelN: Inbox.receive_cancel_n,
     p.StatusN: Inbox.receive_status_n,
+    p.Gone: Inbox.receive_gone,
 }
 _Method = Callable[[Reception, Any], Handler | None]
 _ONLINE: dict[type, _Method] = {
@@ -141,6 +154,8 @@ _ONLINE: dict[type, _Method] = {
     **dict.fromkeys(_INBOX_METHODS, Reception._on_incoming_stream),
     **dict.fromkeys((p.MsgA, p.Refuse, p.AckA), Reception._on_handle),
     p.Nudge: Reception._on_nudge,
+    p.ReadA: Reception._on_read_a,
+    p.GroupA: Reception._on_group_a,
 }
 _LOGGING_IN: dict[type, _Method] = {
     p.LoginOk: Reception._on_login_ok,

@@ -20,12 +20,14 @@ from udpim.hop.codes import CloseCode, ConnectionState
 from udpim.hop.config import HopConfig
 from udpim.hop.connection import Connection
 from udpim.hop.listen import Listener
+from udpim.im.group_desk import GroupRequest
 from udpim.im.puller import answer_pull, plan_pull
 from udpim.im.records import PutMeta, QueueItems, ServerSnapshot
 from udpim.im.router import Router
 from udpim.im.session import Session
-from udpim.model import Address, StreamId
-from udpim.node.effects import Commit, Effect, NotifyOffline, ReadQueueItems
+from udpim.model import Address, GroupAction, GroupCode, StreamId
+from udpim.node.aging import Aging
+from udpim.node.effects import AuthorizeGroup, Commit, Effect, NotifyOffline, ReadQueueItems
 from udpim.node.events import Event, StoreFailed
 from udpim.node.link import Link, LinkTimers
 from udpim.node.logins import REFUSED, Logins
@@ -34,6 +36,9 @@ from udpim.node.totals import HopTotals
 from udpim.wire import im_codec
 from udpim.wire import im_packets as p
 from udpim.wire.packet import destination_cid, is_long
+
+GROUP_REQUESTS_MAX = 1024
+"""Questions to the membership hook that are not answered; one more is told to come again."""
 
 
 class ServerNode:
@@ -47,6 +52,7 @@ class ServerNode:
         durable: bool,
         random_bytes: Callable[[int], bytes],
         known_user: Callable[[str], bool],
+        wall_ms: Callable[[], int] | None = None,
         server_id: int = 0,
         hop_config: HopConfig | None = None,
     ) -> None:
@@ -58,6 +64,7 @@ class ServerNode:
             durable: Whether the store survives a crash.
             random_bytes: Source of secrets and connection ids.
             known_user: Whether a user may log in one day; decides what an unknown recipient is.
+            wall_ms: Tells milliseconds since 1970, to refuse absurd stamps; None for never.
             server_id: Names the process in its connection ids, 0 to 255.
             hop_config: Settings of the connections.
         """
@@ -77,6 +84,7 @@ class ServerNode:
             store_epoch=int.from_bytes(meta["store_epoch"], "big"),
             durable=durable,
             known_user=known_user,
+            wall_ms=wall_ms,
         )
         for op in fresh:
             self.router.ledger.put(op)
@@ -103,6 +111,8 @@ class ServerNode:
             outgoing=self._outgoing,
             events=self._events,
         )
+        self._group_requests: dict[int, tuple[Session, int, GroupRequest]] = {}
+        self._aging = Aging(self.router, meta, config.retire_after_s)
         self._counter = 0
         self.drops: dict[str, int] = {}
 
@@ -207,6 +217,7 @@ class ServerNode:
 
     def _after_input(self, now: float) -> None:
         """Look at what happened to the connections of this turn."""
+        self._aging.tick(now)
         for link in list(self._touched):
             connection = link.connection
             for tag in connection.acked_tags():
@@ -229,13 +240,12 @@ class ServerNode:
             return None
         if isinstance(packet, p.OfflineR):
             return lambda now: self._on_pull(session, packet.bytes_max)
-        if isinstance(packet, p.AckR):
-            stream = session.inbound.resolve(packet.handle, packet.name)
-            if stream is None:
-                return None
-            return lambda now: self.router.receive_ack_r(session, stream, packet)
         if isinstance(packet, p.MsgR | p.CancelR | p.StatusR):
             return self._on_sender(session, packet)
+        if isinstance(packet, p.AckR | p.ReadR):
+            return self._on_recipient(session, packet)
+        if isinstance(packet, p.GroupR):
+            return lambda now: self._on_group(session, packet)
         return None
 
     def _on_sender(
@@ -251,6 +261,44 @@ class ServerNode:
             return None
         method = _ROUTER_METHODS[type(packet)]
         return lambda now: method(self.router, session, stream, packet)
+
+    def _on_recipient(
+        self, session: Session, packet: p.AckR | p.ReadR
+    ) -> Callable[[float], None] | None:
+        stream = session.inbound.resolve(packet.handle, packet.name)
+        if stream is None:
+            return None
+        if isinstance(packet, p.ReadR):
+            return lambda now: self.router.reads.receive_read_r(session, stream, packet)
+        return lambda now: self.router.receive_ack_r(session, stream, packet)
+
+    def _on_group(self, session: Session, packet: p.GroupR) -> None:
+        if len(self._group_requests) >= GROUP_REQUESTS_MAX:
+            self.router.desk.answer(session, packet.request, GroupCode.BUSY)
+            return
+        request = self.router.desk.read(session, packet)
+        if request is not None:
+            self._counter += 1
+            self._group_requests[self._counter] = (session, packet.request, request)
+            allowed = self.router.desk.allowed_by_default(request)
+            self._effects.append(
+                AuthorizeGroup(token=self._counter, request=request, allowed=allowed)
+            )
+
+    def on_group_authorized(self, token: int, allowed: bool | None, now: float) -> None:
+        """The membership hook has answered: yes, no, or None for "ask again later"."""
+        session, number, request = self._group_requests.pop(token)
+        if allowed:
+            self.router.desk.carry_out(session, number, request)
+        else:
+            code = GroupCode.BUSY if allowed is None else GroupCode.FORBIDDEN
+            self.router.desk.answer(session, number, code)
+
+    def change_group(
+        self, action: GroupAction, group: str, user: str, after: Callable[[bool], None]
+    ) -> GroupCode:
+        """Change a group on the server's own behalf; see `udpim.im.group_desk.GroupDesk.change`."""
+        return self.router.desk.change(action, group, user, after)
 
     def _on_login(self, link: Link, login: p.Login) -> None:
         self._counter += 1
@@ -285,6 +333,7 @@ class ServerNode:
 
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
         """Return everything that may leave now."""
+        self.router.answers.send_tallies(now)
         self._drain_sessions(now)
         self._tell_held()
         out = self._listener.datagrams_to_send(now)
@@ -321,14 +370,15 @@ class ServerNode:
                 connection.close(CloseCode.SHUTDOWN, "too far behind", now)
                 continue
             for packet, tag in session.frames:
-                bulk = isinstance(packet, p.PAYLOADS)
-                connection.send_frame(encode(packet), tag, now, bulk=bulk)
+                body = encode(packet)
+                bulk = p.is_bulk(packet, len(body))
+                connection.send_frame(body, tag, now, bulk=bulk)
             session.frames.clear()
         self._outgoing.clear()
 
     def _tell_held(self) -> None:
         """A sender gets credit for what has left memory, and only for that."""
-        held = self.router.held
+        held = self.router.delivery.held
         for endpoint in held.take_changed():
             link = self._logins.link(endpoint)
             if link is not None:
@@ -341,7 +391,12 @@ class ServerNode:
 
     def next_timeout(self) -> float | None:
         """Return when `handle_timeout` has something to do."""
-        return self._timers.next_timeout()
+        times = (
+            self._timers.next_timeout(),
+            self.router.answers.tallies.next_timeout(),
+            self._aging.next_timeout(),
+        )
+        return min((t for t in times if t is not None), default=None)
 
     @property
     def links(self) -> int:

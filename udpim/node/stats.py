@@ -72,7 +72,7 @@ def _router_sizes(router: Router) -> dict[str, int]:
     sessions = router.sessions.values()
     return {
         **router.registry.sizes(),
-        "held_bytes": router.held.total(),
+        "held_bytes": router.delivery.held.total(),
         "pushed_messages": sum(session.unreceipted for session in sessions),
         "pushed_bytes": sum(session.pushed_bytes for session in sessions),
         "queued_messages": router.queue.total(),

@@ -22,11 +22,10 @@ from udpim.im.records import (
     PutOutStream,
     StampOutbox,
     TrimOutbox,
-    as_jsonable,
-    out_stream_from,
 )
 from udpim.model import StreamId
 from udpim.ranges import RangeSet
+from udpim.store.out_stream_text import from_text, to_text
 from udpim.store.sqlite_rows import (
     OFFSET,
     STREAM,
@@ -122,7 +121,7 @@ class ClientRows(Rows):
 
     def _put_out_stream(self, op: PutOutStream) -> None:
         record = op.record
-        params = (record.number, json.dumps(as_jsonable(record), separators=(",", ":")))
+        params = (record.number, to_text(record))
         self._last.setdefault("out_stream", {})[record.number] = params
 
     def _put_outbox(self, op: PutOutbox) -> None:
@@ -176,6 +175,8 @@ class ClientRows(Rows):
             bits_to_blob(record.void),
             record.floor - OFFSET,
             json.dumps(record.void_runs),
+            record.read - OFFSET,
+            record.read_told - OFFSET,
         )
         self._last.setdefault("in_stream", {})[record.stream] = params
 
@@ -236,7 +237,7 @@ class ClientRows(Rows):
         return ClientSnapshot(
             meta=self._load_meta(),
             out_streams=tuple(
-                out_stream_from(json.loads(text))
+                from_text(text)
                 for (text,) in self._execute("SELECT record FROM out_stream ORDER BY number")
             ),
             outbox=tuple(
@@ -253,10 +254,12 @@ class ClientRows(Rows):
                     int.from_bytes(row[6], "little"),
                     row[7] + OFFSET,
                     ranges_of(json.loads(row[8])),
+                    row[9] + OFFSET,
+                    row[10] + OFFSET,
                 )
                 for row in self._execute(
                     "SELECT user, device, incarnation, conversation,"
-                    " cum, delivered, void, floor, void_runs"
+                    " cum, delivered, void, floor, void_runs, read, read_told"
                     " FROM in_stream JOIN stream ON stream = id"
                     " ORDER BY user, device, incarnation, conversation"
                 )

@@ -20,7 +20,7 @@ from udpim.errors import StoreError, StoreFormat, StoreFull, StoreLocked
 Kind = Literal["client", "server"]
 ConnectionFactory = Callable[..., sqlite3.Connection]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_IDS: dict[Kind, int] = {"client": 0x7544_5043, "server": 0x7544_5053}  # uDPC, uDPS
 PAGE_BYTES = 8192  # a row of the largest message fits without an overflow page (4096: not)
 # A server writes and reads the ends of all streams' queues in turn; the usual 2 MiB hold those of
@@ -44,7 +44,7 @@ _SCHEMAS: dict[Kind, tuple[str, ...]] = {
             UNIQUE (user, device, incarnation, conversation))""",
         f"""CREATE TABLE in_stream (stream INTEGER PRIMARY KEY, cum {_UNSIGNED},
             delivered BLOB NOT NULL, void BLOB NOT NULL, floor {_UNSIGNED},
-            void_runs TEXT NOT NULL)""",
+            void_runs TEXT NOT NULL, read {_UNSIGNED}, read_told {_UNSIGNED})""",
         f"""CREATE TABLE inbox (arrival INTEGER PRIMARY KEY, stream INTEGER NOT NULL,
             seq {_UNSIGNED}, handled INTEGER NOT NULL, stamp {_UNSIGNED}, payload BLOB NOT NULL,
             UNIQUE (stream, seq))""",
@@ -63,9 +63,15 @@ _SCHEMAS: dict[Kind, tuple[str, ...]] = {
             void INTEGER NOT NULL, stamp {_UNSIGNED}, payload BLOB NOT NULL,
             PRIMARY KEY (queue, seq)) WITHOUT ROWID""",
         f"""CREATE TABLE receipt (user TEXT NOT NULL, device TEXT NOT NULL,
-            incarnation {_UNSIGNED}, conversation TEXT NOT NULL, to_device TEXT NOT NULL,
-            record TEXT NOT NULL,
-            PRIMARY KEY (user, device, incarnation, conversation, to_device)) WITHOUT ROWID""",
+            incarnation {_UNSIGNED}, conversation TEXT NOT NULL,
+            to_user TEXT NOT NULL, to_device TEXT NOT NULL, record TEXT NOT NULL,
+            PRIMARY KEY (user, device, incarnation, conversation, to_user, to_device)
+            ) WITHOUT ROWID""",
+        """CREATE TABLE chat_group (name TEXT PRIMARY KEY, owner TEXT NOT NULL,
+            epoch INTEGER NOT NULL, next_ordinal INTEGER NOT NULL) WITHOUT ROWID""",
+        """CREATE TABLE member (chat_group TEXT NOT NULL, user TEXT NOT NULL,
+            device TEXT NOT NULL, ordinal INTEGER NOT NULL, joined INTEGER NOT NULL,
+            PRIMARY KEY (chat_group, user, device)) WITHOUT ROWID""",
     ),
 }
 
@@ -183,6 +189,9 @@ def _check_format(path: str, kind: Kind, application_id: int, version: int) -> N
             if application_id == other_id:
                 raise StoreFormat(path, f"it is the store of a {other}, not of a {kind}")
         raise StoreFormat(path, "it is an SQLite file but not a udpim store; use another file")
+    if version < SCHEMA_VERSION:
+        words = f"it was made by a development version (schema {version})"
+        raise StoreFormat(path, f"{words}; move it away and start with a new one")
     if version > SCHEMA_VERSION:
         words = f"it needs a udpim that knows schema {version}, this one knows {SCHEMA_VERSION}"
         raise StoreFormat(path, f"{words}; install a newer udpim")

@@ -13,8 +13,13 @@ from udpim.config import QUEUE_ENTRY_BYTES
 from udpim.im.records import (
     DeleteQueue,
     DeviceRecord,
+    DropMember,
     DropReceipt,
+    GroupRecord,
+    MemberRecord,
     PutDevice,
+    PutGroup,
+    PutMember,
     PutQueue,
     PutReceipt,
     QueueIndex,
@@ -62,6 +67,9 @@ class ServerRows(Rows):
             DeleteQueue: self._delete_queue,
             PutReceipt: self._put_receipt,
             DropReceipt: self._drop_receipt,
+            PutGroup: self._put_group,
+            PutMember: self._put_member,
+            DropMember: self._drop_member,
         }
 
     # --- Changing ---
@@ -112,16 +120,27 @@ class ServerRows(Rows):
 
     def _put_receipt(self, op: PutReceipt) -> None:
         record = op.record
-        text = json.dumps((record.incarnation, record.delivered, record.void))
+        text = json.dumps(record[2:])
         self._execute(
-            "INSERT OR REPLACE INTO receipt VALUES (?, ?, ?, ?, ?, ?)",
-            (*stream_key(record.stream), record.device, text),
+            "INSERT OR REPLACE INTO receipt VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*stream_key(record.stream), *record.endpoint, text),
         )
 
     def _drop_receipt(self, op: DropReceipt) -> None:
         self._execute(
-            f"DELETE FROM receipt WHERE {STREAM} AND to_device = ?",
-            (*stream_key(op.stream), op.device),
+            f"DELETE FROM receipt WHERE {STREAM} AND to_user = ? AND to_device = ?",
+            (*stream_key(op.stream), *op.endpoint),
+        )
+
+    def _put_group(self, op: PutGroup) -> None:
+        self._last.setdefault("chat_group", {})[op.record.name] = op.record
+
+    def _put_member(self, op: PutMember) -> None:
+        self._execute("INSERT OR REPLACE INTO member VALUES (?, ?, ?, ?, ?)", op.record)
+
+    def _drop_member(self, op: DropMember) -> None:
+        self._execute(
+            "DELETE FROM member WHERE chat_group = ? AND user = ? AND device = ?", tuple(op)
         )
 
     # --- Reading ---
@@ -174,11 +193,18 @@ class ServerRows(Rows):
                 ).fetchall()
             ),
             receipts=tuple(
-                self._receipt(stream_of(*stream), device, json.loads(text))
-                for *stream, device, text in self._execute(
+                self._receipt(stream_of(*stream), Endpoint(to_user, to_device), json.loads(text))
+                for *stream, to_user, to_device, text in self._execute(
                     "SELECT * FROM receipt"
-                    " ORDER BY user, device, incarnation, conversation, to_device"
+                    " ORDER BY user, device, incarnation, conversation, to_user, to_device"
                 )
+            ),
+            groups=tuple(
+                GroupRecord(*row) for row in self._execute("SELECT * FROM chat_group ORDER BY name")
+            ),
+            members=tuple(
+                MemberRecord(*row)
+                for row in self._execute("SELECT * FROM member ORDER BY chat_group, user, device")
             ),
         )
 
@@ -200,6 +226,7 @@ class ServerRows(Rows):
         return QueueIndex(endpoint, stream, runs(seqs[0]), runs(seqs[1]), tuple(large))
 
     @staticmethod
-    def _receipt(stream: StreamId, device: str, values: list[Any]) -> ReceiptRecord:
-        incarnation, delivered, void = values
-        return ReceiptRecord(stream, device, incarnation, ranges_of(delivered), ranges_of(void))
+    def _receipt(stream: StreamId, endpoint: Endpoint, values: list[Any]) -> ReceiptRecord:
+        incarnation, delivered, void, read = values
+        verdicts = (ranges_of(delivered), ranges_of(void))
+        return ReceiptRecord(stream, endpoint, incarnation, *verdicts, read)

@@ -18,16 +18,21 @@ from udpim.im.records import (
     ClientSnapshot,
     DeleteQueue,
     DeviceRecord,
+    DropMember,
     DropReceipt,
+    GroupRecord,
     InboxRow,
     InStreamRecord,
     MarkHandled,
+    MemberRecord,
     Op,
     OutboxRow,
     OutStreamRecord,
     PutDevice,
+    PutGroup,
     PutInbox,
     PutInStream,
+    PutMember,
     PutMeta,
     PutOutbox,
     PutOutStream,
@@ -125,8 +130,10 @@ class StoreState:
         "_arrivals",
         "_checks",
         "_devices",
+        "_groups",
         "_in_streams",
         "_inbox",
+        "_members",
         "_meta",
         "_out_streams",
         "_outbox",
@@ -150,7 +157,9 @@ class StoreState:
         self._arrivals = 0
         self._devices: dict[Endpoint, DeviceRecord] = {}
         self._queues: dict[tuple[Endpoint, StreamId], _Queue] = {}
-        self._receipts: dict[tuple[StreamId, str], ReceiptRecord] = {}
+        self._receipts: dict[tuple[StreamId, Endpoint], ReceiptRecord] = {}
+        self._groups: dict[str, GroupRecord] = {}
+        self._members: dict[tuple[str, str, str], MemberRecord] = {}
         self._checks: dict[type, Callable[[Any], None]] = {
             PutOutbox: self._check_outbox,
             PutInbox: self._check_inbox,
@@ -169,6 +178,9 @@ class StoreState:
             DeleteQueue: self._delete_queue,
             PutReceipt: self._put_receipt,
             DropReceipt: self._drop_receipt,
+            PutGroup: self._put_group,
+            PutMember: self._put_member,
+            DropMember: self._drop_member,
         }
 
     def copy(self) -> StoreState:
@@ -187,6 +199,8 @@ class StoreState:
             for key, queue in self._queues.items()
         }
         clone._receipts = self._receipts.copy()
+        clone._groups = self._groups.copy()
+        clone._members = self._members.copy()
         return clone
 
     # --- Changing ---
@@ -296,10 +310,19 @@ class StoreState:
             del self._queues[key]
 
     def _put_receipt(self, op: PutReceipt) -> None:
-        self._receipts[op.record.stream, op.record.device] = op.record
+        self._receipts[op.record.stream, op.record.endpoint] = op.record
 
     def _drop_receipt(self, op: DropReceipt) -> None:
-        self._receipts.pop((op.stream, op.device), None)
+        self._receipts.pop((op.stream, op.endpoint), None)
+
+    def _put_group(self, op: PutGroup) -> None:
+        self._groups[op.record.name] = op.record
+
+    def _put_member(self, op: PutMember) -> None:
+        self._members[op.record[:3]] = op.record
+
+    def _drop_member(self, op: DropMember) -> None:
+        self._members.pop((op.group, op.user, op.device), None)
 
     # --- Reading ---
 
@@ -363,4 +386,6 @@ class StoreState:
                 for (endpoint, stream), queue in sorted(self._queues.items(), key=lambda kv: kv[0])
             ),
             receipts=tuple(self._receipts[key] for key in sorted(self._receipts)),
+            groups=tuple(self._groups[name] for name in sorted(self._groups)),
+            members=tuple(self._members[key] for key in sorted(self._members)),
         )

@@ -66,8 +66,8 @@ class History:
     """When (incarnation, login count) became durable."""
     stored: dict[tuple[int, Endpoint, MsgId], int] = field(default_factory=dict)
     """When a queue row became durable under a store epoch."""
-    kept: dict[tuple[StreamId, str, int, int], int] = field(default_factory=dict)
-    """When a receipt row held (stream, device, incarnation, seq)."""
+    kept: dict[tuple[StreamId, Endpoint, int, int], int] = field(default_factory=dict)
+    """When a receipt row held (stream, endpoint, incarnation, seq)."""
     devices: dict[int, dict[Endpoint, r.DeviceRecord]] = field(
         default_factory=lambda: defaultdict(dict)
     )
@@ -264,7 +264,7 @@ class History:
         elif isinstance(op, r.PutReceipt):
             record = op.record
             for msgid in _msgids(record.stream, record.delivered + record.void):
-                key_ = (record.stream, record.device, record.incarnation, msgid.seq)
+                key_ = (record.stream, record.endpoint, record.incarnation, msgid.seq)
                 self.kept.setdefault(key_, order)
 
     # --- From the network ---

@@ -13,17 +13,18 @@ from typing import Any
 
 from udpim.config import ClientConfig, ServerConfig
 from udpim.hop.config import HopConfig
+from udpim.im.group_desk import GroupRequest
 from udpim.im.out_stream import OutStream
-from udpim.model import Endpoint, MessageState, MsgId, StreamId
+from udpim.model import Endpoint, GroupAction, MessageState, MsgId, StreamId
 from udpim.node import events as ev
 from udpim.node.client import ClientNode
-from udpim.node.effects import Authenticate, NotifyOffline
+from udpim.node.effects import Authenticate, AuthorizeGroup, NotifyOffline
 from udpim.node.server import ServerNode
 from udpim.node.state import LinkState
 from udpim.testing.facts import SERVER
 from udpim.testing.process import Surroundings, VirtualProcess
 from udpim.wire import im_codec
-from udpim.wire.im_packets import PAYLOADS, ImPacket
+from udpim.wire.im_packets import GroupA, ImPacket, is_bulk
 
 SERVER_ADDRESS = (SERVER, 9000)
 WALL_MS = 1_800_000_000_000
@@ -36,6 +37,7 @@ class VirtualServer(VirtualProcess):
     Attributes:
         config: Limits of the next process.
         refuse: Returns why a login is refused, None when it is welcome.
+        may_change_group: The membership hook: a request, and what holds without a hook.
         known_users: Users that may log in one day; others are unknown recipients.
         offline_notices: What the on_offline hook was told.
     """
@@ -48,6 +50,9 @@ class VirtualServer(VirtualProcess):
         self.config = config
         self.refuse: Callable[[Endpoint, bytes], str | None] = lambda endpoint, token: None
         self.known_users: set[str] = set()
+        self.may_change_group: Callable[[GroupRequest, bool], bool | None] = (
+            lambda request, allowed: allowed
+        )
         self.offline_notices: list[NotifyOffline] = []
         self._hop_config = hop_config
 
@@ -64,6 +69,7 @@ class VirtualServer(VirtualProcess):
             durable=self.store.durable,
             random_bytes=random_bytes,
             known_user=self.known_users.__contains__,
+            wall_ms=lambda: WALL_MS + int(self._clock.now * 1000),
             hop_config=self._hop_config,
         )
 
@@ -72,7 +78,15 @@ class VirtualServer(VirtualProcess):
             refusal = self.refuse(effect.endpoint, effect.secret)
             self.node.on_authenticated(effect.token, refusal, self.now)
 
-        return {Authenticate: authenticate, NotifyOffline: self.offline_notices.append}
+        def authorize(effect: AuthorizeGroup) -> None:
+            allowed = self.may_change_group(effect.request, effect.allowed)
+            self.node.on_group_authorized(effect.token, allowed, self.now)
+
+        return {
+            Authenticate: authenticate,
+            AuthorizeGroup: authorize,
+            NotifyOffline: self.offline_notices.append,
+        }
 
     def _on_event(self, event: ev.Event) -> None:
         if isinstance(event, ev.StoreFailed):
@@ -130,6 +144,7 @@ class VirtualClient(VirtualProcess):
         self.waiting: list[tuple[StreamId, int, bytes]] = []
         self.links: list[tuple[LinkState, int]] = []
         self.alarms: list[str] = []
+        self.group_answers: list[GroupA] = []
         self._hop_config = hop_config
         self._ports = ports
 
@@ -170,6 +185,18 @@ class VirtualClient(VirtualProcess):
         self.node.outbox.cancel(self._stream(sent.stream), sent.first, sent.last)
         self._turn()
 
+    def ask_group(self, action: GroupAction, group: str = "", user: str = "") -> int:
+        """Create, join, leave or list; returns the number of the answer to come."""
+        number = self.node.groups.ask(action, group, user)
+        assert number is not None, "too many questions are open"
+        self._turn()
+        return number
+
+    def read(self, msgid: MsgId) -> None:
+        """The user has read this message and all before it."""
+        self.node.read(msgid.stream, msgid.seq)
+        self._turn()
+
     def resend(self, msgid: MsgId) -> None:
         """Send one message again by hand."""
         self.node.outbox.resend(self._stream(msgid.stream), msgid.seq)
@@ -195,8 +222,8 @@ class VirtualClient(VirtualProcess):
         """Send any IM packet on the present connection, as a hostile client would."""
         connection = self.node.connection
         assert connection is not None, f"{self.host} has no connection"
-        bulk = isinstance(packet, PAYLOADS)
-        connection.send_frame(im_codec.encode(packet), None, self.now, bulk=bulk)
+        body = im_codec.encode(packet)
+        connection.send_frame(body, None, self.now, bulk=is_bulk(packet, len(body)))
         self._turn()
 
     def close(self) -> None:
@@ -247,6 +274,8 @@ class VirtualClient(VirtualProcess):
                 self.history.on_reborn(old, new, first, last)
         elif isinstance(event, ev.ReceiptsChanged):
             self._shown(event)
+        elif isinstance(event, ev.GroupAnswered):
+            self.group_answers += event.answers
         elif isinstance(event, ev.MessagesReleased):
             for run in event.runs:
                 for seq, _, payload in run.messages:

@@ -63,7 +63,7 @@ def _ack_a(h: History, frame: SeenFrame) -> Stories:
     assert frame.stream is not None
     stream = frame.stream
     host = f"{stream.user}/{stream.device}"
-    device = endpoint_of(frame.destination).device
+    recipient = endpoint_of(frame.destination)
     heard = {
         msgid.seq
         for other in h.frames
@@ -73,7 +73,7 @@ def _ack_a(h: History, frame: SeenFrame) -> Stories:
         for msgid in other.ranges(name)
     }
     for msgid in frame.ranges("ranges"):
-        kept = h.kept.get((stream, device, frame.incarnation, msgid.seq), NEVER)
+        kept = h.kept.get((stream, recipient, frame.incarnation, msgid.seq), NEVER)
         if msgid.seq not in heard and kept > frame.sent:
             yield f"ack:A of {msgid} left although its receipt could still get lost"
 

@@ -105,9 +105,7 @@ _TO_VALUE: dict[Kind, Callable[[Any], Any]] = {
         c.epoch,
         _members(c.members),
     ),
-    Kind.TALLY: lambda c: p.Tally(
-        c.handle, _name(c), c.store_epoch, c.as_of, _entries(c.entries)
-    ),
+    Kind.TALLY: lambda c: p.Tally(c.handle, _name(c), c.store_epoch, c.as_of, _entries(c.entries)),
     Kind.GONE: lambda c: p.Gone(c.handle, _name(c)),
     Kind.READ_R: lambda c: p.ReadR(c.handle, _name(c), c.read),
     Kind.READ_N: lambda c: p.ReadN(c.handle, _name(c), c.ordinal, c.incarnation, c.read),

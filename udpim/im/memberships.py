@@ -1,7 +1,7 @@
-"""Those who leave: a user a group, a device its user (R5).
+"""Those who come and those who leave: devices of users, users of groups (R2, R5).
 
-Nobody waits for them any more. Once that is durable, what waits for them is deleted, their senders
-are told, and they are told that what is missing will not come.
+Whoever comes has a line once that is durable. For who leaves nobody waits any more: what waits for
+them is deleted, their senders are told, and they are told that what is missing will not come.
 """
 
 from __future__ import annotations
@@ -18,12 +18,49 @@ if TYPE_CHECKING:
     from udpim.im.router import Router
 
 
-class Leavers:
-    """The part of the router that ends memberships."""
+class Memberships:
+    """The part of the router that begins and ends memberships."""
 
     def __init__(self, router: Router) -> None:
         """Work for this router."""
         self._router = router
+
+    def register(self, record: DeviceRecord, after: Continuation) -> None:
+        """Make a login durable; nobody is told of it before.
+
+        A new incarnation knows none of the receipts that wait (R7). A new device joins the groups
+        of its user.
+        """
+        router = self._router
+        endpoint = Endpoint(record.user, record.device)
+        old = router.registry.get(endpoint)
+        if old is not None and old.incarnation == record.incarnation:
+            router.ledger.put(PutDevice(record), partial(self._registered, record, [], after))
+            return
+        joins = []
+        if record.joined == record.renewed:
+            joins = router.groups.device_joins(endpoint, record.joined)
+        done = partial(self._registered, record, joins, after)
+        router.put_change([*joins, PutDevice(record)], done)
+
+    def _registered(
+        self, record: DeviceRecord, joins: list[Op], after: Continuation, ok: bool
+    ) -> None:
+        if ok:
+            router = self._router
+            endpoint = Endpoint(record.user, record.device)
+            old = router.registry.get(endpoint)
+            router.registry.put(record)
+            router.groups.apply(joins)
+            if old is None or old.incarnation != record.incarnation:
+                router.groups.renewed(record.user)
+                router.receipts.forget(endpoint)
+                router.answers.renewed(endpoint)
+            before = None if old is None else (old.incarnation, old.continues)
+            if before != (record.incarnation, record.continues):
+                router.endings.logged_in(endpoint)
+                router.receipts.sender_left(endpoint, router.registry.has_ended)
+        after(ok)
 
     def leave(self, group: str, user: str, after: Continuation) -> None:
         """A user leaves a group."""
