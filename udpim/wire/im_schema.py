@@ -17,6 +17,7 @@ import construct as c
 from udpim import config
 from udpim.errors import DecodeError
 from udpim.wire.im_packets import Kind
+from udpim.wire.told import told
 
 FLAG_NAMED = 0x01
 """The stream's name follows the handle."""
@@ -52,10 +53,11 @@ def _flags(allowed: int) -> c.Construct[Any, Any]:
 
 
 def _name_text(least: int) -> c.Construct[Any, Any]:
-    return c.ExprValidator(
+    text = c.ExprValidator(
         c.PascalString(c.Int8ub, "utf8"),
         lambda value, _: least <= len(value.encode()) <= NAME_BYTES_MAX and "\x00" not in value,
     )
+    return told(text, "text" if least else "text, may be empty")
 
 
 def _ranges(least: int) -> c.Construct[Any, Any]:
@@ -70,7 +72,8 @@ def _ranges(least: int) -> c.Construct[Any, Any]:
         return least <= len(value) <= RANGES_MAX
 
     pair = c.Struct("first" / c.Int64ub, "last" / c.Int64ub)
-    return c.ExprValidator(c.PrefixedArray(c.Int8ub, pair), canonical)
+    words = f"ranges, ≥ {least}" if least else "ranges"
+    return told(c.ExprValidator(c.PrefixedArray(c.Int8ub, pair), canonical), words)
 
 
 def _runs() -> c.Construct[Any, Any]:
@@ -82,10 +85,10 @@ def _runs() -> c.Construct[Any, Any]:
         return rising and 1 <= len(value) <= RUNS_MAX and value[0].first >= 1
 
     pair = c.Struct("first" / c.Int64ub, "epoch" / c.Int32ub)
-    return c.ExprValidator(c.PrefixedArray(c.Int8ub, pair), canonical)
+    return told(c.ExprValidator(c.PrefixedArray(c.Int8ub, pair), canonical), "runs")
 
 
-SEQ = c.ExprValidator(c.Int64ub, lambda value, _: value >= 1)
+SEQ = told(c.ExprValidator(c.Int64ub, lambda value, _: value >= 1), "seq")
 
 STREAM_NAME = c.Struct(
     "incarnation" / c.Int64ub,
@@ -96,12 +99,14 @@ STREAM_NAME = c.Struct(
 
 SECTION = c.Struct(
     "first" / SEQ,
-    "count" / c.ExprValidator(c.Int16ub, lambda value, _: value >= 1),
-    _check(lambda this: this.first + this.count - 1 < 2**64, "seqs end at 2^64 - 1"),
+    "count" / told(c.ExprValidator(c.Int16ub, lambda value, _: value >= 1), "≥ 1"),
+    _check(lambda this: this.first + this.count - 1 < 2**64, "`first` + `count` − 1 ≤ 2⁶⁴ − 1"),
     "lengths" / c.Array(c.this.count, c.Int32ub),
     "stamps" / c.Array(c.this.count, c.Int64ub),
     "payloads" / c.Array(c.this.count, c.Bytes(lambda this: this.lengths[this._index])),
 )
+told(STREAM_NAME, "§4.3")
+told(SECTION, "§4.4")
 
 _STREAM_HEAD: list[Any] = [
     "handle" / c.Int32ub,
@@ -125,13 +130,16 @@ def _plain_packet(kind: Kind, *fields: Any, flags: int = 0) -> c.Construct[Any, 
     )
 
 
-_SETTLED = c.ExprValidator(
-    c.Prefixed(c.Int8ub, c.GreedyBytes),
-    lambda value, _: len(value) <= ORDINAL_BYTES_MAX and (not value or value[-1] != 0),
+_SETTLED = told(
+    c.ExprValidator(
+        c.Prefixed(c.Int8ub, c.GreedyBytes),
+        lambda value, _: len(value) <= ORDINAL_BYTES_MAX and (not value or value[-1] != 0),
+    ),
+    f"*1, at most {ORDINAL_BYTES_MAX} bytes, last one not zero",
 )
 """Little endian bitmap over ordinals, without trailing zero bytes."""
 
-_MEMBER = c.Struct(
+MEMBER = c.Struct(
     "ordinal" / c.Int16ub,
     "device" / _name_text(1),
     "incarnation" / c.Int64ub,
@@ -162,7 +170,7 @@ SCHEMAS: dict[Kind, c.Construct[Any, Any]] = {
         Kind.MEMBERS,
         "store_epoch" / c.Int64ub,
         "epoch" / c.Int32ub,
-        "members" / c.PrefixedArray(c.Int16ub, _MEMBER),
+        "members" / told(c.PrefixedArray(c.Int16ub, MEMBER), "members"),
     ),
     Kind.CANCEL_R: _stream_packet(
         Kind.CANCEL_R, "floor" / SEQ, "runs" / _runs(), "ranges" / _ranges(1)
