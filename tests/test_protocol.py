@@ -2,10 +2,15 @@
 
 import re
 from collections import Counter
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+from udpim import config
+from udpim.config import about
+from udpim.hop import loss
+from udpim.wire import frames, im_schema, packet
 from udpim_tools.protocol import HINT, PROTOCOL, printed
 from udpim_tools.protocol_tables import CONSTANTS, TIMERS, tables
 
@@ -63,6 +68,14 @@ def reference_complaints(text):
             yield f"[{'-'.join(mentioned)}] is no clause"
 
 
+def citation_complaints(source, text):
+    """Clauses that a piece of code cites and the text does not have."""
+    clauses = {clause.groups()[:2] for line in text.splitlines() if (clause := CLAUSE.match(line))}
+    for cited in CITED.finditer(source):
+        if (cited[1] or cited[3], cited[2] or cited[4]) not in clauses:
+            yield f"{cited[0]} is no clause"
+
+
 def untold(known):
     """Fields that check something and have no words for it."""
     for name, table in known.items():
@@ -90,15 +103,13 @@ def test_sections_and_clauses_that_it_mentions_exist():
 @pytest.mark.parametrize("folder", ["udpim", "bench", "tools", "tests"])
 def test_clauses_that_the_code_cites_exist(folder):
     # That cited sections exist is the business of test_tidy.
-    clauses = {clause.groups()[:2] for line in TEXT.splitlines() if (clause := CLAUSE.match(line))}
-    missing = [
-        f"{path.relative_to(ROOT)}: {cited[0]}"
-        for path in sorted((ROOT / folder).rglob("*.py"))
+    files = sorted((ROOT / folder).rglob("*.py"))
+    assert [] == [
+        f"{path.relative_to(ROOT)}: {complaint}"
+        for path in files
         if path != Path(__file__)
-        for cited in CITED.finditer(path.read_text("utf-8"))
-        if (cited[1] or cited[3], cited[2] or cited[4]) not in clauses
+        for complaint in citation_complaints(path.read_text("utf-8"), TEXT)
     ]
-    assert [] == missing
 
 
 def test_the_printed_tables_are_current():
@@ -115,6 +126,26 @@ def test_every_rule_of_a_layout_has_words():
 def test_numbers_are_named_as_their_tables_name_them():
     named = set(re.findall(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`", TEXT))
     assert set() == named - CONSTANTS.keys() - TIMERS.keys()
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        ("version = {}", packet.VERSION),
+        ("1 to {} bytes, without U+0000", im_schema.NAME_BYTES_MAX),
+        ("in units of {:g} µs", frames.ACK_DELAY_UNIT_S * 1e6),
+        ("{:#04x} means at least that", frames.ACK_DELAY_MAX),
+        ("(types {:#04x}–", frames.EXTENSION_MIN),
+        ("–{:#04x}) MUST be skipped", frames.EXTENSION_MAX),
+        ("PATH_CHALLENGE with {} random bytes", frames.CHALLENGE_BYTES),
+        ("(1 MiB and {})", frames.BODY_BYTES_MAX - 2**20),
+        ("{} of the larger of smoothed and latest RTT", Fraction(loss.TIME_RATIOS[0])),
+        ("`streams_per_session_max`, {} at least", about("streams_per_session_max").least),
+        ("averaged over {:g} s", config.RESEND_MESSAGES_BURST / config.RESEND_MESSAGES_PER_S),
+    ],
+)
+def test_a_number_that_stands_in_a_sentence_is_the_one_that_runs(words, value):
+    assert words.format(value) in TEXT
 
 
 GOOD = """# T
@@ -145,6 +176,18 @@ See §1, [1-1], RFC 9 §7.
 def test_a_broken_rule_of_the_text_is_noticed(complaints, good, bad):
     assert [] == list(complaints(GOOD))
     assert [] != list(complaints(GOOD.replace(good, bad)))
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ("# PROTOCOL §1-2: MUST", "# PROTOCOL §1-3: MUST"),
+        ("# PROTOCOL.md [1-1], and", "# PROTOCOL.md [1.2-1], and"),
+    ],
+)
+def test_a_citation_of_no_clause_is_noticed(good, bad):
+    assert [] == list(citation_complaints(good, GOOD))
+    assert 1 == len(list(citation_complaints(bad, GOOD)))
 
 
 def test_a_packet_without_a_region_is_named():

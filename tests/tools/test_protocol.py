@@ -50,6 +50,13 @@ def test_the_authors_columns_stay_with_their_rows():
     ] == after.splitlines()[3:8]
 
 
+def test_words_whose_row_is_gone_are_said_once_more():
+    mine = FULL.replace("| `b` | 1 | 1 | | |", "| `c` | 1 | 1 | | sea |")
+    after, complaints = printed(mine, KNOWN)
+    assert ["one: the row `c` is gone; beside it stood: sea"] == complaints
+    assert FULL == after
+
+
 def test_a_handwritten_table_needs_only_the_first_column_and_the_authors():
     brief = "<!-- printed: one -->\n| field | meaning |\n|---|---|\n| `b` | bee |\n<!-- end -->\n"
     assert "| `b` | 1 | 1 | | bee |" in printed(brief, KNOWN)[0]

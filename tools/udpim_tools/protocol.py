@@ -23,7 +23,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from udpim_tools.protocol_tables import Table, joined, tables
@@ -45,8 +45,8 @@ def printed(text: str, known: Mapping[str, Table]) -> tuple[str, list[str]]:
         known: What can be printed, by name.
 
     Returns:
-        The document, and complaints about markers: names that nothing prints, names that stand
-        twice, and tables that the document does not have.
+        The document, and complaints: names in markers that nothing prints or that stand twice,
+        tables that the document does not have, and words of the author whose row is gone.
     """
     complaints: list[str] = []
     seen: set[str] = set()
@@ -64,6 +64,7 @@ def printed(text: str, known: Mapping[str, Table]) -> tuple[str, list[str]]:
         if table is None:
             complaints.append(f"{region[1]}: have different layouts, print them apart")
             return region[0]
+        complaints.extend(f"{region[1]}: {words}" for words in _dropped(table, lines))
         body = "\n".join(_table_lines(table, lines))
         return f"<!-- printed: {region[1]} -->\n{body}\n<!-- end -->"
 
@@ -111,6 +112,14 @@ def _own_columns(table: Table, old: Sequence[str]) -> tuple[list[str], dict[str,
     header, _, *body = rows
     width = next((n for n, cell in enumerate(header) if cell not in table.columns), len(header))
     return header[width:], {row[0]: row[width:] for row in body}
+
+
+def _dropped(table: Table, old: Sequence[str]) -> Iterator[str]:
+    """The author's words in rows that are not printed any more."""
+    _, own = _own_columns(table, old)
+    for key in own.keys() - {row[0] for row in table.rows}:
+        if words := " | ".join(filter(None, own[key])):
+            yield f"the row {key} is gone; beside it stood: {words}"
 
 
 def _line(cells: Sequence[str]) -> str:
