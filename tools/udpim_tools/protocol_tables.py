@@ -16,7 +16,7 @@ from typing import Any
 from udpim import config
 from udpim.config import LIMIT_NAMES, ClientConfig, Limits, ServerConfig, about
 from udpim.crypto import handshake, tokens
-from udpim.hop import acks, connection, loss, newreno, pacing, path, recovery, rtt, window
+from udpim.hop import acks, connection, dial, loss, newreno, pacing, path, recovery, rtt, window
 from udpim.hop.codes import CloseCode, ConnectionState
 from udpim.hop.config import HopConfig
 from udpim.im import history, puller, transmitter
@@ -60,6 +60,11 @@ CONSTANTS: dict[str, int | float] = {
     "BODY_BYTES_MAX": frames.BODY_BYTES_MAX,
     "resets_per_s": _HOP.resets_per_s,
     "reset_burst": _HOP.reset_burst,
+    "grease_packets_max": _HOP.grease_packets_max,
+    "RETRIES_MAX": dial.RETRIES_MAX,
+    "READY_ACKS_MAX": acks.READY_ACKS_MAX,
+    "RESPONSES_MAX": path.RESPONSES_MAX,
+    "LOST_PACKETS_MAX": loss.LOST_PACKETS_MAX,
     "PAYLOAD_BYTES_MAX": im_schema.PAYLOAD_BYTES_MAX,
     "SECTION_BYTES_MAX": im_schema.SECTION_BYTES_MAX,
     "NAME_BYTES_MAX": im_schema.NAME_BYTES_MAX,
@@ -84,6 +89,7 @@ TIMERS: dict[str, float] = {
     "hello_retry_s": _HOP.hello_retry_s,
     "hello_retry_ratio": _HOP.hello_retry_ratio,
     "hello_retry_s_max": _HOP.hello_retry_s_max,
+    "hello_s_max": _CLIENT.hello_s_max,
     "ADDRESS_TOKEN_S_MAX": tokens.ADDRESS_TOKEN_S_MAX,
     "handshake_s": _HOP.handshake_s,
     "login_s_max": ServerConfig().login_s_max,
