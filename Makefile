@@ -9,7 +9,7 @@ ARGS ?=
 CORES := udpim.wire udpim.hop udpim.im udpim.node
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test model kills mutants check style types imports coverage bench clean
+.PHONY: help demo test model kills mutants check style types imports protocol coverage bench clean
 
 help:
 	@echo 'make demo      two clients, one server, a bad network, and the truth'
@@ -21,6 +21,7 @@ help:
 	@echo 'make style     apply the fixes and the formatting that ruff can do by itself'
 	@echo 'make types     mypy alone'
 	@echo 'make imports   import contracts alone'
+	@echo 'make protocol  print the tables of PROTOCOL.md anew, and number its new clauses'
 	@echo 'make coverage  all tests, with the coverage of the whole library, as HTML too'
 	@echo 'make bench     cost per message of codecs, hop and the whole exchange, in memory'
 	@echo 'make clean     remove whatever was made, .venv included'
@@ -62,6 +63,9 @@ types: $(INSTALLED)
 
 imports: $(INSTALLED)
 	$(BIN)/lint-imports --no-logo
+
+protocol: $(INSTALLED)
+	@$(BIN)/python -m udpim_tools.protocol $(ARGS)
 
 coverage: $(INSTALLED)
 	$(BIN)/python -m pytest --cov=udpim --cov-branch --cov-report=html --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)

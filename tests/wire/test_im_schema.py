@@ -49,13 +49,13 @@ def first_column(text, heading):
     assert section, f"no section {heading}"
     table = re.search(r"(^\|.*\n)+", section[1], re.MULTILINE)
     cells = [row.split("|")[1].strip() for row in table[0].splitlines()[2:]] if table else []
-    names = [re.match(r"`(\w+)`|head$", cell) for cell in cells]
+    names = [re.match(r"`(\w+)`", cell) for cell in cells]
     assert all(names), cells
-    return [name[1] or "head" for name in names]
+    return [name[1] for name in names]
 
 
 def declared_names(declaration):
-    return [sub.name for sub in declaration.subcons if sub.name not in (None, "kind", "flags")]
+    return [sub.name for sub in declaration.subcons if sub.name is not None]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.label)
@@ -70,11 +70,8 @@ def test_protocol_has_the_fields_of_a_packet_in_their_order(kind):
         PROTOCOL.read_text("utf-8"), rf"(?:[\w:-]+ and )?{kind.label}(?: and [\w:-]+)?"
     )
     declared = declared_names(im_schema.SCHEMAS[kind])
-    if told[:1] == ["head"]:
-        told[:1] = ["handle", "name"]
-    elif told[:1] == ["handle"]:
-        assert kind in (Kind.MSG_A, Kind.ACK_A, Kind.REFUSE)
-        declared.remove("name")
+    if kind in (Kind.MSG_A, Kind.ACK_A, Kind.REFUSE):
+        declared.remove("name")  # they answer a packet, with the number that it had
     assert declared == told
 
 

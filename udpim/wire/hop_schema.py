@@ -12,7 +12,6 @@ arrive at a running node.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
 from typing import Any
 
 import construct as c
@@ -21,10 +20,15 @@ from udpim.errors import DecodeError
 from udpim.wire import frames as f
 from udpim.wire import packet as p
 from udpim.wire import parameters as pm
+from udpim.wire.told import told
 
 
 class _Checksummed(c.Tunnel):
     """All bytes up to the end, of which the last four are the CRC-32 of the others."""
+
+    def __init__(self, subcon: Any) -> None:
+        super().__init__(subcon)
+        self.docs = "CRC-32 (IEEE 802.3) over everything before it"
 
     def _decode(self, data: bytes, _context: Any, path: str) -> bytes:
         body, trailer = data[:-4], data[-4:]
@@ -79,8 +83,9 @@ class _ElidedBitmap(c.Construct):
         return obj
 
 
-def _within(low: int, high: int) -> Callable[[Any, Any], bool]:
-    return lambda value, _: low <= value <= high
+def _within(number: Any, low: int, high: int) -> Any:
+    validator = c.ExprValidator(number, lambda value, _: low <= value <= high)
+    return told(validator, f"{low} to {high}")
 
 
 # PROTOCOL §3.1: frames. Each is declared without its type byte.
@@ -101,12 +106,12 @@ FRAME_NAMES = {
 ACK = c.Struct(
     "largest" / c.Int32ub,
     "delay" / c.Int16ub,
-    "bitmap_bytes" / c.ExprValidator(c.Int8ub, _within(0, f.BITMAP_BYTES_MAX)),
-    "bitmap" / _ElidedBitmap(),
+    "bitmap_bytes" / _within(c.Int8ub, 0, f.BITMAP_BYTES_MAX),
+    "bitmap" / told(_ElidedBitmap(), "a mask of ⌈*n* / 8⌉ bytes, then the bytes it names"),
 )
 CLOSE = c.Struct(
     "code" / c.Int16ub,
-    "reason" / _Utf8(c.Prefixed(c.Int8ub, c.GreedyBytes)),
+    "reason" / told(_Utf8(c.Prefixed(c.Int8ub, c.GreedyBytes)), "UTF-8"),
 )
 MESSAGE = c.Struct(
     "hop_seq" / c.Int32ub,
@@ -116,37 +121,40 @@ FRAGMENT = c.Struct(
     "hop_seq" / c.Int32ub,
     "group" / c.Int32ub,
     "index" / c.Int16ub,
-    "count" / c.ExprValidator(c.Int16ub, _within(2, f.FRAGMENTS_MAX)),
+    "count" / _within(c.Int16ub, 2, f.FRAGMENTS_MAX),
     "body" / c.Prefixed(c.Int16ub, c.GreedyBytes),
-    c.Check(c.this.index < c.this.count),
-    c.Check(lambda this: len(this.body) >= (1, f.FRAGMENT_BYTES_MIN)[this.index + 1 < this.count]),
+    told(c.Check(c.this.index < c.this.count), "`index` < `count`"),
+    told(
+        c.Check(
+            lambda this: len(this.body) >= (1, f.FRAGMENT_BYTES_MIN)[this.index + 1 < this.count]
+        ),
+        f"`body` has {f.FRAGMENT_BYTES_MIN} bytes at least, that of the last piece 1",
+    ),
 )
 CREDIT = c.Struct("bulk_bytes_max" / c.Int64ub)
 PATH = c.Struct("data" / c.Bytes(f.CHALLENGE_BYTES))
 EXTENSION = c.Struct("body" / c.Prefixed(c.Int16ub, c.GreedyBytes))
 EMPTY = c.Struct()
 
+FRAME_FIELDS = {
+    f.PADDING: EMPTY,
+    f.PING: EMPTY,
+    f.ACK: ACK,
+    f.CLOSE: CLOSE,
+    f.MESSAGE: MESSAGE,
+    f.PATH_CHALLENGE: PATH,
+    f.PATH_RESPONSE: PATH,
+    f.FRAGMENT: FRAGMENT,
+    f.CREDIT: CREDIT,
+    f.BULK: MESSAGE,
+    **dict.fromkeys(range(f.EXTENSION_MIN, f.EXTENSION_MAX + 1), EXTENSION),
+}
+"""What follows the type byte."""
+
 FRAME = c.Struct(
     "type" / c.Int8ub,
     "name" / c.Computed(lambda this: FRAME_NAMES.get(this.type, "EXTENSION")),
-    "fields"
-    / c.Switch(
-        c.this.type,
-        {
-            f.PADDING: EMPTY,
-            f.PING: EMPTY,
-            f.ACK: ACK,
-            f.CLOSE: CLOSE,
-            f.MESSAGE: MESSAGE,
-            f.PATH_CHALLENGE: PATH,
-            f.PATH_RESPONSE: PATH,
-            f.FRAGMENT: FRAGMENT,
-            f.CREDIT: CREDIT,
-            f.BULK: MESSAGE,
-            **dict.fromkeys(range(f.EXTENSION_MIN, f.EXTENSION_MAX + 1), EXTENSION),
-        },
-        default=c.Error,
-    ),
+    "fields" / c.Switch(c.this.type, FRAME_FIELDS, default=c.Error),
 )
 FRAMES = c.GreedyRange(FRAME)
 
@@ -226,9 +234,12 @@ HELLO = c.Struct(
     *_HEAD,
     "token" / _TOKEN,
     "payload" / _PAYLOAD,
-    "padding" / c.ExprValidator(c.GreedyBytes, _zeros),
+    "padding" / told(c.ExprValidator(c.GreedyBytes, _zeros), "zeros"),
     "_end" / c.Tell,
-    c.Check(c.this._end >= p.HELLO_BYTES_MIN - p.CHECKSUM_BYTES),
+    told(
+        c.Check(c.this._end >= p.HELLO_BYTES_MIN - p.CHECKSUM_BYTES),
+        f"{p.HELLO_BYTES_MIN} bytes at least with the checksum",
+    ),
 )
 RETRY = c.Struct(_flags(p.long_flags(p.LongType.RETRY)), *_HEAD, "token" / _TOKEN, c.Terminated)
 WELCOME = c.Struct(
@@ -253,7 +264,10 @@ SHORT = c.Struct(
     "frames" / FRAMES,
     c.Terminated,
     "_end" / c.Tell,
-    c.Check(c.this._end >= p.SHORT_BYTES_MIN - p.CHECKSUM_BYTES),
+    told(
+        c.Check(c.this._end >= p.SHORT_BYTES_MIN - p.CHECKSUM_BYTES),
+        f"{p.SHORT_BYTES_MIN} bytes at least with the checksum",
+    ),
 )
 
 DATAGRAMS = {

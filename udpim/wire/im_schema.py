@@ -17,6 +17,7 @@ import construct as c
 from udpim import config
 from udpim.errors import DecodeError
 from udpim.wire.im_packets import Kind
+from udpim.wire.told import told
 
 FLAG_NAMED = 0x01
 """The stream's name follows the handle."""
@@ -59,10 +60,11 @@ def _flags(allowed: int) -> c.Construct[Any, Any]:
 
 
 def _name_text(least: int) -> c.Construct[Any, Any]:
-    return c.ExprValidator(
+    text = c.ExprValidator(
         c.PascalString(c.Int8ub, "utf8"),
         lambda value, _: least <= len(value.encode()) <= NAME_BYTES_MAX and "\x00" not in value,
     )
+    return told(text, "text" if least else "text, may be empty")
 
 
 def _ranges(least: int) -> c.Construct[Any, Any]:
@@ -77,7 +79,8 @@ def _ranges(least: int) -> c.Construct[Any, Any]:
         return least <= len(value) <= RANGES_MAX
 
     pair = c.Struct("first" / c.Int64ub, "last" / c.Int64ub)
-    return c.ExprValidator(c.PrefixedArray(c.Int8ub, pair), canonical)
+    words = f"ranges, ≥ {least}" if least else "ranges"
+    return told(c.ExprValidator(c.PrefixedArray(c.Int8ub, pair), canonical), words)
 
 
 def _runs() -> c.Construct[Any, Any]:
@@ -89,10 +92,10 @@ def _runs() -> c.Construct[Any, Any]:
         return rising and 1 <= len(value) <= RUNS_MAX and value[0].first >= 1
 
     pair = c.Struct("first" / c.Int64ub, "epoch" / c.Int32ub)
-    return c.ExprValidator(c.PrefixedArray(c.Int8ub, pair), canonical)
+    return told(c.ExprValidator(c.PrefixedArray(c.Int8ub, pair), canonical), "runs")
 
 
-SEQ = c.ExprValidator(c.Int64ub, lambda value, _: value >= 1)
+SEQ = told(c.ExprValidator(c.Int64ub, lambda value, _: value >= 1), "seq")
 
 STREAM_NAME = c.Struct(
     "incarnation" / c.Int64ub,
@@ -103,12 +106,14 @@ STREAM_NAME = c.Struct(
 
 SECTION = c.Struct(
     "first" / SEQ,
-    "count" / c.ExprValidator(c.Int16ub, lambda value, _: value >= 1),
-    _check(lambda this: this.first + this.count - 1 < 2**64, "seqs end at 2^64 - 1"),
+    "count" / told(c.ExprValidator(c.Int16ub, lambda value, _: value >= 1), "≥ 1"),
+    _check(lambda this: this.first + this.count - 1 < 2**64, "`first` + `count` − 1 ≤ 2⁶⁴ − 1"),
     "lengths" / c.Array(c.this.count, c.Int32ub),
     "stamps" / c.Array(c.this.count, c.Int64ub),
     "payloads" / c.Array(c.this.count, c.Bytes(lambda this: this.lengths[this._index])),
 )
+told(STREAM_NAME, "§4.3")
+told(SECTION, "§4.4")
 
 _STREAM_HEAD: list[Any] = [
     "handle" / c.Int32ub,
@@ -132,13 +137,16 @@ def _plain_packet(kind: Kind, *fields: Any, flags: int = 0) -> c.Construct[Any, 
     )
 
 
-_SETTLED = c.ExprValidator(
-    c.Prefixed(c.Int16ub, c.GreedyBytes),
-    lambda value, _: len(value) <= ORDINAL_BYTES_MAX and (not value or value[-1] != 0),
+_SETTLED = told(
+    c.ExprValidator(
+        c.Prefixed(c.Int16ub, c.GreedyBytes),
+        lambda value, _: len(value) <= ORDINAL_BYTES_MAX and (not value or value[-1] != 0),
+    ),
+    f"*2, at most {ORDINAL_BYTES_MAX} bytes, last one not zero",
 )
 """Little endian bitmap over ordinals, without trailing zero bytes."""
 
-_MEMBER = c.Struct(
+MEMBER = c.Struct(
     "ordinal" / c.Int16ub,
     "user" / _name_text(1),
     "device" / _name_text(1),
@@ -148,14 +156,17 @@ _MEMBER = c.Struct(
     "left" / c.Int32ub,
 )
 
-_TALLY_ENTRY = c.Struct(
-    "verdict" / c.ExprValidator(c.Int8ub, lambda value, _: value <= 3),
+TALLY_ENTRY = c.Struct(
+    "verdict" / told(c.ExprValidator(c.Int8ub, lambda value, _: value <= 3), "0 to 3"),
     "ranges" / _ranges(1),
     "first" / c.Int16ub,
     "bitmap"
-    / c.ExprValidator(
-        c.Prefixed(c.Int16ub, c.GreedyBytes),
-        lambda value, _: 1 <= len(value) <= ORDINAL_BYTES_MAX and value[-1] != 0,
+    / told(
+        c.ExprValidator(
+            c.Prefixed(c.Int16ub, c.GreedyBytes),
+            lambda value, _: 1 <= len(value) <= ORDINAL_BYTES_MAX and value[-1] != 0,
+        ),
+        f"*2, 1 to {ORDINAL_BYTES_MAX} bytes, last one not zero",
     ),
 )
 
@@ -182,7 +193,7 @@ SCHEMAS: dict[Kind, c.Construct[Any, Any]] = {
         Kind.MEMBERS,
         "store_epoch" / c.Int64ub,
         "epoch" / c.Int32ub,
-        "members" / c.PrefixedArray(c.Int16ub, _MEMBER),
+        "members" / told(c.PrefixedArray(c.Int16ub, MEMBER), "members"),
         flags=FLAG_NAMED | FLAG_WHOLE,
     ),
     Kind.TALLY: _stream_packet(
@@ -190,9 +201,12 @@ SCHEMAS: dict[Kind, c.Construct[Any, Any]] = {
         "store_epoch" / c.Int64ub,
         "as_of" / c.Int32ub,
         "entries"
-        / c.ExprValidator(
-            c.PrefixedArray(c.Int8ub, _TALLY_ENTRY),
-            lambda value, _: 1 <= len(value) <= TALLY_ENTRIES_MAX,
+        / told(
+            c.ExprValidator(
+                c.PrefixedArray(c.Int8ub, TALLY_ENTRY),
+                lambda value, _: 1 <= len(value) <= TALLY_ENTRIES_MAX,
+            ),
+            f"1 to {TALLY_ENTRIES_MAX} entries",
         ),
     ),
     Kind.GONE: _stream_packet(Kind.GONE),
@@ -245,7 +259,7 @@ SCHEMAS: dict[Kind, c.Construct[Any, Any]] = {
         Kind.GROUP_A,
         "request" / c.Int32ub,
         "code" / c.Int16ub,
-        "names" / c.PrefixedArray(c.Int16ub, _name_text(1)),
+        "names" / told(c.PrefixedArray(c.Int16ub, _name_text(1)), "count 2 · texts"),
     ),
     Kind.LOGIN: _plain_packet(
         Kind.LOGIN,

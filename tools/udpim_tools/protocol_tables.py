@@ -1,0 +1,296 @@
+"""What is printed into PROTOCOL.md, and from what: layouts, codes, states, limits and timers.
+
+Layouts come from the construct declarations (`udpim.wire.layout`), states from the transition
+tables and enums, numbers from the constants that the code runs with. A new IM packet in
+``SCHEMAS``, a new frame or a new limit is a new table or row here by itself; `CONSTANTS` and
+`TIMERS` name what else has a number. PROTOCOL §2 to §6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, IntEnum
+from typing import Any
+
+from udpim import config
+from udpim.config import LIMIT_NAMES, ClientConfig, Limits, ServerConfig, about
+from udpim.crypto import handshake, tokens
+from udpim.hop import acks, connection, dial, loss, newreno, pacing, path, recovery, rtt, window
+from udpim.hop.codes import CloseCode, ConnectionState
+from udpim.hop.config import HopConfig
+from udpim.im import history, puller, transmitter
+from udpim.model import FINAL_STATES, LoginCode, MessageState, RejectCode
+from udpim.node.state import TRANSITIONS, LinkInput, LinkState
+from udpim.wire import frames, hop_schema, im_schema, layout, packet, parameters
+from udpim.wire.im_packets import Kind
+
+NO_MOST = 2**31 - 1
+"""The ``most`` of a limit that may be as high as one likes."""
+LAYOUT = ("field", "at", "bytes", "rule")
+"""The columns of a layout."""
+
+_HOP = HopConfig()
+_CLIENT = ClientConfig(user="user", device="device")
+
+CONSTANTS: dict[str, int | float] = {
+    "DATAGRAM_BYTES_MAX": packet.DATAGRAM_BYTES_MAX,
+    "SHORT_BYTES_MIN": packet.SHORT_BYTES_MIN,
+    "HELLO_BYTES_MIN": packet.HELLO_BYTES_MIN,
+    "REPLAY_PACKETS": window.REPLAY_PACKETS,
+    "BITMAP_BYTES_MAX": frames.BITMAP_BYTES_MAX,
+    "PACKETS_AT_ONCE": acks.PACKETS_AT_ONCE,
+    "PACKETS_PER_ACK_MAX": acks.PACKETS_PER_ACK_MAX,
+    "PACKET_THRESHOLD": loss.PACKET_THRESHOLD,
+    "PACKET_THRESHOLD_MAX": loss.PACKET_THRESHOLD_MAX,
+    "THIN_PACKETS": recovery.THIN_PACKETS,
+    "THIN_TRIES": recovery.THIN_TRIES,
+    "INITIAL_PACKETS": newreno.INITIAL_PACKETS,
+    "MINIMUM_PACKETS": newreno.MINIMUM_PACKETS,
+    "PACING_GAIN": newreno.PACING_GAIN,
+    "PACED_PACKETS_MIN": newreno.PACED_PACKETS_MIN,
+    "BURST_PACKETS": pacing.BURST_PACKETS,
+    "FRAME_WINDOW_MIN": handshake.FRAME_WINDOW_MIN,
+    "IM_PACKET_BYTES_MAX": packet.DATAGRAM_BYTES_MAX
+    - packet.SHORT_HEADER_BYTES
+    - connection.TAG_BYTES_MAX
+    - frames.MESSAGE_HEADER_BYTES,
+    "FRAGMENT_BYTES_MIN": frames.FRAGMENT_BYTES_MIN,
+    "FRAGMENTS_MAX": frames.FRAGMENTS_MAX,
+    "BODY_BYTES_MAX": frames.BODY_BYTES_MAX,
+    "resets_per_s": _HOP.resets_per_s,
+    "reset_burst": _HOP.reset_burst,
+    "grease_packets_max": _HOP.grease_packets_max,
+    "RETRIES_MAX": dial.RETRIES_MAX,
+    "READY_ACKS_MAX": acks.READY_ACKS_MAX,
+    "RESPONSES_MAX": path.RESPONSES_MAX,
+    "LOST_PACKETS_MAX": loss.LOST_PACKETS_MAX,
+    "PAYLOAD_BYTES_MAX": im_schema.PAYLOAD_BYTES_MAX,
+    "SECTION_BYTES_MAX": im_schema.SECTION_BYTES_MAX,
+    "NAME_BYTES_MAX": im_schema.NAME_BYTES_MAX,
+    "RANGES_MAX": im_schema.RANGES_MAX,
+    "RUNS_MAX": im_schema.RUNS_MAX,
+    "ORDINAL_BYTES_MAX": im_schema.ORDINAL_BYTES_MAX,
+    "HANDLES_MAX": config.HANDLES_MAX,
+    "WINDOW": config.WINDOW,
+    "WINDOW_BYTES": config.WINDOW_BYTES,
+    "PROBE_MESSAGES": transmitter.PROBE_MESSAGES,
+    "RESEND_RATIO": config.RESEND_RATIO,
+    "RESEND_MESSAGES_PER_S": config.RESEND_MESSAGES_PER_S,
+    "VOID_RUNS_MAX": config.VOID_RUNS_MAX,
+    "HISTORY_RUNS_MAX": history.HISTORY_RUNS_MAX,
+    "PULL_BYTES_MAX": config.PULL_BYTES_MAX,
+    "ROWS_MAX": puller.ROWS_MAX,
+    "RETIRED_INCARNATIONS_MAX": config.RETIRED_INCARNATIONS_MAX,
+}
+"""Numbers that are no setting: the protocol's own, and the policy of one machine."""
+
+TIMERS: dict[str, float] = {
+    "hello_retry_s": _HOP.hello_retry_s,
+    "hello_retry_ratio": _HOP.hello_retry_ratio,
+    "hello_retry_s_max": _HOP.hello_retry_s_max,
+    "hello_s_max": _CLIENT.hello_s_max,
+    "ADDRESS_TOKEN_S_MAX": tokens.ADDRESS_TOKEN_S_MAX,
+    "handshake_s": _HOP.handshake_s,
+    "login_s_max": ServerConfig().login_s_max,
+    "max_ack_delay_s": _HOP.max_ack_delay_s,
+    "MAX_ACK_DELAY_S_MAX": handshake.MAX_ACK_DELAY_S_MAX,
+    "PTO_S_INITIAL": rtt.PTO_S_INITIAL,
+    "PTO_S_MIN": recovery.PTO_S_MIN,
+    "PTO_S_MAX": recovery.PTO_S_MAX,
+    "PROBE_SPACING_S": recovery.PROBE_SPACING_S,
+    "GRANULARITY_S": rtt.GRANULARITY_S,
+    "BURST_S": pacing.BURST_S,
+    "CHALLENGE_S_MIN": path.CHALLENGE_S_MIN,
+    "keepalive_s": _HOP.keepalive_s,
+    "idle_timeout_s": _HOP.idle_timeout_s,
+    "IDLE_TIMEOUT_S_MIN": handshake.IDLE_TIMEOUT_S_MIN,
+    "dead_s": _HOP.dead_s,
+    "CLOSING_PTOS": connection.CLOSING_PTOS,
+    "E2E_TIMER_S_MIN": config.E2E_TIMER_S_MIN,
+    "E2E_TIMER_S_MAX": config.E2E_TIMER_S_MAX,
+    "STATUS_LEASE_S": config.STATUS_LEASE_S,
+    "reconnect_s_min": _CLIENT.reconnect_s_min,
+    "reconnect_s_max": _CLIENT.reconnect_s_max,
+}
+"""Times, and the numbers that make them grow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """One table as the code knows it."""
+
+    columns: tuple[str, ...]
+    """Headings of what is printed."""
+    rows: tuple[tuple[str, ...], ...]
+    """Cells; the first of each row is its key."""
+    rules: tuple[str, ...] = ()
+    """Rules that concern several rows."""
+    own: tuple[str, ...] = ("meaning",)
+    """The author's columns in a table that is new."""
+
+
+def tables() -> dict[str, Table]:
+    """Return everything that PROTOCOL.md has to hold, by the name in its marker."""
+    return {**_layouts(), **_numbers(), **_states_and_codes(), **_limits()}
+
+
+def joined(several: Sequence[Table]) -> Table | None:
+    """Return the one table that holds for all, or None if they differ in more than a rule."""
+    first, *others = several
+    rows = list(first.rows)
+    for other in others:
+        same = [[row[:3] for row in table.rows] for table in (first, other)]
+        if same[0] != same[1] or first.rules != other.rules or first.columns != LAYOUT:
+            return None
+        pairs = zip(rows, other.rows, strict=True)
+        rows = [a if a[3] == b[3] else (*a[:3], f"{a[3]} or {b[3]}") for a, b in pairs]
+    return replace(first, rows=tuple(rows))
+
+
+# Layouts.
+
+
+def _layouts() -> dict[str, Table]:
+    declared: dict[str, Any] = {
+        packet.LongType(first >> 3 & 7).name if first & packet.FLAG_LONG else "short packet": whole
+        for first, whole in hop_schema.DATAGRAMS.items()
+    }
+    for type_byte, fields in hop_schema.FRAME_FIELDS.items():
+        name = hop_schema.FRAME_NAMES.get(type_byte)
+        if name and fields.subcons:
+            declared[name] = layout.typed(type_byte, fields)
+    declared |= {
+        "extension frame": layout.typed(frames.EXTENSION_MIN, hop_schema.EXTENSION),
+        "stream name": im_schema.STREAM_NAME,
+        "section": im_schema.SECTION,
+        "member": im_schema.MEMBER,
+    }
+    declared |= {kind.label: im_schema.SCHEMAS[kind] for kind in im_schema.SCHEMAS}
+    return {name: _layout(declaration) for name, declaration in declared.items()}
+
+
+def _layout(declaration: Any) -> Table:  # noqa: ANN401  # construct is untyped
+    rows = tuple(
+        (f"`{field}`", "" if at is None else str(at), width, rule)
+        for field, at, width, rule in layout.rows(declaration)
+    )
+    return Table(columns=LAYOUT, rows=rows, rules=tuple(layout.rules(declaration)))
+
+
+# Numbers that name layouts.
+
+
+def _numbers() -> dict[str, Table]:
+    allowed = {kind.label: layout.flags_allowed(it) for kind, it in im_schema.SCHEMAS.items()}
+    mandatory = {i: "yes" if i in parameters.MANDATORY else "" for i in parameters.PARAMETER_BYTES}
+    return {
+        "long packets": _table("packet type", ((t.name, str(int(t))) for t in packet.LongType)),
+        "frames": _table(
+            "frame type",
+            ((name, f"0x{number:02x}") for number, name in hop_schema.FRAME_NAMES.items()),
+        ),
+        "parameters": _table(
+            "name id bytes mandatory",
+            (
+                (f"`{name}`", str(i), str(parameters.PARAMETER_BYTES[i]), mandatory[i])
+                for i, name in hop_schema.PARAMETER_NAMES.items()
+            ),
+        ),
+        "IM packets": _table("packet kind", ((kind.label, f"0x{kind:02x}") for kind in Kind)),
+        "IM flags": _table(
+            "flag bit in",
+            (
+                (name, f"0x{bit:02x}", ", ".join(k for k, bits in allowed.items() if bits & bit))
+                for bit, name in sorted(layout.FLAG_NAMES.items())
+            ),
+        ),
+    }
+
+
+def _table(columns: str, rows: Iterable[tuple[str, ...]], own: str = "meaning") -> Table:
+    return Table(columns=tuple(columns.split()), rows=tuple(rows), own=(own,))
+
+
+# States and codes.
+
+
+def _states_and_codes() -> dict[str, Table]:
+    return {
+        "message states": _table(
+            "state rank final",
+            (
+                (
+                    state.name,
+                    str(int(state)) if state < MessageState.VOID else "",
+                    "yes" if state in FINAL_STATES else "",
+                )
+                for state in MessageState
+            ),
+        ),
+        "connection states": _table("state", ((state.name,) for state in ConnectionState)),
+        "link states": Table(
+            columns=("state", *(moved.name for moved in LinkInput)),
+            rows=tuple(
+                (state.name, *(_next(state, moved) for moved in LinkInput)) for state in LinkState
+            ),
+            own=(),
+        ),
+        "close codes": _codes(CloseCode),
+        "login codes": _codes(LoginCode),
+        "reject codes": _table(
+            "name code sender",
+            (
+                (code.name, str(int(code)), "tries again" if code.transient else "gives up")
+                for code in RejectCode
+            ),
+        ),
+    }
+
+
+def _next(state: LinkState, moved: LinkInput) -> str:
+    after: Enum | None = TRANSITIONS.get((state, moved))
+    return after.name if after else "–"
+
+
+def _codes(codes: type[IntEnum]) -> Table:
+    return _table("name code", ((code.name, str(int(code))) for code in codes))
+
+
+# Limits and timers.
+
+
+def _limits() -> dict[str, Table]:
+    defaults = Limits()
+    limits = []
+    for name in LIMIT_NAMES:
+        known, default = about(name), amount(name, getattr(defaults, name))
+        low, high = amount(name, known.least), amount(name, known.most)
+        allowed = f"from {low}" if known.most == NO_MOST else f"{low} to {high}"
+        limits.append((f"`{name}`", default, allowed, known.of, known.per, known.outcome))
+    return {
+        "limits": Table(
+            columns=("limit", "default", "may be", "of", "per", "when reached"),
+            rows=tuple(limits),
+            own=("what",),
+        ),
+        "constants": _named(CONSTANTS),
+        "timers": _named(TIMERS),
+    }
+
+
+def _named(numbers: dict[str, Any]) -> Table:
+    rows = ((f"`{name}`", amount(name, value)) for name, value in numbers.items())
+    return _table("name value", rows, "what")
+
+
+def amount(name: str, value: float) -> str:
+    """Write a number with the unit that its name ends in; whole numbers without a point."""
+    words = name.lower().removesuffix("_max").removesuffix("_min").removesuffix("_initial")
+    if words.endswith("_per_s") or not words.endswith(("_s", "_bytes")):
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    if words.endswith("_bytes"):
+        return f"{value // 2**20} MiB" if value and value % 2**20 == 0 else str(value)
+    if value < 1:
+        return f"{value * 1000:g} ms"
+    return f"{value / 3600:g} h" if value >= 3600 else f"{value:g} s"
