@@ -239,31 +239,36 @@ def test_push_counts_against_its_recipient_until_the_receipt_and_never_against_i
     packet = msg_r(1, b"abc", b"de")
     server.router.receive_msg_r(alice, STREAM, packet)
     size = len(packet.section.raw)
-    assert size == server.router.pushed_bytes == phone.pushed_bytes
+    assert size == server.router.delivery.pushed_bytes == phone.pushed_bytes
     server.router.receive_ack_r(phone, STREAM, p.AckR(1, STREAM, False, ((1, 1),), ()))
-    assert size == server.router.pushed_bytes
-    assert 0 == server.router.held.of(ALICE), "the credit is back: alice may write to others"
+    assert size == server.router.delivery.pushed_bytes
+    assert 0 == server.router.delivery.held.of(ALICE), (
+        "the credit is back: alice may write to others"
+    )
     server.router.receive_ack_r(phone, STREAM, p.AckR(1, STREAM, False, ((2, 2),), ()))
-    assert 0 == server.router.pushed_bytes == phone.pushed_bytes
+    assert 0 == server.router.delivery.pushed_bytes == phone.pushed_bytes
 
 
 def test_queue_row_is_held_until_its_commit():
     server, alice, phone = met_server()
     server.logout(phone)
     server.router.receive_msg_r(alice, STREAM, msg_r(1, b"abc"))
-    assert 3 + ENTRY == server.router.held.of(ALICE)
+    assert 3 + ENTRY == server.router.delivery.held.of(ALICE)
     server.begin()
     server.finish(ok=False)
-    assert 0 == server.router.held.of(ALICE)
+    assert 0 == server.router.delivery.held.of(ALICE)
 
 
 def test_push_that_goes_to_the_queue_is_held_until_the_commit():
     server, alice, phone = met_server()
     server.router.receive_msg_r(alice, STREAM, msg_r(1, b"abc"))
     server.router.session_closed(phone, ())
-    assert (3 + ENTRY, 0) == (server.router.held.of(ALICE), server.router.pushed_bytes)
+    assert (3 + ENTRY, 0) == (
+        server.router.delivery.held.of(ALICE),
+        server.router.delivery.pushed_bytes,
+    )
     server.commit()
-    assert 0 == server.router.held.of(ALICE)
+    assert 0 == server.router.delivery.held.of(ALICE)
 
 
 def test_crowded_session_gets_the_rest_by_its_queue():

@@ -575,7 +575,7 @@ def test_what_a_slow_recipient_costs_is_told():
     bob.node.close(net.now)
     net.run(1)
     assert [0, 0, 2] == looks()
-    assert 0 == server.node.router.pushed_bytes
+    assert 0 == server.node.router.delivery.pushed_bytes
 
 
 # --- More streams than fit one connection (PROTOCOL §4.3) ---

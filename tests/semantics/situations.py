@@ -1,12 +1,16 @@
 """Worlds in which the tests of the semantics begin."""
 
+from udpim.config import ServerConfig
 from udpim.testing import LinkFaults, World
 
+NEVER_RETIRES = ServerConfig(retire_after_s=100 * 365 * 86_400.0)
+"""For worlds in which years pass."""
 
-def met(seed, *, faults=None, users=("alice", "bob"), **settings):
+
+def met(seed, *, faults=None, users=("alice", "bob"), server_config=None, **settings):
     """A server and one device per user; everybody is logged in and alice knows whom bob is."""
     world = World(seed, **({} if faults is None else {"faults": faults}), **settings)
-    world.server()
+    world.server(config=server_config)
     clients = [world.client(user) for user in users]
     world.online()
     clients[0].send(users[1], b"hello")

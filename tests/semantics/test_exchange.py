@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from tests.semantics.situations import bad, finish, got, met, payloads
+from tests.semantics.situations import NEVER_RETIRES, bad, finish, got, met, payloads
 from tests.settings import settings
 from udpim.config import WINDOW, ServerConfig
 from udpim.im.records import PutInbox, PutQueue
@@ -670,9 +670,12 @@ def test_name_of_another_sender_is_replaced_by_the_session_s(seed):
     world, _, _ = met(seed)
     mallory = world.client("mallory")
     world.online()
+    asked = mallory.send("bob", b"who is there?")
+    world.settle()
     name = StreamId("alice", "phone", 5, "bob")
     section = encode_section(1, [1], [b"forged"])
-    mallory.inject(MsgR(9, name, 1, (EpochRun(1, 1),), 0, section))
+    epoch = mallory.node.outbox.stream(asked.stream).epoch
+    mallory.inject(MsgR(9, name, 1, (EpochRun(1, epoch),), 0, section))
     world.run(2)
     assert [one.msgid.stream.user for one in world.history.handovers][-1] == "mallory"
 
@@ -706,7 +709,7 @@ def test_replay_of_every_datagram_changes_nothing(seed, elsewhere):
 
 
 def test_copy_delayed_by_a_year_is_not_delivered_again(seed):
-    world, alice, bob = met(seed)
+    world, alice, bob = met(seed, server_config=NEVER_RETIRES)
     alice.send("bob", payloads(3))
     world.settle()
     captured = [c for c in world.network.trace if {"msg:R", "msg:N"} & set(c.content.labels)]

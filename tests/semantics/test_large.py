@@ -44,7 +44,7 @@ def test_large_payloads_wait_in_the_queue_for_who_is_away(seed):
     payloads = [bytes([i]) * 300_000 for i in range(12)]
     alice.send("bob", payloads)
     world.run(60)
-    assert 0 == world.server().node.router.held.total()
+    assert 0 == world.server().node.router.delivery.held.total()
     bob.start()
     world.settle(400)
     assert payloads == got(world, bob)[-12:]
@@ -63,8 +63,8 @@ def test_slow_application_holds_back_the_sender_and_not_the_servers_memory(seed)
     world.run(60)
     window = window_of(bob)
     assert window - 600_000 < sum(len(one[2]) for one in bob.waiting) <= window
-    assert server.router.pushed_bytes <= WINDOW_BYTES + MIB
-    assert server.router.held.total() == 0, "alice may write to others"
+    assert server.router.delivery.pushed_bytes <= WINDOW_BYTES + MIB
+    assert server.router.delivery.held.total() == 0, "alice may write to others"
     assert sum(c.queued_bulk_bytes for c in server.connections()) <= window
     others = carol.send("alice", [b"small"]), alice.send("carol", [bytes(300_000)] * 20)
     world.run(10)
@@ -74,7 +74,7 @@ def test_slow_application_holds_back_the_sender_and_not_the_servers_memory(seed)
     bob.handle()
     world.settle(400)
     assert [p for p in got(world, bob) if len(p) > 10] == payloads
-    assert server.router.held.total() == server.router.pushed_bytes == 0
+    assert server.router.delivery.held.total() == server.router.delivery.pushed_bytes == 0
     finish(world)
 
 
@@ -91,8 +91,8 @@ def test_more_than_a_session_may_hold_goes_to_its_queue(seed):
     world.run(30)
     states = alice.states(sent)
     assert states["STORED"] >= 5
-    assert world.server().node.router.held.total() <= 700_000
-    assert world.server().node.router.pushed_bytes <= 600_100
+    assert world.server().node.router.delivery.held.total() <= 700_000
+    assert world.server().node.router.delivery.pushed_bytes <= 600_100
     bob.handle_after_s = 0.0
     bob.handle()
     world.settle(400)

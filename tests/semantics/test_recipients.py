@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.semantics.situations import bad, finish, got, met, payloads
+from tests.semantics.situations import NEVER_RETIRES, bad, finish, got, met, payloads
 from udpim.hop.config import HopConfig
 from udpim.testing import World
 from udpim.wire.im_packets import AckA, AckN, AckR
@@ -90,7 +90,8 @@ def msg_r_again(world, sender, numbers):
     ],
 )
 def test_late_copy_gets_the_same_verdict_and_is_delivered_no_second_time(seed, after_s, restarts):
-    world, alice, phone = met(seed, hop_config=HopConfig(keepalive_s=600.0, idle_timeout_s=2000.0))
+    slow = HopConfig(keepalive_s=600.0, idle_timeout_s=2000.0)
+    world, alice, phone = met(seed, hop_config=slow, server_config=NEVER_RETIRES)
     sent = held_open_by_a_laptop(world, alice)
     number = len(world.network.trace)
     if restarts:

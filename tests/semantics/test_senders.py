@@ -187,7 +187,7 @@ def test_verdict_of_a_lost_inbox_says_nothing_of_the_new_one(seed):
     bob.lose_disk()
     world.network.intercept("msg:N", destination=bob.host, copies=None)
     world.run(5)
-    known = alice.node.outbox.stream(sent.stream).members[0].incarnation
+    known = alice.node.outbox.stream(sent.stream).audience.views[0].incarnation
     assert known == bob.node.outbox.incarnation, "alice knows the new inbox"
     late.copies = ()
     world.run(5)

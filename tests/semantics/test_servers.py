@@ -209,7 +209,7 @@ def test_forged_ack_n_of_another_session_is_not_taken(seed):
     sent = alice.send("bob", payloads(3))
     world.run(1)
     stream = alice.node.outbox.stream(sent.stream)
-    view = stream.members[0]
+    view = stream.audience.views[0]
     epoch = world.server().node.router.store_epoch
     verdict = (view.ordinal, view.incarnation, epoch, ((sent.first, sent.last),), (), (), ())
     mallory.inject(AckN(77, sent.stream, *verdict))

@@ -8,7 +8,7 @@ from udpim.im.records import OutStreamRecord, PutMeta, PutOutStream
 from udpim.store.state import StoreState
 from udpim.testing import World
 from udpim.wire.im_codec import encode_section
-from udpim.wire.im_packets import EpochRun, MsgR
+from udpim.wire.im_packets import MsgR
 
 INCARNATION = 1 << 63 | 4711
 
@@ -47,7 +47,7 @@ def test_run_above_the_window_is_neither_acked_nor_answered(seed):
     name = later.stream._replace(user="", device="")
     answers = world.network.intercept("ack:R", copies=None, drop=False)
     section = encode_section(above, [row[0]], [row[1]])
-    alice.inject(MsgR(1, name, 1, (EpochRun(1, 1),), 0, section))
+    alice.inject(MsgR(1, name, 1, alice.node.outbox.stream(later.stream).head_runs(), 0, section))
     world.run(7)
     carrying = Carrying(world, above)
     pushed = [c for c in world.network.trace if "msg:N" in c.content.labels]

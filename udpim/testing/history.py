@@ -24,6 +24,7 @@ from udpim.testing.facts import (
     Shown,
     endpoint_of,
 )
+from udpim.testing.lines import Lines, counts
 from udpim.testing.network import Crossing
 from udpim.wire import im_packets as p
 from udpim.wire.packet import Welcome
@@ -68,10 +69,8 @@ class History:
     """When a queue row became durable under a store epoch."""
     kept: dict[tuple[StreamId, Endpoint, int, int], int] = field(default_factory=dict)
     """When a receipt row held (stream, endpoint, incarnation, seq)."""
-    devices: dict[int, dict[Endpoint, r.DeviceRecord]] = field(
-        default_factory=lambda: defaultdict(dict)
-    )
-    """The register, by store epoch."""
+    lines: dict[int, Lines] = field(default_factory=lambda: defaultdict(Lines))
+    """Who belonged to which conversation, by store epoch."""
     incarnations: dict[Endpoint, int] = field(default_factory=dict)
     store_epoch: int = 0
     lost_disks: dict[str, int] = field(default_factory=dict)
@@ -135,8 +134,15 @@ class History:
 
     def on_shown(self, msgid: MsgId, state: MessageState, life: int) -> None:
         """A sender's application saw a state."""
-        user = msgid.stream.conversation
-        present = tuple((e, i) for e, i in self.incarnations.items() if e.user == user)
+        stream = msgid.stream
+        due = self.lines[self.store_epoch].due(stream, self.epochs.get(msgid, 0))
+        present = tuple(
+            (line.endpoint, self.incarnations[line.endpoint])
+            for line in due
+            if counts(stream, line.endpoint)
+            and not line.left
+            and line.endpoint in self.incarnations
+        )
         self.shown[msgid].append(
             Shown(
                 order=self.tick(),
@@ -251,11 +257,9 @@ class History:
                 self.voided.setdefault((inbox, MsgId(record.stream, seq)), order)
 
     def _server_op(self, op: r.Op, order: int) -> None:
+        self.lines[self.store_epoch].apply(op, order)
         if isinstance(op, r.PutMeta) and op.key == "store_epoch":
             self.store_epoch = int.from_bytes(op.value, "big")
-        elif isinstance(op, r.PutDevice):
-            endpoint = Endpoint(op.record.user, op.record.device)
-            self.devices[self.store_epoch][endpoint] = op.record
         elif isinstance(op, r.PutQueue):
             for row in op.rows:
                 if not row.void:

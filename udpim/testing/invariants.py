@@ -14,10 +14,11 @@ from itertools import pairwise
 from operator import itemgetter
 
 from udpim.config import RESEND_MESSAGES_BURST, RESEND_RATIO, VOID_RUNS_MAX, WINDOW
-from udpim.model import FINAL_STATES, Endpoint, MessageState, MsgId
+from udpim.model import FINAL_STATES, Endpoint, MessageState, MsgId, is_group
 from udpim.testing.facts import SERVER, SeenFrame, endpoint_of
+from udpim.testing.group_truth import committed_at, i3_groups
 from udpim.testing.history import History
-from udpim.testing.promises import NEVER, Stories, by_ordinal
+from udpim.testing.promises import NEVER, Stories, by_ordinal, tallied
 from udpim.wire import im_packets as p
 
 _S = MessageState
@@ -27,7 +28,8 @@ TRANSITIONS: dict[MessageState, set[MessageState]] = {
     _S.ACCEPTED: set(_S) - {_S.PENDING},
     _S.STORED: set(_S) - {_S.ACCEPTED},
     _S.UNKNOWN: {*FINAL_STATES, _S.UNKNOWN},
-    _S.DELIVERED: {_S.DELIVERED},
+    _S.DELIVERED: {_S.DELIVERED, _S.READ},
+    _S.READ: {_S.READ},
     _S.VOID: {_S.VOID},
     _S.EXCUSED: {_S.EXCUSED},
     _S.REJECTED: {_S.REJECTED},
@@ -94,17 +96,17 @@ def i2_no_duplicate(h: History) -> Stories:
 
 def i3_receipt_truth(h: History) -> Stories:
     """DELIVERED at A ⇒ B's commit came before. STORED ⇒ the fsync under that epoch came before."""
-    committed: dict[MsgId, int] = {}
-    for ((endpoint, _), msgid), orders in h.commits.items():
-        if endpoint.user == msgid.stream.conversation:
-            committed[msgid] = min(orders[0], committed.get(msgid, NEVER))
     stored: dict[MsgId, int] = {}
     for (_, _, msgid), order in h.stored.items():
         stored[msgid] = min(order, stored.get(msgid, NEVER))
-    truths = {_S.DELIVERED: committed, _S.STORED: stored}
+    has = {m: o for m, o in committed_at(h).items() if not is_group(m.stream.conversation)}
+    truths = {_S.DELIVERED: has, _S.STORED: stored, _S.READ: has}
+    yield from i3_groups(h)
     for msgid, states in h.shown.items():
         for shown in states:
             truth = truths.get(shown.state)
+            if shown.state >= _S.DELIVERED and is_group(msgid.stream.conversation):
+                continue
             if truth is not None and truth.get(msgid, NEVER) > shown.order:
                 what = f"{shown.state.name} at {shown.at:.3f} s"
                 yield f"{msgid} was shown {what}, which was not true"
@@ -116,7 +118,7 @@ def i4_lattice(h: History) -> Stories:
         for before, after in pairwise(states):
             if after.life == before.life and after.state not in TRANSITIONS[before.state]:
                 yield f"{msgid} went from {before.state.name} to {after.state.name}"
-        finals = {shown.state for shown in states} & FINAL_STATES
+        finals = {shown.state for shown in states} & FINAL_STATES - {_S.READ}
         if len(finals) > 1:
             yield f"{msgid} was shown {sorted(state.name for state in finals)}"
 
@@ -176,16 +178,22 @@ def i9_accepted_never_disarms(h: History) -> Stories:
                 for msgid in frame.ranges(name):
                     earlier = heard.get((msgid, endpoint), NEVER)
                     heard[msgid, endpoint] = min(frame.arrived, earlier)
+    for frame in _of(h, p.Tally):
+        for endpoint, verdict, msgid in tallied(h, frame):
+            if endpoint is not None and frame.arrived is not None and verdict != "stored":
+                earlier = heard.get((msgid, endpoint), NEVER)
+                heard[msgid, endpoint] = min(frame.arrived, earlier)
     for order, msgid, store_epoch, epoch in h.trims:
         if msgid in h.moved:
             continue
         closed = {shown.state for shown in h.shown.get(msgid, ())} & {_S.REJECTED, _S.VOID}
-        devices = h.devices[store_epoch].items()
-        user = msgid.stream.conversation
-        due = [e for e, d in devices if e.user == user and d.joined <= epoch]
+        lines = h.lines[store_epoch]
+        whole = lines.due(msgid.stream, epoch)
+        due = [line.endpoint for line in whole if not 0 < line.left_order < order]
         if epoch == 0:  # a new store: settled under its membership before it was stamped anew
-            due = [e for e, _ in devices if heard.get((msgid, e), NEVER) < order]
-        if not due and not closed:
+            due = [e for e in lines.devices if heard.get((msgid, e), NEVER) < order]
+        alone = epoch and (whole or is_group(msgid.stream.conversation))
+        if not due and not closed and not alone:
             yield f"the row of {msgid} was deleted before anybody could answer"
         for endpoint in due:
             if heard.get((msgid, endpoint), NEVER) > order and not closed:
@@ -258,7 +266,7 @@ class _Session:
         if isinstance(frame.packet, p.StatusA):
             self._known -= set(frame.ranges("asked"))
         elif isinstance(frame.packet, p.Members):
-            now = {member.device: member.incarnation for member in frame.packet.members}
+            now = {member.endpoint: member.incarnation for member in frame.packet.members}
             if members.setdefault(frame.stream, now) != now:
                 members[frame.stream] = now
                 self._known = {m for m in self._known if m.stream != frame.stream}
@@ -308,6 +316,13 @@ def i13_authority(h: History) -> Stories:
             for msgid in frame.ranges(verdict):
                 key = (endpoint_of(frame.source), frame.incarnation, verdict, msgid)
                 reported[key] = min(frame.arrived, reported.get(key, NEVER))
+    spoken = by_endpoint(reported)
+    for frame in _honest(h, p.Tally):
+        for endpoint, verdict, msgid in tallied(h, frame):
+            if verdict in ("delivered", "void") and (
+                spoken.get((endpoint, verdict, msgid), NEVER) > frame.sent
+            ):
+                yield f"tally says {verdict} of {msgid} for {endpoint}, who had not said so"
     for frame in _honest(h, p.AckN, p.MsgN):
         if isinstance(frame.packet, p.MsgN):
             for msgid in frame.section():
@@ -321,6 +336,17 @@ def i13_authority(h: History) -> Stories:
                 source = (endpoint or Endpoint("", ""), frame.packet.incarnation, verdict, msgid)
                 if reported.get(source, NEVER) > frame.sent:
                     yield f"ack:N says {verdict} of {msgid} for {endpoint}, who had not said so"
+
+
+def by_endpoint(
+    reported: dict[tuple[Endpoint, int, str, MsgId], int],
+) -> dict[tuple[Endpoint | None, str, MsgId], int]:
+    """Return when an endpoint first reported a verdict, under whichever incarnation."""
+    first: dict[tuple[Endpoint | None, str, MsgId], int] = {}
+    for (endpoint, _, verdict, msgid), order in reported.items():
+        key = (endpoint, verdict, msgid)
+        first[key] = min(order, first.get(key, NEVER))
+    return first
 
 
 def i14_liveness(h: History, up: Sequence[str]) -> Stories:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from udpim.model import Endpoint
+from udpim.model import Endpoint, MsgId
 from udpim.testing.facts import SeenFrame, endpoint_of
 from udpim.testing.history import History
 from udpim.wire import im_packets as p
 
 Stories = Iterator[str]
 """One sentence for each violation."""
+VERDICTS = ("delivered", "void", "stored", "excused")
+"""As a tally's entries number them."""
 NEVER = 1 << 62
 """Later than every fact."""
 
@@ -59,12 +61,29 @@ def _ack_n(h: History, frame: SeenFrame) -> Stories:
             yield f"ack:N said STORED of {msgid} for {endpoint} without a durable row"
 
 
+def _tally(h: History, frame: SeenFrame) -> Stories:
+    assert isinstance(frame.packet, p.Tally)
+    epoch = frame.packet.store_epoch
+    for endpoint, verdict, msgid in tallied(h, frame):
+        untrue = endpoint is None or h.stored.get((epoch, endpoint, msgid), NEVER) > frame.sent
+        if verdict == "stored" and untrue:
+            yield f"tally said STORED of {msgid} for {endpoint} without a durable row"
+
+
 def _ack_a(h: History, frame: SeenFrame) -> Stories:
     assert frame.stream is not None
     stream = frame.stream
     host = f"{stream.user}/{stream.device}"
     recipient = endpoint_of(frame.destination)
     heard = {
+        msgid.seq
+        for other in h.frames
+        if isinstance(other.packet, p.Tally) and other.stream == stream
+        if other.destination == host and (other.arrived or NEVER) < frame.sent
+        for endpoint, verdict, msgid in tallied(h, other)
+        if endpoint == recipient and verdict in ("delivered", "void")
+    }
+    heard |= {
         msgid.seq
         for other in h.frames
         if isinstance(other.packet, p.AckN) and other.stream == stream
@@ -91,6 +110,7 @@ _PROMISES: dict[type, Callable[[History, SeenFrame], Stories]] = {
     p.MsgR: _msg_r,
     p.AckR: _ack_r,
     p.AckN: _ack_n,
+    p.Tally: _tally,
     p.AckA: _ack_a,
     p.Login: _login,
 }
@@ -100,7 +120,18 @@ def by_ordinal(h: History, frame: SeenFrame) -> Endpoint | None:
     """Return the endpoint that an ack:N is about."""
     assert isinstance(frame.packet, p.AckN)
     assert frame.stream is not None
-    for endpoint, record in h.devices[frame.packet.store_epoch].items():
-        if endpoint.user == frame.stream.conversation and record.ordinal == frame.packet.ordinal:
-            return endpoint
-    return None
+    return h.lines[frame.packet.store_epoch].by_ordinal(frame.stream, frame.packet.ordinal)
+
+
+def tallied(h: History, frame: SeenFrame) -> Iterator[tuple[Endpoint | None, str, MsgId]]:
+    """Yield (endpoint, verdict, msgid) for all that a tally says."""
+    assert isinstance(frame.packet, p.Tally)
+    assert frame.stream is not None
+    lines = h.lines[frame.packet.store_epoch]
+    for verdict, ranges, first, bitmap in frame.packet.entries:
+        for place in range(bitmap.bit_length()):
+            if bitmap >> place & 1:
+                endpoint = lines.by_ordinal(frame.stream, first + place)
+                for low, high in ranges:
+                    for seq in range(low, high + 1):
+                        yield endpoint, VERDICTS[verdict], MsgId(frame.stream, seq)

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
+from typing import ClassVar
 
-from udpim.config import ClientConfig, ServerConfig
+from udpim.config import ClientConfig, Exchange, ServerConfig
 from udpim.hop.config import HopConfig
 from udpim.model import MessageState, MsgId
 from udpim.testing.clock import VirtualClock
@@ -42,6 +43,9 @@ class World:
         oracle: Judges them.
         clients: All clients, by host.
     """
+
+    exchange: ClassVar[Exchange] = "six"
+    """What clients log in with that have no configuration of their own."""
 
     def __init__(
         self,
@@ -96,7 +100,7 @@ class World:
         """
         client = VirtualClient(
             self._surroundings(f"{user}/{device}", durable=durable),
-            config or ClientConfig(user=user, device=device),
+            config or ClientConfig(user=user, device=device, exchange=self.exchange),
             self._hop_config,
             ports=lambda: next(self._ports),
         )
