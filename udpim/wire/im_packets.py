@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from udpim.model import Endpoint, MsgId, StreamId
 from udpim.ranges import Range
-from udpim.wire.kinds import Kind
+from udpim.wire.kinds import Kind as Kind
 
 Ranges = tuple[Range, ...]
 
@@ -357,46 +357,6 @@ ImPacket = (
     | LoginOk
     | LoginRefused
 )
-
-__all__ = [
-    "AckA",
-    "AckN",
-    "AckR",
-    "CancelN",
-    "CancelR",
-    "Endpoint",
-    "EpochRun",
-    "Gone",
-    "GroupA",
-    "GroupR",
-    "ImPacket",
-    "Kind",
-    "Login",
-    "LoginOk",
-    "LoginRefused",
-    "Member",
-    "Members",
-    "MsgA",
-    "MsgId",
-    "MsgN",
-    "MsgR",
-    "Nudge",
-    "OfflineA",
-    "OfflineR",
-    "Range",
-    "Ranges",
-    "ReadA",
-    "ReadN",
-    "ReadR",
-    "Refuse",
-    "Section",
-    "StatusA",
-    "StatusN",
-    "StatusR",
-    "StreamId",
-    "Tally",
-    "TallyEntry",
-]
 
 FRAME_BODY_BYTES_MAX = 1164
 """Largest IM packet that travels in one frame (PROTOCOL §3.4)."""
