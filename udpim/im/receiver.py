@@ -20,11 +20,13 @@ from typing import NamedTuple
 
 from udpim import config
 from udpim.config import Limits
+from udpim.im.aside import Aside
 from udpim.im.backlog import Backlog
 from udpim.im.handles import OutHandles
 from udpim.im.in_stream import InStream
 from udpim.im.pull import Pull
 from udpim.im.records import (
+    AsideRow,
     ClientSnapshot,
     InStreamRecord,
     MarkHandled,
@@ -81,6 +83,7 @@ class Inbox:
         self._released: list[Released] = []
         self._handles = OutHandles()
         self._backlog = Backlog(limits)
+        self.aside = Aside(snapshot.aside, self._backlog, durable=durable, limits=limits)
         self._pull = Pull()
         self._taken = 0
         self._durable_batches = 0
@@ -270,15 +273,34 @@ class Inbox:
             done = self._handled[stream] = RangeSet()
         done.add(seq, seq + count - 1)
 
+    def set_aside(self, row: AsideRow) -> bool:
+        """The application cannot handle a message that it was shown: let its stream go on.
+
+        An inbox in memory, which has not said delivered yet, says void for it.
+
+        Returns:
+            Whether there was room; if not, nothing has changed.
+        """
+        stream = self._streams[row.stream]
+        held = [] if self._durable else stream.held_in(row.seq, row.seq)
+        if not self.aside.has_room() or (held and not stream.room_for_void()):
+            return False
+        self.aside.put(row)
+        for first, last in held:
+            stream.settle_void(first, last)
+            self._settled(stream, held)
+        return True
+
     def _settle_handled(self) -> None:
         for stream, done in self._handled.items():
-            ranges = list(done)
             if self._durable:
-                self._ops.append(MarkHandled(stream.id, tuple(ranges)))
-            else:
-                for first, last in ranges:
-                    stream.settle_delivered(first, last)
-                self._settled(stream, ranges)
+                self._ops.append(MarkHandled(stream.id, tuple(done)))
+                continue
+            # What was set aside before is void, whatever became of it in the end.
+            held = [part for first, last in done for part in stream.held_in(first, last)]
+            for first, last in held:
+                stream.settle_delivered(first, last)
+            self._settled(stream, held)
         self._handled.clear()
 
     def take_released(self) -> list[Released]:
@@ -306,6 +328,7 @@ class Inbox:
         return {
             "streams": len(self._streams),
             **self._backlog.sizes(),
+            **self.aside.sizes(),
             "streams_to_report": len(self._reports),
             "streams_to_offer": len(self._offers),
         }
@@ -315,7 +338,7 @@ class Inbox:
     def take_ops(self) -> list[Op]:
         """Return the operations of this turn; the next `on_committed` is for them."""
         self._settle_handled()
-        ops, self._ops = self._ops, []
+        ops, self._ops = [*self.aside.take_ops(), *self._ops], []
         if not ops and not self._dirty:
             return []
         ops += [PutInStream(stream.record()) for stream in self._dirty]

@@ -153,6 +153,31 @@ class MarkHandled(NamedTuple):
     ranges: Ranges
 
 
+class AsideRow(NamedTuple):
+    """One message that the application set aside, and why."""
+
+    stream: StreamId
+    seq: int
+    stamp: int
+    payload: bytes
+    words: str
+
+
+class SetAside(NamedTuple):
+    """The application cannot handle this one: the row stays, and no longer waits for it."""
+
+    stream: StreamId
+    seq: int
+    words: str
+
+
+class TakeBack(NamedTuple):
+    """This one is set aside no more; whoever marks such a row as handled takes it back first."""
+
+    stream: StreamId
+    seq: int
+
+
 # --- Server's side ---
 
 
@@ -273,6 +298,8 @@ Op = (
     | PutInStream
     | PutInbox
     | MarkHandled
+    | SetAside
+    | TakeBack
     | PutDevice
     | PutQueue
     | DeleteQueue
@@ -303,6 +330,8 @@ class ClientSnapshot:
     in_streams: tuple[InStreamRecord, ...] = ()
     inbox: tuple[InboxRow, ...] = ()
     """Not handled yet, in order of arrival."""
+    aside: tuple[AsideRow, ...] = ()
+    """Set aside, in order of arrival."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

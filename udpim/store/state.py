@@ -15,6 +15,7 @@ from typing import Any
 from udpim.config import QUEUE_ENTRY_BYTES
 from udpim.errors import LocalProtocolError
 from udpim.im.records import (
+    AsideRow,
     ClientSnapshot,
     DeleteQueue,
     DeviceRecord,
@@ -40,7 +41,9 @@ from udpim.im.records import (
     ReadQueue,
     ReceiptRecord,
     ServerSnapshot,
+    SetAside,
     StampOutbox,
+    TakeBack,
     TrimOutbox,
 )
 from udpim.model import Endpoint, StreamId
@@ -123,6 +126,7 @@ class StoreState:
 
     __slots__ = (
         "_arrivals",
+        "_aside",
         "_checks",
         "_devices",
         "_in_streams",
@@ -148,6 +152,7 @@ class StoreState:
         # seq → (arrival, stamp, payload); one arrival number per operation.
         self._inbox: dict[StreamId, dict[int, tuple[int, int, bytes]]] = {}
         self._arrivals = 0
+        self._aside: dict[tuple[StreamId, int], str] = {}
         self._devices: dict[Endpoint, DeviceRecord] = {}
         self._queues: dict[tuple[Endpoint, StreamId], _Queue] = {}
         self._receipts: dict[tuple[StreamId, str], ReceiptRecord] = {}
@@ -164,6 +169,8 @@ class StoreState:
             PutInStream: self._put_in_stream,
             PutInbox: self._put_inbox,
             MarkHandled: self._mark_handled,
+            SetAside: self._set_aside,
+            TakeBack: self._take_back,
             PutDevice: self._put_device,
             PutQueue: self._put_queue,
             DeleteQueue: self._delete_queue,
@@ -181,6 +188,7 @@ class StoreState:
         clone._in_streams = self._in_streams.copy()
         clone._inbox = {stream: rows.copy() for stream, rows in self._inbox.items()}
         clone._arrivals = self._arrivals
+        clone._aside = self._aside.copy()
         clone._devices = self._devices.copy()
         clone._queues = {
             key: _Queue(queue.floor, queue.base, queue.rows.copy())
@@ -267,6 +275,12 @@ class StoreState:
             for first, last in op.ranges:
                 remove(rows, first, last)
 
+    def _set_aside(self, op: SetAside) -> None:
+        self._aside[op.stream, op.seq] = op.words
+
+    def _take_back(self, op: TakeBack) -> None:
+        self._aside.pop((op.stream, op.seq), None)
+
     def _put_device(self, op: PutDevice) -> None:
         record = op.record
         self._devices[Endpoint(record.user, record.device)] = record
@@ -331,6 +345,7 @@ class StoreState:
             for seq, row in rows.items()
         ]
         arrived.sort(key=lambda pair: pair[0])
+        aside = self._aside
         return ClientSnapshot(
             meta=self._meta.copy(),
             out_streams=tuple(self._out_streams[number] for number in sorted(self._out_streams)),
@@ -340,7 +355,12 @@ class StoreState:
                 for seq in sorted(rows)
             ),
             in_streams=tuple(self._in_streams[stream] for stream in sorted(self._in_streams)),
-            inbox=tuple(row for _, row in arrived),
+            inbox=tuple(row for _, row in arrived if (row.stream, row.seq) not in aside),
+            aside=tuple(
+                AsideRow(*row, aside[row.stream, row.seq])
+                for _, row in arrived
+                if (row.stream, row.seq) in aside
+            ),
         )
 
     def server_snapshot(self) -> ServerSnapshot:
