@@ -243,6 +243,81 @@ async def test_an_exception_in_the_body_brings_the_message_again():
 
 
 @live
+async def test_a_poison_message_is_tried_again_then_set_aside_and_never_dropped(tmp_path):
+    file, seen = tmp_path / "bob.db", []
+
+    async def handler(message):
+        seen.append(message.payload)
+        if message.payload == b"poison":
+            raise ValueError("cannot read it")
+
+    def run(client):
+        return asyncio.create_task(
+            client.run(handler, retries=2, backoff_s_min=0.001, backoff_s_max=0.002)
+        )
+
+    async with serve() as server, login(server, "alice") as alice, login(server, "carol") as carol:
+        async with login(server, "bob", store=file) as bob:
+            running = run(bob)
+            receipts = await alice.send_many("bob", [b"poison", b"behind"])
+            receipts.append(await carol.send("bob", b"beside"))
+            assert {MessageState.DELIVERED} == {await receipt for receipt in receipts}
+            await until(lambda: bob.stats()["inbox"]["handled_messages"] == 2)
+            assert 3 == seen.count(b"poison")
+            assert {b"poison", b"behind", b"beside"} == set(seen)
+            shown = bob.stats()["inbox"]
+            assert (3, 1) == (shown["handler_failures"], shown["set_aside"])
+            assert (1, 6) == (shown["aside_messages"], shown["aside_bytes"])
+        assert await running is None
+        async with login(server, "bob", store=file) as bob:
+            running = run(bob)
+            await alice.send("bob", b"later")
+            await until(lambda: seen[-1] == b"later")
+            assert 3 == seen.count(b"poison"), "it does not come again by itself"
+            ((message, words),) = bob.aside
+            assert (b"poison", "ValueError: cannot read it") == (message.payload, words)
+            assert receipts[0].msgid == message.msgid
+            bob.aside.retry(message)
+            await until(lambda: len(bob.aside) == 1 and seen.count(b"poison") == 6)
+        await running
+        async with login(server, "bob", store=file) as bob:
+            bob.aside.discard(message)
+        async with login(server, "bob", store=file) as bob:
+            assert 0 == len(bob.aside)
+            await alice.send("bob", b"end")
+            assert [b"end"] == [m.payload for m in await take(bob, 1)]
+
+
+@live
+async def test_a_poison_message_of_an_inbox_in_memory_is_never_shown_as_delivered():
+    async with serve() as server, login(server, "alice") as alice, login(server, "bob") as bob:
+        poison, behind = await alice.send_many("bob", [b"poison", b"behind"])
+        async for message in bob:
+            if message.payload == b"behind":
+                bob.handled(message)
+                break
+            bob.aside.add(message, "by hand")
+        assert MessageState.DELIVERED is await behind
+        await until(lambda: poison.state is MessageState.EXCUSED)
+        bob.aside.retry(next(iter(bob.aside)).message)
+        assert [b"poison"] == [m.payload for m in await take(bob, 1)]
+        await (await alice.send("bob", b"last")).accepted()
+        assert MessageState.EXCUSED is poison.state
+
+
+@live
+async def test_a_run_refuses_what_cannot_work_and_a_closed_client_sets_nothing_aside():
+    async with serve() as server, login(server, "alice") as alice:
+        with pytest.raises(udpim.ConfigError, match="retries"):
+            await alice.run(print, retries=-1)
+        await alice.send("alice", b"hi")
+        message = await anext(aiter(alice))
+        await alice.close()
+        with pytest.raises(udpim.ConnectionClosed):
+            alice.aside.add(message, "late")
+
+
+@live
 async def test_the_lower_payload_limit_of_both_sides_holds_once_it_is_known():
     async with serve(limits=udpim.Limits(payload_bytes_max=1000)) as server:
         async with login(server, "bob"), login(server, "alice") as alice:

@@ -29,6 +29,7 @@ RECEIPT = SimpleNamespace(
             "message alice/phone→bob#12: rejected, not allowed",
         ),
         (errors.OutboxFull(1000), "outbox full: 1000 messages are unsettled"),
+        (errors.AsideFull(3, 40), "3 messages of 40 bytes are set aside: no room"),
         (errors.PayloadTooLarge(9, 8), "payload of 9 bytes is over the limit of 8"),
         (
             errors.StoreLocked("a.db", "another process has it"),
@@ -71,6 +72,8 @@ def test_every_error_has_one_base():
 
 
 def test_errors_carry_their_data():
+    full = errors.AsideFull(3, 40)
+    assert (3, 40) == (full.messages, full.size_bytes)
     timeout = errors.ConnectTimeout("chat:9000", 2.5)
     assert ("chat:9000", 2.5) == (timeout.address, timeout.timeout_s)
     login = errors.LoginError(1, "no")

@@ -165,3 +165,74 @@ async def test_a_long_run_leaves_the_event_loop_its_turns():
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+@live
+async def test_an_iteration_that_begins_while_another_leaves_a_turn_gets_everything():
+    inbox = Inbox()
+    inbox.add(1, 200)
+    old = inbox.incoming.read()
+    count = 0
+
+    async def read():
+        nonlocal count
+        async for _ in old:
+            count += 1
+
+    reading = asyncio.create_task(read())
+    await asyncio.sleep(0)
+    new = inbox.incoming.read()
+    message = await anext(new)
+    with pytest.raises(udpim.LocalProtocolError, match="another iteration"):
+        await reading
+    assert count == message.seq - 1
+    assert message is inbox.incoming.current
+
+
+OTHER = STREAM._replace(user="carol")
+
+
+@live
+async def test_a_parked_message_keeps_its_place_in_its_stream():
+    inbox = Inbox()
+    inbox.add(1, 3)
+    inbox.incoming.add([Released(OTHER, [(1, 0, b"other")])])
+    inbox.add(4, 4)
+    reader = inbox.incoming.read()
+    await anext(reader), await anext(reader)
+    inbox.incoming.park()
+    assert OTHER == (await anext(reader)).stream
+    waiting = asyncio.create_task(anext(reader))
+    await asyncio.sleep(0)
+    inbox.add(5, 5)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    inbox.incoming.unpark(STREAM)
+    assert [2, 3, 4, 5] == [(await waiting).seq, *[(await anext(reader)).seq for _ in range(3)]]
+    assert [1, 1, 2, 3, 4] == inbox.handled, "one of them the other stream's"
+
+
+@live
+async def test_what_is_parked_comes_again_to_the_next_iteration_before_the_rest():
+    inbox = Inbox()
+    inbox.add(1, 2)
+    inbox.incoming.add([Released(OTHER, [(1, 0, b""), (2, 0, b"")])])
+    reader = inbox.incoming.read()
+    await anext(reader)
+    inbox.incoming.park()
+    await anext(reader)
+    reader = inbox.incoming.read()
+    inbox.incoming.unpark(STREAM)
+    found = [await anext(reader) for _ in range(4)]
+    assert [(STREAM, 1), (STREAM, 2), (OTHER, 1), (OTHER, 2)] == [(m.stream, m.seq) for m in found]
+
+
+@live
+async def test_a_message_can_leave_unhandled():
+    inbox = Inbox()
+    inbox.add(1, 2)
+    reader = inbox.incoming.read()
+    inbox.incoming.leave(await anext(reader))
+    assert inbox.incoming.current is None
+    await anext(reader), inbox.incoming.finish(inbox.incoming.current)
+    assert [2] == inbox.handled

@@ -14,13 +14,15 @@ from udpim import config, costs
 from udpim.config import Limits, about
 from udpim.hop.codes import Role
 from udpim.hop.reassembly import Reassembly
+from udpim.im.aside import WORDS_CHARS_MAX, Aside, fit_words
+from udpim.im.backlog import Backlog
 from udpim.im.devices import Registry
 from udpim.im.handles import OutHandles
 from udpim.im.history import HISTORY_RUNS_MAX
 from udpim.im.in_stream import InStream
 from udpim.im.offline_queue import OfflineQueue
 from udpim.im.out_stream import OutStream
-from udpim.im.records import DeviceRecord, InStreamRecord, OutMember, OutStreamRecord
+from udpim.im.records import AsideRow, DeviceRecord, InStreamRecord, OutMember, OutStreamRecord
 from udpim.im.session import Named, Session
 from udpim.model import Endpoint, StreamId
 from udpim.node.link import Link
@@ -79,6 +81,17 @@ def inbox(count):
     limits = Limits(inbox_messages_max=count, inbox_bytes_max=count * PAYLOAD_BYTES)
     names = ("inbox_messages_max", "inbox_bytes_max")
     return b.inbox, sum(about(name).worst(limits) for name in names)
+
+
+def aside(count):
+    """Messages that were set aside, each for a long reason of wide characters."""
+    limits = Limits(aside_messages_max=count, aside_bytes_max=count * PAYLOAD_BYTES)
+    book = Aside((), Backlog(limits), durable=False, limits=limits)
+    for seq in range(count):
+        words = fit_words(chr(0x1F600 + seq % 50) * WORDS_CHARS_MAX)
+        book.put(AsideRow(STREAM, seq, 2**60 + seq, bytes([seq % 256]) * PAYLOAD_BYTES, words))
+    names = ("aside_messages_max", "aside_bytes_max")
+    return book, sum(about(name).worst(limits) for name in names)
 
 
 def incoming_streams(count):
@@ -182,6 +195,7 @@ TABLES = {
     sessions: 200,
     outbox: 900,
     inbox: 900,
+    aside: 1000,
     incoming_streams: 100,
     conversations: 30,
     pushes: 1500,

@@ -9,10 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from udpim.aside import Aside, AsideMessage
     from udpim.client import Client
     from udpim.config import ClientConfig, Limits, ServerConfig
     from udpim.connecting import Connecting, connect
     from udpim.errors import (
+        AsideFull,
         ConfigError,
         ConnectError,
         ConnectionClosed,
@@ -46,6 +48,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Aside",
+    "AsideFull",
+    "AsideMessage",
     "Client",
     "ClientConfig",
     "ConfigError",
@@ -91,6 +96,7 @@ __all__ = [
 
 # Found at the first use: whoever imports one floor of the package loads no other.
 _HOMES = {
+    "aside": ("Aside", "AsideMessage"),
     "client": ("Client",),
     "config": ("ClientConfig", "Limits", "ServerConfig"),
     "connecting": ("Connecting", "connect"),

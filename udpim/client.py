@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from udpim.aside import Aside
 from udpim.config import ClientConfig
 from udpim.errors import (
     ConfigError,
@@ -23,6 +24,7 @@ from udpim.errors import (
     HandshakeFailed,
     LoginError,
 )
+from udpim.handling import Handler, Handling, Patience
 from udpim.hop.codes import CloseCode
 from udpim.hop.config import HopConfig
 from udpim.im.records import ClientSnapshot
@@ -76,8 +78,12 @@ class Client:
 
     Iterate over it for the messages that arrive. A message counts as handled when the body of the
     loop returns, that is at the loop's next step; left by an exception or ``break`` it comes again,
-    to the next iteration or, from a store file, after a restart. One iteration at a time: a new one
-    ends the one before.
+    to the next iteration or, from a store file, after a restart: at once, first, and however often.
+    `run` calls a handler instead, and sets aside what it cannot handle. One iteration or `run` at a
+    time: a new one ends the one before.
+
+    Attributes:
+        aside: What was set aside, in earlier runs included; see `udpim.Aside`.
     """
 
     def __init__(self, settings: ClientSettings, store: Store, snapshot: ClientSnapshot) -> None:
@@ -104,6 +110,8 @@ class Client:
         self._endpoint: DatagramEndpoint | None = None
         self._book = ReceiptBook(self._node.outbox, self._driver.wake)
         self._incoming = Incoming(self._driver.wake)
+        self.aside = Aside(self._node.inbox, self._incoming, self._driver.wake)
+        self._handling = Handling(self._incoming, self.aside)
         self._outgoing = Outgoing(self._node, self._book, self._driver.wake)
         self._error: Error | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -200,6 +208,7 @@ class Client:
         self._incoming.end(error)
         self._book.fail(self._error)
         self._outgoing.end(self._error)
+        self.aside.end(self._error)
         if not self._online.done():
             self._online.set_exception(self._error)
             self._online.exception()  # seen, should nobody wait for it any more
@@ -304,6 +313,39 @@ class Client:
         """
         self._incoming.finish(message)
 
+    async def run(
+        self,
+        handler: Handler,
+        *,
+        retries: int = 5,
+        backoff_s_min: float = 0.1,
+        backoff_s_max: float = 30.0,
+    ) -> None:
+        """Call a handler for each message, one after the other, until the client is closed.
+
+        A message counts as handled when its handler returns. When it raises an `Exception`, it is
+        called again for that message after a back-off; what is behind it in the same stream waits,
+        other streams go on. After the last retry the message is *set aside*, with a line in the log
+        of "udpim", and its stream goes on; it stays in the store, see `aside`. While no more can be
+        set aside (`Limits`), the message is tried on. Where the call is cancelled, or left by
+        another exception, the message comes again. Attempts are not counted beyond one run.
+
+        Args:
+            handler: A function or coroutine function that takes a `Message`.
+            retries: How often to try again before a message is set aside.
+            backoff_s_min: Pause before the first retry, seconds; it doubles with each further one.
+            backoff_s_max: Longest pause, seconds.
+
+        Raises:
+            ConfigError: An argument is wrong.
+            Error: The client has ended: LoginError, StoreError, ConnectionClosed.
+            LocalProtocolError: Another iteration or run has begun.
+        """
+        patience = Patience(
+            retries=retries, backoff_s_min=backoff_s_min, backoff_s_max=backoff_s_max
+        )
+        await self._handling.run(handler, patience)
+
     def _say_handled(self) -> None:
         for run in self._incoming.take_handled():
             self._node.handled(run.stream, run.first, run.size_bytes, run.count)
@@ -334,6 +376,7 @@ class Client:
         stats = client_stats(self._node)
         stats["logins"] = self._logins
         stats["inbox"]["handled_messages"] = self._incoming.handled_count
+        stats["inbox"]["handler_failures"] = self._handling.failures
         stats["outbox"] |= self._outgoing.sizes()
         stats["receipts_awaited"] = self._book.waiting
         return stats | self._driver.stats(stats["drops"])

@@ -186,6 +186,22 @@ class Limits:
         outcome="packets with messages are not taken, but for what fills a gap",
     )
     """Payload bytes of them."""
+    aside_messages_max: int = limit(
+        1024,
+        of="client",
+        per="process",
+        worst=lambda limits: 2 * limits.aside_messages_max * MESSAGE_BYTES,
+        outcome="no further message is set aside: it waits, and its stream with it",
+    )
+    """Messages that the application has set aside, in memory too, with the reason."""
+    aside_bytes_max: int = limit(
+        16 * 1024 * 1024,
+        of="client",
+        per="process",
+        worst=lambda limits: limits.aside_bytes_max + limits.payload_bytes_max,
+        outcome="as for their number; one message may go beyond",
+    )
+    """Payload bytes of them."""
     hop_frames_max: int = limit(
         256,
         most=2048,

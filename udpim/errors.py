@@ -12,7 +12,7 @@ timeouts are also :class:`TimeoutError`, wrong arguments also :class:`ValueError
     ├─ ConnectionClosed
     ├─ ProtocolError ── LocalProtocolError · RemoteProtocolError
     ├─ DeliveryError ── DeliveryTimeout(TimeoutError) · DeliveryVoid · DeliveryRejected
-    ├─ OutboxFull
+    ├─ OutboxFull · AsideFull
     ├─ PayloadTooLarge(ValueError)
     └─ StoreError ── StoreLocked · StoreFormat · StoreFull
 """
@@ -188,6 +188,25 @@ class OutboxFull(Error):
     def __str__(self) -> str:
         """One line for a person."""
         return f"outbox full: {self.limit} {self.unit} are unsettled"
+
+
+class AsideFull(Error):
+    """No further message can be set aside; this one waits on, and its stream with it.
+
+    Attributes:
+        messages: How many are set aside.
+        size_bytes: How large they are together.
+    """
+
+    def __init__(self, messages: int, size_bytes: int) -> None:
+        """Keep how much there is."""
+        super().__init__(messages, size_bytes)
+        self.messages = messages
+        self.size_bytes = size_bytes
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"{self.messages} messages of {self.size_bytes} bytes are set aside: no room"
 
 
 class PayloadTooLarge(Error, ValueError):

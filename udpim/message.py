@@ -2,7 +2,8 @@
 
 Flow: node → `Incoming` (runs, in order) → `Messages` (the iterator) → body of ``async for`` →
 "handled" → node. A message stays at the head of the queue until it is handled, so whoever iterates
-next gets it again.
+next gets it again. `udpim.handling` may park one: then it waits apart with what is behind it in its
+stream, and the other streams go on.
 """
 
 from __future__ import annotations
@@ -89,6 +90,9 @@ class Incoming:
         self._wake_node = wake
         self._handled: list[Handled] = []
         self._runs: deque[Released] = deque()
+        self._parked: dict[StreamId, deque[Released]] = {}
+        self._due: dict[StreamId, None] = {}
+        """Parked ones that may go on."""
         self._index = 0
         self._current: Message | None = None
         self._reader: Messages | None = None
@@ -116,6 +120,8 @@ class Incoming:
         """Begin an iteration; an earlier one ends."""
         self._reader = Messages(self)
         self._current = None
+        self._due = dict.fromkeys(self._parked)
+        self._pass_over()
         self._wake()
         return self._reader
 
@@ -125,13 +131,7 @@ class Incoming:
         Raises:
             LocalProtocolError: If that was another one.
         """
-        if message is not self._current:
-            raise LocalProtocolError("only the message handed out last can be handled")
-        self._current = None
-        self._index += 1
-        if self._index == len(self._runs[0].messages):
-            self._runs.popleft()
-            self._index = 0
+        self.leave(message)
         self.handled_count += 1
         handled = self._handled
         if handled:
@@ -143,6 +143,55 @@ class Incoming:
         else:
             self._wake_node()
         handled.append(Handled(message))
+
+    def leave(self, message: Message) -> None:
+        """The message that was given last waits no more, whatever became of it.
+
+        Raises:
+            LocalProtocolError: If that was another one.
+        """
+        if message is not self._current:
+            raise LocalProtocolError("this is not the message that was handed out last")
+        self._current = None
+        self._index += 1
+        if self._index == len(self._runs[0].messages):
+            self._runs.popleft()
+            self._index = 0
+
+    @property
+    def current(self) -> Message | None:
+        """The message that was given last, while nobody has said what became of it."""
+        return self._current
+
+    def park(self) -> None:
+        """Let the message that was given last wait, and its stream with it, until `unpark`."""
+        assert self._current is not None, "nothing else can be parked"
+        self._current = None
+        run = self._cut()
+        self._parked[run.stream] = deque([run])
+
+    def unpark(self, stream: StreamId) -> None:
+        """A parked stream may go on: its messages come next, before those of others."""
+        if stream in self._parked:
+            self._due[stream] = None
+            self._wake()
+
+    def _cut(self) -> Released:
+        """Take the first run from the queue, without what is done of it."""
+        stream, messages = self._runs.popleft()
+        index, self._index = self._index, 0
+        return Released(stream, messages[index:])
+
+    def _pass_over(self) -> None:
+        """Put back what is due, then move the runs in front that have to wait to their streams."""
+        runs, parked = self._runs, self._parked
+        if self._due and self._index:
+            runs.appendleft(self._cut())
+        for stream in self._due:
+            runs.extendleft(reversed(parked.pop(stream)))
+        self._due.clear()
+        while runs and runs[0].stream in parked:
+            parked[runs[0].stream].append(runs.popleft())
 
     def take_handled(self) -> list[Handled]:
         """Return what was finished since the last call."""
@@ -159,6 +208,9 @@ class Incoming:
         if self._streak >= MESSAGES_IN_A_ROW_MAX:
             self._streak = 0
             await asyncio.sleep(0)
+            self._refuse(reader)
+        if self._parked:
+            self._pass_over()
         while not self._runs and not self._ended:
             self._streak = 0
             self._waiter = asyncio.get_running_loop().create_future()
@@ -167,6 +219,7 @@ class Incoming:
             finally:
                 self._waiter = None
             self._refuse(reader)
+            self._pass_over()
         if self._error is not None:
             raise self._error
         if self._ended:

@@ -155,7 +155,8 @@ class Receipt:
             DeliveryRejected: The server refused it for good.
             DeliveryTimeout: It was given up (deadline, `cancel`) and the outcome is unknown: not
                 "not delivered". `state` goes on to tell, and `settled` to wait.
-            DeliveryError: Nobody waits for it any more: the recipient's devices have left.
+            DeliveryError: Nobody waits for it any more, and nothing is claimed (EXCUSED): the
+                recipient's devices have left, or one with an inbox in memory set it aside.
             Error: The client was closed, or ended, before that was known.
         """
         return self._reach(MessageState.DELIVERED).__await__()

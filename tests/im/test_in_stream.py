@@ -180,3 +180,20 @@ def test_what_was_pulled_and_what_was_pushed_is_reported_apart_and_once():
     assert [(False, [(1, 2), (5, 5)], []), (True, [(3, 3)], [(4, 4)])] == memory.take_report()
     assert [(False, [], []), (True, [], [])] == memory.take_report()
     assert [] == list(memory.pulled)
+
+
+def test_what_is_held_is_neither_open_nor_settled_until_its_verdict():
+    memory = stream(cum=10)
+    memory.hold(11, 15)
+    assert [(11, 15)] == memory.held_in(1, 99)
+    assert [(12, 13)] == memory.held_in(12, 13)
+    assert [] == memory.held_in(3, 10)
+    memory.settle_void(12, 12)
+    memory.settle_delivered(14, 14)
+    assert [(11, 11), (13, 13), (15, 15)] == memory.held_in(1, 99)
+    assert [] == memory.open_in(11, 15)
+    assert 10 == memory.cum
+    memory.settle_delivered(11, 11)
+    assert 12 == memory.cum
+    assert [(13, 13), (15, 15)] == memory.held_in(1, 99)
+    assert ([(11, 11), (14, 14)], [(12, 12)]) == memory.verdicts([(11, 15)])

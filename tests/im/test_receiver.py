@@ -3,7 +3,7 @@
 from tests.im.helpers import STREAM, Receiver, of, run_of, section
 from udpim.config import VOID_RUNS_MAX, WINDOW
 from udpim.im.handles import OutHandles
-from udpim.im.records import MarkHandled, PutInbox, PutInStream
+from udpim.im.records import AsideRow, MarkHandled, PutInbox, PutInStream, SetAside, TakeBack
 from udpim.wire.im_packets import AckR, OfflineA, StatusN
 
 OTHER = STREAM._replace(incarnation=8)
@@ -403,3 +403,108 @@ def test_a_login_begins_with_the_receipts_that_the_last_one_had_no_room_for():
         offered.append(streams_of(b.packets()))
         assert [] == b.packets()
     assert [[1, 2], [3, 4], [5, 1]] == offered
+
+
+# --- Set aside ---
+
+
+def poison(seq, payload=b"x"):
+    return AsideRow(STREAM, seq, 0, payload, "why")
+
+
+def shown(b, *seqs):
+    for seq in seqs:
+        b.push(section(seq, b"x"))
+    b.commit()
+    assert list(seqs) == b.released()
+    return b.receipts()
+
+
+def test_what_is_set_aside_stays_in_the_inbox_and_its_receipt_stays():
+    b = Receiver()
+    assert ([(1, 2)], []) == shown(b, 1, 2)
+    assert b.inbox.set_aside(poison(1))
+    assert [SetAside(STREAM, 1, "why")] == b.begin()
+    b.finish()
+    assert (1, 1) == (b.inbox.sizes()["aside_messages"], b.inbox.sizes()["waiting_messages"])
+    again = b.restart()
+    assert [2] == again.released(), "it waits no more, and holds nothing up"
+    assert [poison(1)] == again.inbox.aside.rows()
+    again.push(section(1, b"x"))
+    assert ([(1, 1)], []) == again.receipts(), "as ever"
+
+
+def test_what_is_taken_back_waits_again_and_can_be_handled():
+    b = Receiver()
+    shown(b, 1, 2)
+    b.inbox.set_aside(poison(1))
+    b.commit()
+    assert poison(1) == b.inbox.aside.take_back(STREAM, 1)
+    b.inbox.handled(STREAM, 2, 1)
+    assert [TakeBack(STREAM, 1), MarkHandled(STREAM, ((2, 2),))] == b.begin()
+    b.finish()
+    assert (0, 1) == (b.inbox.sizes()["aside_messages"], b.inbox.sizes()["waiting_messages"])
+    again = b.restart()
+    assert [1] == again.released()
+    again.inbox.handled(STREAM, 1, 1)
+    again.commit()
+    assert [] == again.restart().released()
+    assert 0 == again.inbox.sizes()["waiting_bytes"]
+
+
+def test_a_memory_inbox_says_void_of_what_is_set_aside_and_never_delivered():
+    b = Receiver(durable=False)
+    assert ([], []) == shown(b, 1, 2)
+    assert b.inbox.set_aside(poison(1))
+    b.commit()
+    assert ([], [(1, 1)]) == b.receipts()
+    b.inbox.handled(STREAM, 2, 1)
+    b.commit()
+    assert ([(2, 2)], []) == b.receipts()
+    for seq in (1, 2):
+        b.push(section(seq, b"x"))
+    assert ([(2, 2)], [(1, 1)]) == b.receipts()
+    assert [] == b.released()
+    assert poison(1) == b.inbox.aside.take_back(STREAM, 1)
+    b.inbox.handled(STREAM, 1, 1)
+    b.commit()
+    b.status()
+    assert ([(2, 2)], [(1, 1)]) == b.receipts(), "whatever became of it, the verdict stays"
+    assert {0} == {b.inbox.sizes()[key] for key in ("aside_messages", "waiting_bytes")}
+
+
+def test_of_a_memory_inbox_only_the_first_setting_aside_is_a_verdict():
+    b = Receiver(durable=False)
+    shown(b, 1, 2)
+    b.inbox.set_aside(poison(2))
+    b.inbox.aside.take_back(STREAM, 2)
+    b.commit()
+    assert ([], [(2, 2)]) == b.receipts()
+    assert b.inbox.set_aside(poison(2))
+    assert [] == b.begin()
+    assert 2 == b.inbox.aside.count
+
+
+def test_a_memory_inbox_with_all_its_void_runs_sets_nothing_aside_until_floor_rises():
+    b = Receiver(durable=False)
+    for seq in range(2, 2 * VOID_RUNS_MAX + 2, 2):
+        b.push(section(seq - 1, b"x"))
+        b.inbox.handled(STREAM, seq - 1, 1)
+        b.cancel((seq, seq))
+    last = 2 * VOID_RUNS_MAX + 1
+    b.push(section(last, b"x"))
+    b.commit()
+    assert not b.inbox.set_aside(poison(last))
+    assert 1 == b.inbox.sizes()["waiting_messages"]
+    b.status(floor=last)
+    assert b.inbox.set_aside(poison(last))
+
+
+def test_nothing_is_set_aside_beyond_the_limit():
+    b = Receiver(aside_messages_max=1)
+    shown(b, 1, 2)
+    assert b.inbox.set_aside(poison(1))
+    b.commit()
+    assert not b.inbox.set_aside(poison(2))
+    assert [] == b.begin()
+    assert 1 == b.inbox.sizes()["waiting_messages"]

@@ -13,6 +13,7 @@ from contextlib import suppress
 from tests.kills import disk
 from tests.kills.judge import Facts
 from tests.kills.process import Process
+from tests.kills.runner import POISON
 from udpim.config import E2E_TIMER_S_MAX, E2E_TIMER_S_MIN
 
 GOAL_S_MAX = 25.0
@@ -238,7 +239,7 @@ class Case:
         self._close(role)
         await self.goal(f"{role_name} is closed", lambda: not role.open)
 
-    async def send(self, count, deadline_s=None):
+    async def send(self, count, deadline_s=None, *, poison=False):
         """Have the sender send, until it says so or is dead.
 
         Returns:
@@ -246,7 +247,8 @@ class Case:
         """
         role = self.roles[SENDER]
         life = role.lives
-        payloads = [f"{self.name}#{self._numbers + n:04}" for n in range(count)]
+        mark = POISON if poison else ""
+        payloads = [f"{self.name}#{self._numbers + n:04}{mark}" for n in range(count)]
         self._numbers += count
         self.facts.issued += payloads
         before = dict(self.facts.messages)

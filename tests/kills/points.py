@@ -93,6 +93,7 @@ PLAN = {
         SERVER: {"PutQueue": 5, "ReadQueueItems": 1, "DeleteQueue": 1, "offline:A": 1},
         RECIPIENT: {"PutInStream": 1, "MarkHandled": 1, "offlineack:R": 1},
     },
+    "poisoned": {RECIPIENT: {"SetAside": 1, "TakeBack": 1, "MarkHandled": 1}},
 }
 
 COMMITTED = {op.__name__ for op in get_args(Op)}

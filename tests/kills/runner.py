@@ -25,6 +25,10 @@ HOP = HopConfig(keepalive_s=0.25)
 RECONNECT_S_MAX = 0.5
 CLOSE_TIMEOUT_S = 2.0
 TOKEN = "let me in"
+POISON = "!"
+"""A payload that ends so is set aside when it is handed over first, and taken back soon."""
+RETRY_S = 0.05
+"""How soon: not in the turn of the loop in which it was set aside."""
 
 
 class Journal:
@@ -32,12 +36,12 @@ class Journal:
 
     def __init__(self, path):
         self._fd = os.open(path, os.O_CREAT | os.O_APPEND | os.O_RDWR)
+        self.handed, self.aside = set(), set()
+        said = {"handed": self.handed, "aside": self.aside}
         with open(path, encoding="utf-8") as lines:
-            self.handed = {
-                (line["incarnation"], line["seq"])
-                for line in map(json.loads, lines)
-                if line["event"] == "handed"
-            }
+            for line in map(json.loads, lines):
+                if line["event"] in said:
+                    said[line["event"]].add((line["incarnation"], line["seq"]))
 
     def say(self, event, who, **fields):
         line = {"event": event, "who": who, "at_s": time.monotonic(), **fields}
@@ -88,8 +92,15 @@ class Host:
 
     async def read(self, client, journal, who):
         """The recipient's program: idempotent by msgid, as the README asks it to be."""
+        retry_all(client)
         async for message in client:
             key = (message.stream.incarnation, message.seq)
+            if message.payload.decode().endswith(POISON) and key not in journal.aside:
+                journal.say("aside", who, incarnation=key[0], seq=key[1])
+                journal.aside.add(key)
+                client.aside.add(message, "poison")
+                asyncio.get_running_loop().call_later(RETRY_S, retry_all, client)
+                continue
             journal.say(
                 "handed",
                 who,
@@ -177,6 +188,12 @@ class Host:
                 super().__init__(node, store, on_event=watched, **rest)
 
         client_module.Driver = WatchedDriver
+
+
+def retry_all(client):
+    """Take back everything that is set aside."""
+    for entry in client.aside:
+        client.aside.retry(entry.message)
 
 
 def durable_parts(op):

@@ -73,6 +73,15 @@ async def given_up(case):
     await case.settled()
 
 
+async def poisoned(case):
+    """The recipient's program sets a message aside, and can handle it when it comes again."""
+    await case.open(RECIPIENT)
+    await case.open(SENDER)
+    for poison in (True, False):
+        await case.send(1, poison=poison)
+        await case.settled()
+
+
 async def _register_recipient(case):
     """The server knows the recipient, who has left again."""
     await case.open(RECIPIENT)
@@ -81,5 +90,5 @@ async def _register_recipient(case):
 
 SCENARIOS = {
     scenario.__name__: scenario
-    for scenario in (online, pipelined, recipient_away, sender_away, given_up)
+    for scenario in (online, pipelined, recipient_away, sender_away, given_up, poisoned)
 }

@@ -197,8 +197,18 @@ ITEMS = {
     ),
     24: Item(
         "a poison message: the handler raises",
-        ("tests/test_client.py::test_an_exception_in_the_body_brings_the_message_again",),
-        not_yet="it comes again after a restart; no back-off yet, and nothing is set aside",
+        (
+            "tests/test_client.py"
+            "::test_a_poison_message_is_tried_again_then_set_aside_and_never_dropped",
+            "tests/test_client.py"
+            "::test_a_poison_message_of_an_inbox_in_memory_is_never_shown_as_delivered",
+            "tests/test_client.py::test_an_exception_in_the_body_brings_the_message_again",
+            "tests/test_handling.py::test_other_streams_go_on_while_one_waits",
+            "tests/test_handling.py::test_without_room_to_set_aside_the_message_is_tried_on",
+            f"{RECIPIENTS}test_message_set_aside_is_receipted_truly_and_holds_nobody_up",
+            f"{RECIPIENTS}test_message_set_aside_is_set_aside_again_if_its_mark_was_lost",
+            f"{RECIPIENTS}test_no_room_to_set_aside_loses_and_drops_nothing",
+        ),
     ),
     25: Item("a group of 1000", (), not_yet="there are no groups"),
     26: Item(

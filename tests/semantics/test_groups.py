@@ -52,9 +52,7 @@ def test_everybody_but_the_sender_gets_every_message_once(seed, durable):
 
 @pytest.mark.parametrize("durable", [True, False], ids=["sqlite", "memory"])
 def test_everybody_talks_on_a_bad_network(seed, durable):
-    world, *clients = room(
-        seed, [f"u{n}" for n in range(6)], durable=durable, faults=bad(0.2)
-    )
+    world, *clients = room(seed, [f"u{n}" for n in range(6)], durable=durable, faults=bad(0.2))
     rng = random.Random(seed)
     for n in range(60):
         rng.choice(clients).send(ROOM, f"m{n}".encode())
@@ -103,9 +101,7 @@ def test_nobody_waits_for_who_has_left(seed):
     world.run(10)
     assert alice.states(sent) == {"STORED": 3}
     server = world.server().node
-    assert GroupCode.DONE == server.change_group(
-        GroupAction.LEAVE, ROOM, "carol", lambda ok: None
-    )
+    assert GroupCode.DONE == server.change_group(GroupAction.LEAVE, ROOM, "carol", lambda ok: None)
     bob.send("alice", b"wakes the server")
     world.settle()
     assert alice.states(sent) == {"DELIVERED": 3}
@@ -343,7 +339,9 @@ def test_stamps_follow_what_was_received(seed):
     world.settle()
     answer = bob.send("alice", b"but after it")
     world.settle()
-    stamps = [row.stamp for row in alice.node.inbox.seen] if hasattr(alice.node.inbox, "seen") else []
+    stamps = (
+        [row.stamp for row in alice.node.inbox.seen] if hasattr(alice.node.inbox, "seen") else []
+    )
     assert bob.node.outbox.stamp > alice.node.outbox.stamp, (stamps, answer)
 
 

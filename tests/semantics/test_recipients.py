@@ -3,6 +3,7 @@
 import pytest
 
 from tests.semantics.situations import NEVER_RETIRES, bad, finish, got, met, payloads
+from udpim.config import ClientConfig, Limits
 from udpim.hop.config import HopConfig
 from udpim.testing import World
 from udpim.wire.im_packets import AckA, AckN, AckR
@@ -237,3 +238,69 @@ def test_replay_from_elsewhere_of_a_packet_that_was_lost_moves_no_path(seed, lab
     assert all(set(c.content.labels) <= {"PATH_CHALLENGE"} for c in challenges)
     finish(world)
     assert got(world, bob) == [b"hello", *payloads(3)]
+
+
+# --- Poison ---
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_message_set_aside_is_receipted_truly_and_holds_nobody_up(seed, durable):
+    world = World(seed, faults=bad(0.1))
+    world.server()
+    alice, bob = world.client("alice"), world.client("bob", durable=durable)
+    world.online()
+    bob.handle_after_s = None
+    poison = alice.send("bob", b"poison")
+    rest = alice.send("bob", payloads(5))
+    world.run(10)
+    assert alice.states(poison) == ({"DELIVERED": 1} if durable else {"ACCEPTED": 1})
+    assert bob.set_aside()
+    bob.handle()
+    finish(world)
+    assert alice.states(rest) == {"DELIVERED": 5}
+    assert alice.states(poison) == ({"DELIVERED": 1} if durable else {"EXCUSED": 1})
+    assert got(world, bob) == [b"poison", *payloads(5)]
+    bob.handle_after_s = 0.0
+    bob.restart()
+    finish(world)
+    assert got(world, bob) == [b"poison", *payloads(5)], "it does not come again by itself"
+    assert len(bob.node.inbox.aside.rows()) == (1 if durable else 0)
+
+
+def test_message_set_aside_is_set_aside_again_if_its_mark_was_lost(seed):
+    world, alice, bob = met(seed)
+    bob.handle_after_s = None
+    sent = alice.send("bob", payloads(3))
+    world.run(5)
+    bob.store.sync_s = 1.0
+    assert bob.set_aside()
+    bob.handle()
+    bob.restart()
+    world.run(5)
+    assert [payload for _, _, payload in bob.waiting] == payloads(3), "nobody was told otherwise"
+    assert bob.set_aside()
+    bob.handle()
+    finish(world)
+    assert alice.states(sent) == {"DELIVERED": 3}
+    assert [row.payload for row in bob.node.inbox.aside.rows()] == [b"m0"]
+
+
+def test_no_room_to_set_aside_loses_and_drops_nothing(seed):
+    world = World(seed)
+    world.server()
+    limits = Limits(aside_messages_max=1)
+    alice = world.client("alice")
+    bob = world.client(
+        "bob", durable=False, config=ClientConfig(user="bob", device="phone", limits=limits)
+    )
+    world.online()
+    bob.handle_after_s = None
+    sent = alice.send("bob", payloads(3))
+    world.run(5)
+    assert bob.set_aside()
+    assert not bob.set_aside()
+    world.run(200)
+    assert alice.states(sent) == {"EXCUSED": 1, "ACCEPTED": 2}
+    bob.handle()
+    finish(world)
+    assert alice.states(sent) == {"EXCUSED": 1, "DELIVERED": 2}

@@ -23,7 +23,9 @@ from udpim.im.records import (
     PutReceipt,
     QueueRow,
     ReceiptRecord,
+    SetAside,
     StampOutbox,
+    TakeBack,
     TrimOutbox,
 )
 from udpim.model import SEQ_MAX, Endpoint, StreamId
@@ -193,6 +195,8 @@ client_ops = st.one_of(
     inbox_ops(),
     inbox_ops(),
     st.builds(MarkHandled, streams, ranges),
+    st.builds(SetAside, streams, st.integers(0, 12), st.text(max_size=3)),
+    st.builds(TakeBack, streams, st.integers(0, 12)),
 )
 
 rows = st.builds(

@@ -26,6 +26,7 @@ from tests.store.samples import (
 )
 from udpim.errors import LocalProtocolError, StoreError
 from udpim.im.records import (
+    AsideRow,
     ClientSnapshot,
     DeleteQueue,
     DropReceipt,
@@ -43,7 +44,9 @@ from udpim.im.records import (
     QueueItems,
     ReadQueue,
     ServerSnapshot,
+    SetAside,
     StampOutbox,
+    TakeBack,
     TrimOutbox,
 )
 from udpim.model import SEQ_MAX
@@ -229,6 +232,30 @@ def test_the_inbox_comes_back_in_order_of_arrival(client):
     expected = [(STREAM, 5), (STREAM, 6), (OTHER, 1), (STREAM, SEQ_MAX), (STREAM, 2)]
     assert expected == [(row.stream, row.seq) for row in client.snapshot().inbox]
     assert InboxRow(STREAM, 6, 6, b"in 6") == client.snapshot().inbox[1]
+
+
+def test_what_is_set_aside_comes_back_apart_with_its_words(client):
+    client.commit(inbox(STREAM, (5, 2, SEQ_MAX)), inbox(OTHER, (2,)))
+    client.commit(SetAside(OTHER, 2, "no"), SetAside(STREAM, 5, "no"), SetAside(STREAM, 5, "ŋo"))
+    loaded = client.snapshot()
+    assert [(STREAM, 2), (STREAM, SEQ_MAX)] == [(row.stream, row.seq) for row in loaded.inbox]
+    assert AsideRow(STREAM, 5, 5, b"in 5", "ŋo") == loaded.aside[0]
+    assert [(STREAM, 5), (OTHER, 2)] == [(row.stream, row.seq) for row in loaded.aside]
+
+
+def test_what_is_taken_back_waits_again_in_its_place(client):
+    client.commit(inbox(), SetAside(STREAM, 2, "no"), SetAside(STREAM, 3, "no"))
+    client.commit(TakeBack(STREAM, 2), TakeBack(OTHER, 3))
+    loaded = client.snapshot()
+    assert [1, 2] == [row.seq for row in loaded.inbox]
+    assert [3] == [row.seq for row in loaded.aside]
+
+
+def test_what_was_set_aside_can_be_handled_in_the_end(client):
+    client.commit(inbox(), SetAside(STREAM, 2, "no"))
+    client.commit(TakeBack(STREAM, 2), MarkHandled(STREAM, ((2, 2),)))
+    loaded = client.snapshot()
+    assert ([1, 3], ()) == ([row.seq for row in loaded.inbox], loaded.aside)
 
 
 def test_handled_messages_do_not_come_back(client):

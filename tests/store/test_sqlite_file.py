@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -12,18 +13,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.samples import Driver, SqlError, faulty, inbox, outbox
+from tests.store.samples import STREAM, Driver, SqlError, faulty, inbox, outbox
 from udpim.errors import StoreError, StoreFormat, StoreFull, StoreLocked
+from udpim.im.records import SetAside
 from udpim.store.sqlite import SQLiteStore
 from udpim.store.sqlite_file import (
     APPLICATION_IDS,
     CACHE_KIB,
     HEADER_BYTES,
-    SCHEMA_VERSION,
+    SCHEMA_VERSIONS,
     explain,
     open_file,
     release,
 )
+
+VERSION = SCHEMA_VERSIONS["client"]
 
 
 @pytest.fixture
@@ -73,7 +77,7 @@ def test_an_empty_file_becomes_a_store(path):
         assert (
             APPLICATION_IDS["client"] == connection.execute("PRAGMA application_id").fetchone()[0]
         )
-        assert SCHEMA_VERSION == connection.execute("PRAGMA user_version").fetchone()[0]
+        assert VERSION == connection.execute("PRAGMA user_version").fetchone()[0]
     connection.close()
 
 
@@ -175,23 +179,104 @@ def test_a_store_of_the_other_kind_is_refused(path, made, opened):
 
 def test_a_newer_schema_is_refused_with_the_version_it_needs(path):
     make(path, outbox())
-    set_header(path, user_version=SCHEMA_VERSION + 1)
+    set_header(path, user_version=VERSION + 1)
     sentence = refused(path)
-    assert f"knows schema {SCHEMA_VERSION + 1}" in sentence
+    assert f"knows schema {VERSION + 1}" in sentence
     assert sentence.endswith("install a newer udpim")
+
+
+def test_a_version_that_never_was_is_damage(path):
+    make(path, outbox())
+    set_header(path, user_version=0)
+    assert "damaged" in refused(path)
 
 
 def test_a_newer_schema_in_a_log_beside_the_file_is_refused(path):
     make(path, outbox())
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    connection.execute(f"PRAGMA user_version = {VERSION + 1}")
     connection.commit()
     for suffix in ("", "-wal"):
         shutil.copy(f"{path}{suffix}", f"{path.parent}/copy.db{suffix}")
     connection.close()
     with pytest.raises(StoreFormat, match="needs a udpim"):
         open_store(path.parent / "copy.db")
+
+
+# The tables of a client's file of version 1, as they were made then.
+OFFSET_NUMBER = "INTEGER NOT NULL"
+VERSION_1 = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE out_stream (number INTEGER PRIMARY KEY, record TEXT NOT NULL)",
+    f"""CREATE TABLE outbox (number INTEGER NOT NULL, seq {OFFSET_NUMBER}, epoch {OFFSET_NUMBER},
+        ttl_ms INTEGER NOT NULL, stamp {OFFSET_NUMBER}, payload BLOB NOT NULL,
+        PRIMARY KEY (number, seq)) WITHOUT ROWID""",
+    f"""CREATE TABLE stream (id INTEGER PRIMARY KEY, user TEXT NOT NULL, device TEXT NOT NULL,
+        incarnation {OFFSET_NUMBER}, conversation TEXT NOT NULL,
+        UNIQUE (user, device, incarnation, conversation))""",
+    f"""CREATE TABLE in_stream (stream INTEGER PRIMARY KEY, cum {OFFSET_NUMBER},
+        delivered BLOB NOT NULL, void BLOB NOT NULL, floor {OFFSET_NUMBER},
+        void_runs TEXT NOT NULL)""",
+    f"""CREATE TABLE inbox (arrival INTEGER PRIMARY KEY, stream INTEGER NOT NULL,
+        seq {OFFSET_NUMBER}, handled INTEGER NOT NULL, stamp {OFFSET_NUMBER},
+        payload BLOB NOT NULL, UNIQUE (stream, seq))""",
+    "CREATE INDEX inbox_waiting ON inbox (arrival) WHERE handled = 0",
+    f"PRAGMA application_id = {APPLICATION_IDS['client']}",
+    "PRAGMA user_version = 1",
+    "INSERT INTO meta VALUES ('incarnation', x'07')",
+    "INSERT INTO stream VALUES (1, 'alice', 'phone', 9223372036854775807, 'bob')",
+    *(
+        f"INSERT INTO inbox VALUES ({seq}, 1, {seq - 2**63}, {handled}, {-(2**63)}, x'2a')"
+        for seq, handled in ((1, 1), (2, 0), (3, 0))
+    ),
+)
+
+
+def make_version_1(path):
+    connection = sqlite3.connect(path, isolation_level=None)
+    for statement in VERSION_1:
+        connection.execute(statement)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.close()
+
+
+def schema_of(path):
+    connection = sqlite3.connect(path)
+    rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
+    found = {name: re.sub(r"\s+", " ", sql) for name, sql in rows}
+    version = connection.execute("PRAGMA user_version").fetchone()
+    connection.close()
+    return found, version
+
+
+def test_a_file_of_version_1_opens_with_all_that_it_holds_and_becomes_a_new_one(path):
+    make_version_1(path)
+    make(path, SetAside(STREAM, 2, "why"))
+    store = open_store(path)
+    loaded, history = store.load_client(), store.inbox_history()
+    store.close()
+    assert {"incarnation": b"\x07"} == loaded.meta
+    assert [(3, b"*")] == [(row.seq, row.payload) for row in loaded.inbox]
+    assert [(2, "why")] == [(row.seq, row.words) for row in loaded.aside]
+    assert [(1, True), (2, False), (3, False)] == [(row.seq, row.handled) for row in history]
+    make(path.with_name("new.db"))
+    assert schema_of(path.with_name("new.db")) == schema_of(path)
+
+
+def test_an_upgrade_that_is_cut_off_leaves_the_old_file(path):
+    make_version_1(path)
+    before = schema_of(path)
+
+    def fail(sql):
+        if "user_version =" in sql:
+            raise SqlError(sqlite3.SQLITE_FULL, "database or disk is full")
+
+    with pytest.raises(StoreFull):
+        open_store(path, connection_factory=faulty(fail))
+    assert before == schema_of(path)
+    open_store(path).close()
+    assert (VERSION,) == schema_of(path)[1]
 
 
 def test_a_damaged_file_is_refused(path):

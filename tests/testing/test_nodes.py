@@ -51,6 +51,19 @@ def test_what_was_not_handled_comes_again_in_the_next_life(world):
     assert [one.life for one in world.history.handovers] == [1, 2]
 
 
+def test_what_is_set_aside_waits_no_more_and_does_not_come_again(world):
+    alice, bob = world.clients.values()
+    bob.handle_after_s = None
+    alice.send("bob", [b"one", b"two"])
+    world.run(1)
+    assert bob.set_aside()
+    world.run(1)
+    assert [payload for _, _, payload in bob.waiting] == [b"two"]
+    bob.restart()
+    world.run(1)
+    assert payloads_at(world, bob) == [b"one", b"two", b"two"]
+
+
 def test_states_are_those_of_the_node(world):
     alice, _ = world.clients.values()
     sent = alice.send("bob", [b"one", b"two"])

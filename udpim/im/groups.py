@@ -13,14 +13,8 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from udpim.im.devices import Registry
-from udpim.im.records import (
-    DropMember,
-    GroupRecord,
-    MemberRecord,
-    Op,
-    PutGroup,
-    PutMember,
-)
+from udpim.im.group_records import DropMember, GroupRecord, MemberRecord, PutGroup, PutMember
+from udpim.im.records import Op
 from udpim.model import Endpoint
 from udpim.wire.im_packets import Member
 

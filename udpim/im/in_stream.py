@@ -95,12 +95,21 @@ class InStream:
 
     def settle_void(self, first: int, last: int) -> None:
         """Mark first..last (all above cum) as void for ever."""
-        self.void |= _mask(self.cum, first, last)
+        mask = _mask(self.cum, first, last)
+        self.void |= mask
+        self.held &= ~mask
         self._advance()
 
     def hold(self, first: int, last: int) -> None:
         """A memory inbox has these, the application is not done with them."""
         self.held |= _mask(self.cum, first, last)
+
+    def held_in(self, first: int, last: int) -> list[Range]:
+        """Return the parts of first..last that a memory inbox holds and has not settled."""
+        first = max(first, self.cum + 1)
+        if first > last:
+            return []
+        return bit_ranges(_mask(self.cum, first, last) & self.held, self.cum + 1)
 
     def _advance(self) -> None:
         """Move cum over what is settled and keep the void runs that floor has not passed."""

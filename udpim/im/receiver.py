@@ -20,12 +20,15 @@ from typing import NamedTuple
 
 from udpim import config
 from udpim.config import Limits
+from udpim.im.aside import Aside
 from udpim.im.backlog import Backlog
 from udpim.im.handles import OutHandles
 from udpim.im.in_stream import InStream
+from udpim.im.offers import Offers
 from udpim.im.pull import Pull
 from udpim.im.reading import Reading
 from udpim.im.records import (
+    AsideRow,
     ClientSnapshot,
     InStreamRecord,
     MarkHandled,
@@ -77,13 +80,11 @@ class Inbox:
         self._committing: deque[tuple[list[tuple[InStream, list[Range]]], int]] = deque()
         self._handled: dict[InStream, RangeSet] = {}
         self._reports: dict[InStream, None] = {}
-        self._offers: dict[InStream, None] = {}
-        """Streams whose receipts this session has not offered yet."""
-        self._questions: list[InStream] = []
-        """Streams held back by a gap that their sender may never fill."""
+        self._offers = Offers()
         self._released: list[Released] = []
         self._handles = OutHandles()
         self._backlog = Backlog(limits)
+        self.aside = Aside(snapshot.aside, self._backlog, durable=durable, limits=limits)
         self._pull = Pull()
         self._reading = Reading()
         self._taken = 0
@@ -118,10 +119,8 @@ class Inbox:
         self._pull = Pull()
         if queue_waiting:
             self._pull.ask()
-        self._questions.clear()
         self._reading.session_started(self._streams.values())
-        # Whom the last session had no room for comes first.
-        self._offers |= dict.fromkeys(self._streams.values())
+        self._offers.session_started(self._streams.values())
 
     def _offer(self, stream: InStream) -> None:
         stream.report.update(stream.settled_from_floor())
@@ -295,15 +294,34 @@ class Inbox:
         if self._reading.mark(stream, min(seq, stream.release_next - 1)):
             self._dirty[stream] = None
 
+    def set_aside(self, row: AsideRow) -> bool:
+        """The application cannot handle a message that it was shown: let its stream go on.
+
+        An inbox in memory, which has not said delivered yet, says void for it.
+
+        Returns:
+            Whether there was room; if not, nothing has changed.
+        """
+        stream = self._streams[row.stream]
+        held = [] if self._durable else stream.held_in(row.seq, row.seq)
+        if not self.aside.has_room() or (held and not stream.room_for_void()):
+            return False
+        self.aside.put(row)
+        for first, last in held:
+            stream.settle_void(first, last)
+            self._settled(stream, held)
+        return True
+
     def _settle_handled(self) -> None:
         for stream, done in self._handled.items():
-            ranges = list(done)
             if self._durable:
-                self._ops.append(MarkHandled(stream.id, tuple(ranges)))
-            else:
-                for first, last in ranges:
-                    stream.settle_delivered(first, last)
-                self._settled(stream, ranges)
+                self._ops.append(MarkHandled(stream.id, tuple(done)))
+                continue
+            # What was set aside before is void, whatever became of it in the end.
+            held = [part for first, last in done for part in stream.held_in(first, last)]
+            for first, last in held:
+                stream.settle_delivered(first, last)
+            self._settled(stream, held)
         self._handled.clear()
 
     def take_released(self) -> list[Released]:
@@ -331,6 +349,7 @@ class Inbox:
         return {
             "streams": len(self._streams),
             **self._backlog.sizes(),
+            **self.aside.sizes(),
             "streams_to_report": len(self._reports),
             "streams_to_offer": len(self._offers),
         }
@@ -340,7 +359,7 @@ class Inbox:
     def take_ops(self) -> list[Op]:
         """Return the operations of this turn; the next `on_committed` is for them."""
         self._settle_handled()
-        ops, self._ops = self._ops, []
+        ops, self._ops = [*self.aside.take_ops(), *self._ops], []
         if not ops and not self._dirty:
             return []
         ops += [PutInStream(stream.record()) for stream in self._dirty]
@@ -371,19 +390,12 @@ class Inbox:
         if room <= 0:
             return
         self._pull.go_on(self._taken, self._durable_batches)
-        if self._offers:
-            for stream in list(islice(self._offers, min(room, self._handles.spare_for_offers()))):
-                del self._offers[stream]
-                self._offer(stream)
-                if stream.waits():
-                    self._questions.append(stream)
+        for stream in self._offers.take(min(room, self._handles.spare_for_offers())):
+            self._offer(stream)
         for stream in list(islice(self._reports, room)):
             del self._reports[stream]
             self._emit_reports(emit, stream)
-        for stream in self._questions:
-            handle, name = self._handles.of(stream.id)
-            emit(AckR(handle, name, False, (), ()), stream.id)
-        self._questions.clear()
+        self._offers.ask(emit, self._handles)
         self._reading.transmit(emit, self._handles, room)
         if self._pull.take_request():
             emit(OfflineR(config.PULL_BYTES_MAX), None)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from udpim.im.group_records import DropMember, GroupRecord, MemberRecord, PutGroup, PutMember
 from udpim.model import Endpoint, StreamId
 from udpim.ranges import Range
 
@@ -163,6 +164,31 @@ class MarkHandled(NamedTuple):
     ranges: Ranges
 
 
+class AsideRow(NamedTuple):
+    """One message that the application set aside, and why."""
+
+    stream: StreamId
+    seq: int
+    stamp: int
+    payload: bytes
+    words: str
+
+
+class SetAside(NamedTuple):
+    """The application cannot handle this one: the row stays, and no longer waits for it."""
+
+    stream: StreamId
+    seq: int
+    words: str
+
+
+class TakeBack(NamedTuple):
+    """This one is set aside no more; whoever marks such a row as handled takes it back first."""
+
+    stream: StreamId
+    seq: int
+
+
 # --- Server's side ---
 
 
@@ -187,28 +213,6 @@ class DeviceRecord(NamedTuple):
     """Number of the change that retired it; 0 while it belongs to its user."""
     seen_s: int = 0
     """Age of the server when the device was last seen, seconds."""
-
-
-class GroupRecord(NamedTuple):
-    """A group, without its members."""
-
-    name: str
-    owner: str
-    epoch: int
-    """Number of the last join or leave."""
-    next_ordinal: int
-
-
-class MemberRecord(NamedTuple):
-    """A user's membership in a group, or that of one of the user's devices."""
-
-    group: str
-    user: str
-    device: str
-    """Empty for the user."""
-    ordinal: int
-    """Of a device; 0 for a user."""
-    joined: int
 
 
 class QueueRow(NamedTuple):
@@ -294,26 +298,6 @@ class DropReceipt(NamedTuple):
     endpoint: Endpoint
 
 
-class PutGroup(NamedTuple):
-    """Insert or replace a group."""
-
-    record: GroupRecord
-
-
-class PutMember(NamedTuple):
-    """Insert or replace a membership."""
-
-    record: MemberRecord
-
-
-class DropMember(NamedTuple):
-    """Delete a membership, if it is there."""
-
-    group: str
-    user: str
-    device: str
-
-
 # --- Both ---
 
 
@@ -333,6 +317,8 @@ Op = (
     | PutInStream
     | PutInbox
     | MarkHandled
+    | SetAside
+    | TakeBack
     | PutDevice
     | PutQueue
     | DeleteQueue
@@ -366,6 +352,8 @@ class ClientSnapshot:
     in_streams: tuple[InStreamRecord, ...] = ()
     inbox: tuple[InboxRow, ...] = ()
     """Not handled yet, in order of arrival."""
+    aside: tuple[AsideRow, ...] = ()
+    """Set aside, in order of arrival."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ def client_stats(node: ClientNode) -> dict[str, Any]:
         "inbox": {
             **node.inbox.sizes(),
             "duplicates": node.inbox.duplicates,
+            "set_aside": node.inbox.aside.count,
             "receipts_acknowledged": node.receipts_acknowledged,
         },
         "hop": {

@@ -6,6 +6,10 @@ import json
 from typing import Any
 
 from udpim.im.records import OutMember, OutStreamRecord, Ranges
+from udpim.ranges import RangeSet, without
+
+_SHOWN_1 = ("delivered", "doubtful")
+"""What stood behind the rejected ones in version 1."""
 
 
 def to_text(record: OutStreamRecord) -> str:
@@ -17,6 +21,8 @@ def from_text(text: str) -> OutStreamRecord:
     """Build a record from what `to_text` made."""
     number, incarnation, conversation, next_seq, floor, store_epoch, epoch, *rest = json.loads(text)
     members, cancelled, rejected, *shown = rest
+    if len(shown) == len(_SHOWN_1):
+        members, shown = _of_version_1(conversation, floor, members, *shown)
     return OutStreamRecord(
         number,
         incarnation,
@@ -30,6 +36,28 @@ def from_text(text: str) -> OutStreamRecord:
         tuple((first, last, code) for first, last, code in rejected),
         *map(_pairs, shown),
     )
+
+
+def _of_version_1(
+    conversation: str, floor: int, members: list[Any], delivered: list[Any], doubtful: list[Any]
+) -> tuple[list[Any], list[Any]]:
+    """Bring members and what was shown to the present form.
+
+    There were direct conversations only, whose ordinals counted the recipient's devices; what was
+    shown as VOID followed from the members.
+    """
+    unsure = RangeSet((*_pairs(delivered), *_pairs(doubtful)))
+    for *_, excused in members:
+        unsure.update(_pairs(excused))
+    void = RangeSet()
+    for member in members:
+        below = RangeSet(_pairs(member[6])).within(1, floor - 1)
+        void.update(without(below, unsure))
+    lines = [
+        [conversation, device, 2 * ordinal, incarnation, 0, *rest, 0]
+        for device, ordinal, incarnation, *rest in members
+    ]
+    return lines, [delivered, list(void), doubtful]
 
 
 def _member(values: list[Any]) -> OutMember:

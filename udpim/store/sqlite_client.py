@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from udpim.im.records import (
+    AsideRow,
     ClientSnapshot,
     InboxRow,
     InStreamRecord,
@@ -20,7 +21,9 @@ from udpim.im.records import (
     PutInStream,
     PutOutbox,
     PutOutStream,
+    SetAside,
     StampOutbox,
+    TakeBack,
     TrimOutbox,
 )
 from udpim.model import StreamId
@@ -73,6 +76,8 @@ class ClientRows(Rows):
             PutInStream: self._put_in_stream,
             PutInbox: self._put_inbox,
             MarkHandled: self._mark_handled,
+            SetAside: self._set_aside,
+            TakeBack: self._take_back,
         }
 
     def commit(self) -> None:
@@ -193,6 +198,18 @@ class ClientRows(Rows):
     def _mark_handled(self, op: MarkHandled) -> None:
         self._marks[self._stream_id(op.stream)].update(op.ranges)
 
+    def _set_aside(self, op: SetAside) -> None:
+        self._execute(
+            "INSERT OR REPLACE INTO aside VALUES (?, ?, ?)",
+            (self._stream_id(op.stream), op.seq - OFFSET, op.words),
+        )
+
+    def _take_back(self, op: TakeBack) -> None:
+        self._execute(
+            "DELETE FROM aside WHERE stream = ? AND seq = ?",
+            (self._stream_id(op.stream), op.seq - OFFSET),
+        )
+
     def _count_handled(self) -> int:
         # Both counts come from indexes; payloads are not read.
         total, waiting = self._execute(
@@ -266,7 +283,17 @@ class ClientRows(Rows):
             ),
             inbox=tuple(
                 InboxRow(row.stream, row.seq, row.stamp, row.payload)
-                for row in self._inbox("WHERE handled = 0")
+                for row in self._inbox(
+                    "WHERE handled = 0 AND (stream, seq) NOT IN (SELECT stream, seq FROM aside)"
+                )
+            ),
+            aside=tuple(
+                AsideRow(stream_of(*stream), seq + OFFSET, stamp + OFFSET, payload, words)
+                for *stream, seq, stamp, payload, words in self._execute(
+                    "SELECT user, device, incarnation, conversation, seq, stamp, payload, words"
+                    " FROM aside JOIN inbox USING (stream, seq) JOIN stream ON stream = id"
+                    " WHERE handled = 0 ORDER BY arrival"
+                )
             ),
         )
 

@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +21,7 @@ from udpim.errors import StoreError, StoreFormat, StoreFull, StoreLocked
 Kind = Literal["client", "server"]
 ConnectionFactory = Callable[..., sqlite3.Connection]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSIONS: dict[Kind, int] = {"client": 2, "server": 2}
 APPLICATION_IDS: dict[Kind, int] = {"client": 0x7544_5043, "server": 0x7544_5053}  # uDPC, uDPS
 PAGE_BYTES = 8192  # a row of the largest message fits without an overflow page (4096: not)
 # A server writes and reads the ends of all streams' queues in turn; the usual 2 MiB hold those of
@@ -32,6 +33,24 @@ HEADER_BYTES = 100
 MAGIC = b"SQLite format 3\0"
 
 _UNSIGNED = "INTEGER NOT NULL"  # offset by 2^63, so that it fits and keeps its order
+# Rows of the inbox that the application set aside; few, so a waiting row has no column for it.
+_ASIDE = f"""CREATE TABLE aside (stream INTEGER NOT NULL, seq {_UNSIGNED}, words TEXT NOT NULL,
+    PRIMARY KEY (stream, seq)) WITHOUT ROWID"""
+_READ = tuple(
+    f"ALTER TABLE in_stream ADD COLUMN {name} {_UNSIGNED} DEFAULT {-(2**63)}"
+    for name in ("read", "read_told")
+)
+_RECEIPT = f"""CREATE TABLE receipt (user TEXT NOT NULL, device TEXT NOT NULL,
+    incarnation {_UNSIGNED}, conversation TEXT NOT NULL,
+    to_user TEXT NOT NULL, to_device TEXT NOT NULL, record TEXT NOT NULL,
+    PRIMARY KEY (user, device, incarnation, conversation, to_user, to_device)) WITHOUT ROWID"""
+_GROUPS = (
+    """CREATE TABLE chat_group (name TEXT PRIMARY KEY, owner TEXT NOT NULL,
+        epoch INTEGER NOT NULL, next_ordinal INTEGER NOT NULL) WITHOUT ROWID""",
+    """CREATE TABLE member (chat_group TEXT NOT NULL, user TEXT NOT NULL,
+        device TEXT NOT NULL, ordinal INTEGER NOT NULL, joined INTEGER NOT NULL,
+        PRIMARY KEY (chat_group, user, device)) WITHOUT ROWID""",
+)
 _SCHEMAS: dict[Kind, tuple[str, ...]] = {
     "client": (
         "CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
@@ -44,11 +63,13 @@ _SCHEMAS: dict[Kind, tuple[str, ...]] = {
             UNIQUE (user, device, incarnation, conversation))""",
         f"""CREATE TABLE in_stream (stream INTEGER PRIMARY KEY, cum {_UNSIGNED},
             delivered BLOB NOT NULL, void BLOB NOT NULL, floor {_UNSIGNED},
-            void_runs TEXT NOT NULL, read {_UNSIGNED}, read_told {_UNSIGNED})""",
+            void_runs TEXT NOT NULL)""",
         f"""CREATE TABLE inbox (arrival INTEGER PRIMARY KEY, stream INTEGER NOT NULL,
             seq {_UNSIGNED}, handled INTEGER NOT NULL, stamp {_UNSIGNED}, payload BLOB NOT NULL,
             UNIQUE (stream, seq))""",
         "CREATE INDEX inbox_waiting ON inbox (arrival) WHERE handled = 0",
+        _ASIDE,
+        *_READ,
     ),
     "server": (
         "CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
@@ -62,16 +83,21 @@ _SCHEMAS: dict[Kind, tuple[str, ...]] = {
         f"""CREATE TABLE queue_row (queue INTEGER NOT NULL, seq {_UNSIGNED},
             void INTEGER NOT NULL, stamp {_UNSIGNED}, payload BLOB NOT NULL,
             PRIMARY KEY (queue, seq)) WITHOUT ROWID""",
-        f"""CREATE TABLE receipt (user TEXT NOT NULL, device TEXT NOT NULL,
-            incarnation {_UNSIGNED}, conversation TEXT NOT NULL,
-            to_user TEXT NOT NULL, to_device TEXT NOT NULL, record TEXT NOT NULL,
-            PRIMARY KEY (user, device, incarnation, conversation, to_user, to_device)
-            ) WITHOUT ROWID""",
-        """CREATE TABLE chat_group (name TEXT PRIMARY KEY, owner TEXT NOT NULL,
-            epoch INTEGER NOT NULL, next_ordinal INTEGER NOT NULL) WITHOUT ROWID""",
-        """CREATE TABLE member (chat_group TEXT NOT NULL, user TEXT NOT NULL,
-            device TEXT NOT NULL, ordinal INTEGER NOT NULL, joined INTEGER NOT NULL,
-            PRIMARY KEY (chat_group, user, device)) WITHOUT ROWID""",
+        _RECEIPT,
+        *_GROUPS,
+    ),
+}
+
+# What makes of a version's file one of the next version.
+_UPGRADES: dict[tuple[Kind, int], tuple[str, ...]] = {
+    ("client", 1): (_ASIDE, *_READ),
+    ("server", 1): (
+        "ALTER TABLE receipt RENAME TO receipt_of_users",
+        _RECEIPT,
+        """INSERT INTO receipt SELECT user, device, incarnation, conversation, conversation,
+            to_device, record FROM receipt_of_users""",
+        "DROP TABLE receipt_of_users",
+        *_GROUPS,
     ),
 }
 
@@ -189,11 +215,11 @@ def _check_format(path: str, kind: Kind, application_id: int, version: int) -> N
             if application_id == other_id:
                 raise StoreFormat(path, f"it is the store of a {other}, not of a {kind}")
         raise StoreFormat(path, "it is an SQLite file but not a udpim store; use another file")
-    if version < SCHEMA_VERSION:
-        words = f"it was made by a development version (schema {version})"
-        raise StoreFormat(path, f"{words}; move it away and start with a new one")
-    if version > SCHEMA_VERSION:
-        words = f"it needs a udpim that knows schema {version}, this one knows {SCHEMA_VERSION}"
+    if version < 1:
+        raise StoreFormat(path, "it is damaged; restore a copy or use another file")
+    if version > SCHEMA_VERSIONS[kind]:
+        known = SCHEMA_VERSIONS[kind]
+        words = f"it needs a udpim that knows schema {version}, this one knows {known}"
         raise StoreFormat(path, f"{words}; install a newer udpim")
 
 
@@ -245,6 +271,8 @@ def _begin_alone(connection: sqlite3.Connection) -> None:
 def _make_or_check(path: str, kind: Kind, connection: sqlite3.Connection) -> None:
     """Check the format again, now with a journal played back; make the tables of a new file.
 
+    An older file is brought to the present version in one transaction, all of it or nothing.
+
     A new file is made with SQLite's rollback journal and in one transaction: so its header, which
     `_inspect` reads, is in the file itself and not in a log beside it, and a making that is cut
     off leaves an empty file or a journal that empties it.
@@ -255,10 +283,12 @@ def _make_or_check(path: str, kind: Kind, connection: sqlite3.Connection) -> Non
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         _check_format(path, kind, application_id, version)
-        connection.execute("COMMIT")
-        return
-    for statement in _SCHEMAS[kind]:
+        steps = [_UPGRADES[kind, old] for old in range(version, SCHEMA_VERSIONS[kind])]
+        statements = tuple(chain.from_iterable(steps))
+    else:
+        statements = (*_SCHEMAS[kind], f"PRAGMA application_id = {APPLICATION_IDS[kind]}")
+    for statement in statements:
         connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {APPLICATION_IDS[kind]}")
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    if statements:
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSIONS[kind]}")
     connection.execute("COMMIT")

@@ -10,16 +10,12 @@ import sqlite3
 from typing import Any
 
 from udpim.config import QUEUE_ENTRY_BYTES
+from udpim.im.group_records import DropMember, GroupRecord, MemberRecord, PutGroup, PutMember
 from udpim.im.records import (
     DeleteQueue,
     DeviceRecord,
-    DropMember,
     DropReceipt,
-    GroupRecord,
-    MemberRecord,
     PutDevice,
-    PutGroup,
-    PutMember,
     PutQueue,
     PutReceipt,
     QueueIndex,
@@ -30,6 +26,7 @@ from udpim.im.records import (
     ServerSnapshot,
 )
 from udpim.model import Endpoint, StreamId
+from udpim.store.selection import ReadBudget, runs
 from udpim.store.sqlite_rows import (
     OFFSET,
     STREAM,
@@ -39,7 +36,6 @@ from udpim.store.sqlite_rows import (
     stream_key,
     stream_of,
 )
-from udpim.store.state import ReadBudget, runs
 
 _QUEUE_KEY = "to_user, to_device, user, device, incarnation, conversation"
 _QUEUE = f"to_user = ? AND to_device = ? AND {STREAM}"
@@ -227,6 +223,7 @@ class ServerRows(Rows):
 
     @staticmethod
     def _receipt(stream: StreamId, endpoint: Endpoint, values: list[Any]) -> ReceiptRecord:
-        incarnation, delivered, void, read = values
-        verdicts = (ranges_of(delivered), ranges_of(void))
-        return ReceiptRecord(stream, endpoint, incarnation, *verdicts, read)
+        incarnation, delivered, void, *read = values  # of version 1 without the mark
+        return ReceiptRecord(
+            stream, endpoint, incarnation, ranges_of(delivered), ranges_of(void), *read
+        )

@@ -7,32 +7,28 @@ PROTOCOL §5.2.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import repeat
 from typing import Any
 
 from udpim.config import QUEUE_ENTRY_BYTES
 from udpim.errors import LocalProtocolError
+from udpim.im.group_records import DropMember, GroupRecord, MemberRecord, PutGroup, PutMember
 from udpim.im.records import (
+    AsideRow,
     ClientSnapshot,
     DeleteQueue,
     DeviceRecord,
-    DropMember,
     DropReceipt,
-    GroupRecord,
     InboxRow,
     InStreamRecord,
     MarkHandled,
-    MemberRecord,
     Op,
     OutboxRow,
     OutStreamRecord,
     PutDevice,
-    PutGroup,
     PutInbox,
     PutInStream,
-    PutMember,
     PutMeta,
     PutOutbox,
     PutOutStream,
@@ -41,72 +37,21 @@ from udpim.im.records import (
     QueueIndex,
     QueueItems,
     QueueRow,
-    Ranges,
     ReadQueue,
     ReceiptRecord,
     ServerSnapshot,
+    SetAside,
     StampOutbox,
+    TakeBack,
     TrimOutbox,
 )
 from udpim.model import Endpoint, StreamId
-
-
-def present(rows: Mapping[int, object], first: int, last: int) -> list[int]:
-    """Return the keys between ``first`` and ``last``, ascending.
-
-    Costs the length of the range or the number of rows, whichever is less.
-    """
-    if last - first < len(rows):
-        return [seq for seq in range(first, last + 1) if seq in rows]
-    return sorted(seq for seq in rows if first <= seq <= last)
-
-
-def remove(rows: dict[int, Any], first: int, last: int) -> None:
-    """Delete the keys between ``first`` and ``last``, at the cost of `present`."""
-    if last - first < len(rows):
-        deque(map(rows.pop, range(first, last + 1), repeat(None)), maxlen=0)
-        return
-    for seq in present(rows, first, last):
-        del rows[seq]
-
-
-def runs(numbers: Iterable[int]) -> Ranges:
-    """Join ascending numbers into ranges."""
-    joined: list[tuple[int, int]] = []
-    first = last = None
-    for number in numbers:
-        if first is None or last is None:
-            first = number
-        elif number != last + 1:
-            joined.append((first, last))
-            first = number
-        last = number
-    if first is not None and last is not None:
-        joined.append((first, last))
-    return tuple(joined)
+from udpim.store.selection import ReadBudget, present, remove, runs
 
 
 def _outbox_row(seq: int, run: PutOutbox) -> OutboxRow:
     number, first, epoch, ttl_ms, stamps, payloads = run
     return OutboxRow(number, seq, epoch, ttl_ms, stamps[seq - first], payloads[seq - first])
-
-
-class ReadBudget:
-    """How many more rows a `ReadQueue` may bring."""
-
-    __slots__ = ("_left_bytes", "_started")
-
-    def __init__(self, bytes_max: int) -> None:
-        self._left_bytes = bytes_max
-        self._started = False
-
-    def take(self, payload_bytes: int) -> bool:
-        """Take one row, unless it is too much; the first one never is."""
-        self._left_bytes -= payload_bytes
-        if self._started and self._left_bytes < 0:
-            return False
-        self._started = True
-        return True
 
 
 class _Queue:
@@ -128,6 +73,7 @@ class StoreState:
 
     __slots__ = (
         "_arrivals",
+        "_aside",
         "_checks",
         "_devices",
         "_groups",
@@ -155,6 +101,7 @@ class StoreState:
         # seq → (arrival, stamp, payload); one arrival number per operation.
         self._inbox: dict[StreamId, dict[int, tuple[int, int, bytes]]] = {}
         self._arrivals = 0
+        self._aside: dict[tuple[StreamId, int], str] = {}
         self._devices: dict[Endpoint, DeviceRecord] = {}
         self._queues: dict[tuple[Endpoint, StreamId], _Queue] = {}
         self._receipts: dict[tuple[StreamId, Endpoint], ReceiptRecord] = {}
@@ -173,6 +120,8 @@ class StoreState:
             PutInStream: self._put_in_stream,
             PutInbox: self._put_inbox,
             MarkHandled: self._mark_handled,
+            SetAside: self._set_aside,
+            TakeBack: self._take_back,
             PutDevice: self._put_device,
             PutQueue: self._put_queue,
             DeleteQueue: self._delete_queue,
@@ -193,6 +142,7 @@ class StoreState:
         clone._in_streams = self._in_streams.copy()
         clone._inbox = {stream: rows.copy() for stream, rows in self._inbox.items()}
         clone._arrivals = self._arrivals
+        clone._aside = self._aside.copy()
         clone._devices = self._devices.copy()
         clone._queues = {
             key: _Queue(queue.floor, queue.base, queue.rows.copy())
@@ -281,6 +231,12 @@ class StoreState:
             for first, last in op.ranges:
                 remove(rows, first, last)
 
+    def _set_aside(self, op: SetAside) -> None:
+        self._aside[op.stream, op.seq] = op.words
+
+    def _take_back(self, op: TakeBack) -> None:
+        self._aside.pop((op.stream, op.seq), None)
+
     def _put_device(self, op: PutDevice) -> None:
         record = op.record
         self._devices[Endpoint(record.user, record.device)] = record
@@ -354,6 +310,7 @@ class StoreState:
             for seq, row in rows.items()
         ]
         arrived.sort(key=lambda pair: pair[0])
+        aside = self._aside
         return ClientSnapshot(
             meta=self._meta.copy(),
             out_streams=tuple(self._out_streams[number] for number in sorted(self._out_streams)),
@@ -363,7 +320,12 @@ class StoreState:
                 for seq in sorted(rows)
             ),
             in_streams=tuple(self._in_streams[stream] for stream in sorted(self._in_streams)),
-            inbox=tuple(row for _, row in arrived),
+            inbox=tuple(row for _, row in arrived if (row.stream, row.seq) not in aside),
+            aside=tuple(
+                AsideRow(*row, aside[row.stream, row.seq])
+                for _, row in arrived
+                if (row.stream, row.seq) in aside
+            ),
         )
 
     def server_snapshot(self) -> ServerSnapshot:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from udpim.im import group_records as g
 from udpim.im import records as r
 from udpim.model import Endpoint, StreamId, is_group
 
@@ -36,13 +37,13 @@ class Lines:
         """An operation is durable."""
         if isinstance(op, r.PutDevice):
             self._put_device(op.record, order)
-        elif isinstance(op, r.PutGroup):
+        elif isinstance(op, g.PutGroup):
             self._epochs[op.record.name] = op.record.epoch
-        elif isinstance(op, r.PutMember) and op.record.device:
+        elif isinstance(op, g.PutMember) and op.record.device:
             group, user, device, ordinal, joined = op.record
             line = Line(Endpoint(user, device), ordinal, joined)
             self.groups.setdefault(group, []).append(line)
-        elif isinstance(op, r.DropMember):
+        elif isinstance(op, g.DropMember):
             for line in self.groups.get(op.group, ()):
                 if line.endpoint == (op.user, op.device) and not line.left:
                     line.left, line.left_order = self._epochs[op.group], order

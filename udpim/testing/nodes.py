@@ -15,6 +15,7 @@ from udpim.config import ClientConfig, ServerConfig
 from udpim.hop.config import HopConfig
 from udpim.im.group_desk import GroupRequest
 from udpim.im.out_stream import OutStream
+from udpim.im.records import AsideRow
 from udpim.model import Endpoint, GroupAction, MessageState, MsgId, StreamId
 from udpim.node import events as ev
 from udpim.node.client import ClientNode
@@ -217,6 +218,15 @@ class VirtualClient(VirtualProcess):
         for message in done:
             self._handled(*message)
         self._turn()
+
+    def set_aside(self) -> bool:
+        """Let the application set aside the oldest message that waits; tell whether it could."""
+        stream, seq, payload = self.waiting[0]
+        done = self.node.inbox.set_aside(AsideRow(stream, seq, 0, payload, "poison"))
+        if done:
+            del self.waiting[0]
+        self._turn()
+        return done
 
     def inject(self, packet: ImPacket) -> None:
         """Send any IM packet on the present connection, as a hostile client would."""

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from udpim.model import Endpoint, MsgId, StreamId
+from udpim.model import Endpoint, StreamId
 from udpim.ranges import Range
-from udpim.wire.kinds import Kind as Kind
+from udpim.wire.kinds import Kind as Kind  # noqa: PLC0414  # importers find it beside the values
 
 Ranges = tuple[Range, ...]
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 from tests.semantics.mutants.mutant import mutant
 from tests.semantics.mutants.places import EXCHANGE, MATRIX, RECIPIENTS, WINDOW
 from udpim import config
+from udpim.im.aside import Aside
 from udpim.im.in_stream import InStream
 from udpim.im.receiver import Inbox
-from udpim.im.records import InStreamRecord, PutInbox
+from udpim.im.records import InStreamRecord, MarkHandled, PutInbox
 from udpim.node.client import ClientNode
 from udpim.ranges import RangeSet
 
@@ -304,6 +305,31 @@ def memory_inbox_receipts_what_it_holds(planting):
         if not self._durable:
             self._handled.clear()
         original(self)
+
+
+@mutant(
+    "§5.1: a memory inbox never says DELIVERED for what is set aside",
+    f"{RECIPIENTS}test_message_set_aside_is_receipted_truly_and_holds_nobody_up[False]",
+    item=24,
+)
+def memory_inbox_receipts_what_is_set_aside(planting):
+    @planting.replace(Inbox, "set_aside")
+    def set_aside(original, self, row):
+        if self._durable:
+            return original(self, row)
+        self.handled(row.stream, row.seq, len(row.payload))
+        return True
+
+
+@mutant(
+    "§5.4: what is set aside stays in the inbox",
+    f"{RECIPIENTS}test_message_set_aside_is_receipted_truly_and_holds_nobody_up[True]",
+    item=24,
+)
+def set_aside_is_dropped(planting):
+    @planting.replace(Aside, "take_ops")
+    def take_ops(original, self):
+        return [MarkHandled(op.stream, ((op.seq, op.seq),)) for op in original(self)]
 
 
 @mutant(
