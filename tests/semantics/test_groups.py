@@ -4,10 +4,11 @@ import random
 
 import pytest
 
-from tests.semantics.situations import NEVER_RETIRES, bad, finish, got, payloads
+from tests.semantics.situations import bad, finish, got, payloads
 from udpim.config import ServerConfig
 from udpim.model import GroupAction, GroupCode, MessageState
 from udpim.testing import World
+from udpim.wire.im_codec import encode_section
 from udpim.wire.im_packets import MsgN, Tally
 
 ROOM = "#room"
@@ -64,7 +65,7 @@ def test_everybody_talks_on_a_bad_network(seed, durable):
 
 
 def test_who_is_away_finds_it_all_later_and_the_sender_is_told_stored_meanwhile(seed):
-    world, alice, bob, carol = room(seed, ["alice", "bob", "carol"])
+    world, alice, _, carol = room(seed, ["alice", "bob", "carol"])
     carol.close()
     world.run(1)
     carol.crash()
@@ -110,18 +111,21 @@ def test_nobody_waits_for_who_has_left(seed):
 
 
 def test_leaver_s_gaps_are_closed_and_the_rest_is_released(seed):
-    world, alice, bob, carol = room(seed, ["alice", "bob", "carol"])
+    world, alice, _, carol = room(seed, ["alice", "bob", "carol"])
     alice.send(ROOM, b"zero")
     world.settle()
     world.network.intercept("msg:N", destination=carol.host, copies=None)
-    alice.send(ROOM, b"one")
-    world.run(0.5)
-    carol_waits = world.network
-    carol_waits.clear_intercepts()
-    assert got(world, carol) == [b"zero"]
+    one = alice.send(ROOM, b"one")
+    world.run(0.01)
+    behind = MsgN(99, one.stream, one.first, one.first, encode_section(one.last + 1, [1], [b"two"]))
+    inbox = carol.node.inbox
+    inbox.receive_msg_n(one.stream, behind)
+    world.run(0.01)
+    assert got(world, carol) == [b"zero"], "two waits for one"
     assert GroupCode.DONE == ask(world, carol, GroupAction.LEAVE).code
-    world.settle()
-    finish(world)
+    world.run(1)
+    assert got(world, carol) == [b"zero", b"two"]
+    assert alice.states(one) == {"DELIVERED": 1}, "bob has it, and nobody waits for carol"
 
 
 def test_a_member_s_devices_all_get_it_and_one_of_them_is_enough(seed):
@@ -135,7 +139,8 @@ def test_a_member_s_devices_all_get_it_and_one_of_them_is_enough(seed):
     world.run(10)
     assert alice.states(sent) == {"DELIVERED": 4}
     laptop.start()
-    world.settle()
+    world.online()
+    world.run(2)
     assert got(world, laptop) == got(world, bob) == payloads(4)
     finish(world)
 
@@ -198,9 +203,7 @@ def test_server_that_lost_its_disk_knows_no_group_and_senders_are_told(seed):
     world, alice, bob, carol = room(seed, ["alice", "bob", "carol"])
     alice.send(ROOM, payloads(2))
     world.settle()
-    world.server().crash()
     world.server().lose_disk()
-    world.server().start()
     world.run(40)
     sent = alice.send(ROOM, b"still there?")
     world.run(10)
@@ -219,9 +222,7 @@ def test_member_s_new_inbox_gets_what_is_open(seed):
     world.run(40)
     sent = alice.send(ROOM, payloads(3))
     world.run(5)
-    bob.crash()
     bob.lose_disk()
-    bob.start()
     carol.start()
     world.settle()
     assert alice.states(sent) == {"DELIVERED": 3}
@@ -231,7 +232,7 @@ def test_member_s_new_inbox_gets_what_is_open(seed):
 
 @pytest.mark.parametrize("count", [200])
 def test_receipts_of_a_large_group_are_few(seed, count):
-    world, alice, *others = room(seed, ["alice", *(f"m{n}" for n in range(count))])
+    world, alice, *_ = room(seed, ["alice", *(f"m{n}" for n in range(count))])
     alice.send(ROOM, b"hello all")
     world.settle()
     begin = world.clock.now
@@ -252,18 +253,18 @@ def test_copies_sent_again_go_to_the_missing_only(seed):
     world.network.intercept("msg:N", destination=lost.host, copies=None)
     begin = len(world.history.frames)
     sent = alice.send(ROOM, b"news")
-    world.run(60)
+    world.run(20)
     assert alice.states(sent) == {"ACCEPTED": 1}
     copies = [f for f in world.history.frames[begin:] if isinstance(f.packet, MsgN)]
     again = [f for f in copies if sum(g.destination == f.destination for g in copies) > 1]
     assert {f.destination for f in again} <= {lost.host}
-    world.network.clear_intercepts()
+    world.network.heal()
     finish(world)
 
 
 def test_device_not_seen_for_long_is_retired_and_registers_anew(seed):
     day = 86_400.0
-    world, alice, bob, carol = room(
+    world, alice, _, carol = room(
         seed, ["alice", "bob", "carol"], server_config=ServerConfig(retire_after_s=2 * day)
     )
     alice.send("carol", b"direct")
@@ -280,6 +281,7 @@ def test_device_not_seen_for_long_is_retired_and_registers_anew(seed):
     assert alice.states(direct) == {"EXCUSED": 1}
     carol.start()
     world.online()
+    world.run(1)
     late = alice.send(ROOM, b"welcome back")
     again = alice.send("carol", b"you too")
     world.settle()
@@ -300,8 +302,8 @@ def test_read_goes_from_the_reader_to_the_sender_and_survives_both(seed):
     world.server().crash()
     world.server().start()
     alice.start()
-    world.settle()
-    world.run(2)
+    world.online()
+    world.run(15)  # bob hears of the restart with his next keepalive
     assert alice.states(sent) == {"READ": 3}
     inbox = bob.node.inbox.stream(sent.stream)
     assert (3, 3) == (inbox.read, inbox.read_told)
@@ -339,17 +341,5 @@ def test_stamps_follow_what_was_received(seed):
     world.settle()
     answer = bob.send("alice", b"but after it")
     world.settle()
-    stamps = (
-        [row.stamp for row in alice.node.inbox.seen] if hasattr(alice.node.inbox, "seen") else []
-    )
-    assert bob.node.outbox.stamp > alice.node.outbox.stamp, (stamps, answer)
-
-
-def test_years_pass_without_anybody_being_retired_where_that_is_configured(seed):
-    world, alice, bob = room(seed, ["alice", "bob"], server_config=NEVER_RETIRES)
-    bob.crash()
-    world.run(400 * 86_400.0)
-    sent = alice.send("bob", b"still waiting")
-    bob.start()
-    world.settle()
-    assert alice.states(sent) == {"DELIVERED": 1}
+    assert bob.states(answer) == {"DELIVERED": 1}
+    assert bob.node.outbox.stamp > alice.node.outbox.stamp

@@ -31,6 +31,31 @@ class Answers:
         self._store_epoch = store_epoch
         self._durable = durable
         self.tallies = Tallies()
+        self._watching: dict[str, dict[tuple[Session, StreamId], None]] = {}
+        """By conversation, and by sending user: whom a change of their lines concerns."""
+
+    def watch(self, sender: Session, stream: StreamId) -> None:
+        """From now on this sender is told of every change in its conversation."""
+        if stream not in sender.watching:
+            sender.watching.add(stream)
+            for name in (stream.conversation, stream.user):
+                self._watching.setdefault(name, {})[sender, stream] = None
+
+    def changed(self, name: str) -> None:
+        """Lines of this conversation, or of this user's devices, are other ones now."""
+        for sender, stream in list(self._watching.get(name, ())):
+            if self._conversations.epoch(stream):
+                self.members(sender, stream)
+
+    def session_closed(self, sender: Session) -> list[Relay]:
+        """Forget a sender; returns the receipts that it was not told."""
+        for stream in sender.watching:
+            for name in {stream.conversation, stream.user}:
+                watching = self._watching[name]
+                del watching[sender, stream]
+                if not watching:
+                    del self._watching[name]
+        return self.tallies.session_closed(sender)
 
     def members(self, sender: Session, stream: StreamId, *, again: bool = False) -> None:
         """Tell the membership once per change, and whenever the sender's stamp is unknown (R2)."""

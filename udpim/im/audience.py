@@ -58,6 +58,10 @@ class Audience:
         """Tell whether an endpoint has a say in what is shown: it is not one of the sender's."""
         return self._own_counts or view.endpoint.user != self._sender
 
+    def anybody(self, epoch: int) -> bool:
+        """Tell whether a message with this epoch is due to somebody who has a say."""
+        return any(view.due(epoch) and self.counts(view) for view in self.views)
+
     # --- Membership ---
 
     def learn(

@@ -131,7 +131,7 @@ class GroupDesk:
         if not self._has_room(name, user):
             return GroupCode.FULL
         ops = groups.join(name, user)
-        router.put_change(ops, partial(self._joined, ops, after))
+        router.put_change(ops, partial(self._joined, name, ops, after))
         return GroupCode.DONE
 
     def _has_room(self, name: str, user: str) -> bool:
@@ -140,9 +140,9 @@ class GroupDesk:
             return False
         return groups.is_known(name) or groups.count() < self._groups_max
 
-    def _joined(self, ops: list[Op], after: Continuation, ok: bool) -> None:
+    def _joined(self, name: str, ops: list[Op], after: Continuation, ok: bool) -> None:
         if ok:
-            self._router.groups.apply(ops)
+            self._router.memberships.joined(name, ops)
         after(ok)
 
     @staticmethod

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from udpim.im.ledger import Continuation
 from udpim.im.records import DeviceRecord, Op, PutDevice
-from udpim.model import Endpoint, is_group
+from udpim.model import Endpoint
 
 if TYPE_CHECKING:
     from udpim.im.router import Router
@@ -56,6 +56,7 @@ class Memberships:
                 router.groups.renewed(record.user)
                 router.receipts.forget(endpoint)
                 router.answers.renewed(endpoint)
+                self._tell(record.user)
             before = None if old is None else (old.incarnation, old.continues)
             if before != (record.incarnation, record.continues):
                 router.endings.logged_in(endpoint)
@@ -73,16 +74,19 @@ class Memberships:
             for endpoint in router.groups.apply(ops):
                 router.receipts.forget_conversation(endpoint, group)
                 router.delivery.left(endpoint)
-            self._tell(group)
+            router.answers.changed(group)
         after(ok)
 
-    def _tell(self, conversation: str) -> None:
-        """Senders who wait for a leaver are told at once."""
-        router = self._router
-        for session in router.sessions.values():
-            for stream in list(session.told):
-                if stream.conversation == conversation:
-                    router.answers.members(session, stream)
+    def joined(self, group: str, ops: Sequence[Op]) -> None:
+        """A user's joining is durable."""
+        self._router.groups.apply(ops)
+        self._router.answers.changed(group)
+
+    def _tell(self, user: str) -> None:
+        """Lines of a user's devices are other ones now: tell who sends to them, or beside them."""
+        self._router.answers.changed(user)
+        for group in self._router.groups.of_user(user):
+            self._router.answers.changed(group)
 
     def retire_unseen(self, age_s: int, after_s: int) -> int:
         """Retire the devices that were not seen for so long.
@@ -123,7 +127,3 @@ class Memberships:
         router.receipts.sender_left(endpoint, lambda stream: True)
         router.delivery.left(endpoint)
         self._tell(record.user)
-        for session in router.sessions.values():
-            for stream in list(session.told):
-                if is_group(stream.conversation) or stream.user == record.user:
-                    router.answers.members(session, stream)

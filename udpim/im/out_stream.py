@@ -189,6 +189,23 @@ class OutStream:
         self.audience.forget_below(self.floor)
         return changes
 
+    def stamp_undue(self) -> int | None:
+        """Give the present epoch to the last rows if they are due to nobody: no device was there.
+
+        Returns:
+            The first of them; None if there are none.
+        """
+        if self.audience.group or not self.audience.anybody(self.epoch):
+            return None
+        first = None
+        while self.runs and self.runs[-1].first < self.next_seq:
+            if self.audience.anybody(self.runs[-1].epoch):
+                break
+            first = max(self.floor, self.runs.pop().first)
+        if first is not None:
+            self.runs.append(EpochRun(first, self.epoch))
+        return first
+
     def _forget_confirmations(self, view: MemberView) -> None:
         """R7: a newer incarnation of an endpoint knows nothing of the open rows."""
         last = self.next_seq

@@ -156,7 +156,7 @@ class Router:
         if noted is not None:
             self.ledger.put(PutDevice(noted))
         self.delivery.session_closed(session)
-        untold = self.answers.tallies.session_closed(session)
+        untold = self.answers.session_closed(session)
         for tag in (*unacked, *(tag for _, tag in session.frames)):
             if isinstance(tag, Relay):
                 untold.append(tag)
@@ -248,6 +248,7 @@ class Router:
         self, session: Session, stream: StreamId, packet: _Head, ranges: Sequence[Range]
     ) -> bool:
         """Check recipient and epochs; answer a refusal or the membership when they do not hold."""
+        self.answers.watch(session, stream)
         code = self.conversations.refusal(stream)
         if code is RejectCode.UNKNOWN_RECIPIENT and self._known_user(stream.conversation):
             code = RejectCode.NO_DEVICE

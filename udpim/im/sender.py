@@ -236,7 +236,7 @@ class Outbox:
             if (lapsed := stream.forget_membership(store_epoch)) is not None:
                 self._refresh(stream, ())
                 self._changed(stream, lapsed)
-                self._stamp_rows(stream)
+                self._stamp_rows(stream, stream.floor)
             if stream.floor < stream.next_seq:
                 stream.cursor = stream.floor
                 self._transmitter.ready(stream)
@@ -303,9 +303,10 @@ class Outbox:
                 packet.store_epoch, packet.epoch, packet.members, whole=packet.whole
             ),
         )
-        if unknown:
-            self._stamp_rows(stream)
-            stream.cursor = stream.floor
+        undue = stream.floor if unknown else stream.stamp_undue()
+        if undue is not None:
+            self._stamp_rows(stream, undue)
+            stream.cursor = min(stream.cursor, undue)
         elif stream.renewed:
             # The new incarnation takes our floor from the question, and waits for nothing below.
             self._transmitter.ask(stream, stream.floor, max(stream.floor, stream.next_seq - 1))
@@ -313,12 +314,12 @@ class Outbox:
         self._dirty[stream] = None
         self._transmitter.ready(stream)
 
-    def _stamp_rows(self, stream: OutStream) -> None:
-        """Make the new stamp durable before any further transmission."""
-        if stream.floor < stream.next_seq:
-            last, epoch = stream.next_seq - 1, stream.runs[0].epoch
-            self._ops.append(StampOutbox(stream.number, stream.floor, last, epoch))
-            stream.committed = stream.floor - 1
+    def _stamp_rows(self, stream: OutStream, first: int) -> None:
+        """Make the new stamp of ``first`` … durable before any further transmission."""
+        if first < stream.next_seq:
+            last, epoch = stream.next_seq - 1, stream.runs[-1].epoch
+            self._ops.append(StampOutbox(stream.number, first, last, epoch))
+            stream.committed = min(stream.committed, first - 1)
             stream.stamps_wanted += 1
 
     def receive_ack_n(self, stream: OutStream, packet: AckN) -> None:

@@ -139,6 +139,8 @@ class Session:
         """Number of the last change of the membership that this sender was told, per stream."""
         self.floors: dict[StreamId, int] = {}
         """Of this sender's streams, as far as all were told."""
+        self.watching: set[StreamId] = set()
+        """Streams whose sender is told of changes in their conversation."""
         self.telling: set[StreamId] = set()
         """Streams with a members packet that is not acked."""
         self.pushed_bytes = 0
