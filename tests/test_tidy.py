@@ -29,6 +29,7 @@ POSITIONAL_MAX = 5
 
 # A module without a test file of its own, and why.
 TWINLESS = {
+    "udpim/costs.py": "numbers; tests/test_worst_memory.py measures them",
     "udpim/im/changes.py": "named tuples without behaviour",
     "udpim/__main__.py": "one call of udpim.cli.main",
     "bench/udpim_bench/__main__.py": "one call of the command's main",

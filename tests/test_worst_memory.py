@@ -10,7 +10,7 @@ import pytest
 
 from tests.hop.pair import connect
 from tests.im.helpers import EPOCH, STREAM, Receiver, Sender, member, run_of, section
-from udpim import config
+from udpim import config, costs
 from udpim.config import Limits, about
 from udpim.hop.codes import Role
 from udpim.hop.reassembly import Reassembly
@@ -45,7 +45,7 @@ def sessions(count):
         link = Link(connect(Role.SERVER), 1.0)
         link.session = Session(Endpoint(f"user{number}", "d"), number, lambda: 0.0, {})
         links.append(link)
-    return links, count * config.SESSION_BYTES
+    return links, count * costs.SESSION_BYTES
 
 
 def outbox(count):
@@ -98,7 +98,7 @@ def conversations(count):
     for n in range(count):
         record = OutStreamRecord(n, 1, f"c{n}", 9000, 9000, 1, 1, (view,), runs[2], (), runs[3])
         streams.append(OutStream(name_of(n), record))
-    return streams, count * config.CONVERSATION_BYTES
+    return streams, count * costs.CONVERSATION_BYTES
 
 
 def pushes(count):

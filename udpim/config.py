@@ -6,10 +6,11 @@ hop's timers are in `udpim.hop.config`. PROTOCOL §5.9 lists all limits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from udpim import costs
+from udpim.costs import About
 from udpim.errors import ConfigError
 
 WINDOW = 1024
@@ -51,43 +52,6 @@ RETIRED_INCARNATIONS_MAX = 64
 HANDLES_MAX = 65_536
 """Streams that may be named on one connection in one direction (PROTOCOL §4.3)."""
 
-# What one entry of a table costs beside the payload in it, at most: CPython 3.11 on 64 bits,
-# rounded up from what tests/test_worst_memory.py measures.
-SESSION_BYTES = 16 * 1024
-"""A connection, its login and its session, with nothing in them."""
-MESSAGE_BYTES = 1024
-"""One message that waits somewhere in memory."""
-FRAME_BYTES = 512
-"""One frame on its way out, or one group of pieces on its way in."""
-FRAME_WIRE_BYTES = 1200
-"""The bytes of a frame in flight."""
-STREAM_BYTES = 4 * 1024
-"""One stream on one connection: its name, its numbers each way, what was said of it."""
-INCOMING_STREAM_BYTES = 20 * 1024
-"""A recipient's memory of one stream with all the void runs that it may have."""
-CONVERSATION_BYTES = 96 * 1024
-"""A sender's memory of one stream with all its history; most take a tenth."""
-QUEUE_ROW_BYTES = 2 * 1024
-"""The index of one row of an offline queue that is alone in its stream; its payload is on disk."""
-DEVICE_BYTES = 4 * 1024
-"""One registered device with all the incarnations that are remembered."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class About:
-    """What is known of one field of `Limits`, beside its default and its docstring."""
-
-    least: int = 1
-    most: int = 2**31 - 1
-    of: str
-    """Who has it: "client", "server" or "both"."""
-    per: str
-    """What there is one table for: the "process", or each "session", "endpoint" or "sender"."""
-    worst: Callable[[Limits], int]
-    """Bytes that one such table takes at most; 0 where it is only a share of another limit's."""
-    outcome: str
-    """What happens at the limit."""
-
 
 def _limit(default: int, **about: Any) -> int:  # noqa: ANN401  # the fields of About
     return field(default=default, metadata={"about": About(**about)})
@@ -117,7 +81,7 @@ class Limits:
         most=2**16 - 1,
         of="both",
         per="session",
-        worst=lambda limits: limits.window_frames * (FRAME_BYTES + FRAME_WIRE_BYTES),
+        worst=lambda limits: limits.window_frames * (costs.FRAME_BYTES + costs.FRAME_WIRE_BYTES),
         outcome="the sender waits; beyond what was said in the handshake packets are dropped",
     )
     """Reliable frames in flight: taken beyond the lowest missing one, sent beyond the lowest
@@ -136,7 +100,7 @@ class Limits:
         1024,
         of="both",
         per="session",
-        worst=lambda limits: limits.reassembly_groups_max * FRAME_BYTES,
+        worst=lambda limits: limits.reassembly_groups_max * costs.FRAME_BYTES,
         outcome="a packet that would open more is dropped, and comes again",
     )
     """Bodies in pieces at one time; as many as an honest peer can have open in the frame window."""
@@ -144,7 +108,9 @@ class Limits:
         32_768,
         of="both",
         per="session",
-        worst=lambda limits: limits.send_queue_frames_max * (FRAME_BYTES + FRAME_WIRE_BYTES),
+        worst=lambda limits: (
+            limits.send_queue_frames_max * (costs.FRAME_BYTES + costs.FRAME_WIRE_BYTES)
+        ),
         outcome="the server disconnects who is so far behind; messages go to the queue",
     )
     """Frames that wait for transmission to one peer."""
@@ -154,7 +120,7 @@ class Limits:
         most=HANDLES_MAX,
         of="both",
         per="session",
-        worst=lambda limits: limits.streams_per_session_max * STREAM_BYTES,
+        worst=lambda limits: limits.streams_per_session_max * costs.STREAM_BYTES,
         outcome="the connection ends (TOO_MANY_STREAMS), the client comes back and goes on",
     )
     """Streams that may be named on one connection, each way."""
@@ -163,7 +129,7 @@ class Limits:
         100_000,
         of="client",
         per="process",
-        worst=lambda limits: limits.outbox_messages_max * MESSAGE_BYTES,
+        worst=lambda limits: limits.outbox_messages_max * costs.MESSAGE_BYTES,
         outcome="send() waits, send_nowait() raises OutboxFull",
     )
     """Messages that are not settled."""
@@ -195,7 +161,7 @@ class Limits:
         200_000,
         of="client",
         per="process",
-        worst=lambda limits: (limits.inbox_messages_max + WINDOW) * MESSAGE_BYTES,
+        worst=lambda limits: (limits.inbox_messages_max + WINDOW) * costs.MESSAGE_BYTES,
         outcome="packets with messages are not taken, but for what fills a gap",
     )
     """Messages that wait for the application; as many empty ones as the default flow-control window
@@ -213,7 +179,7 @@ class Limits:
         most=2048,
         of="client",
         per="process",
-        worst=lambda limits: limits.hop_frames_max * FRAME_BYTES,
+        worst=lambda limits: limits.hop_frames_max * costs.FRAME_BYTES,
         outcome="the rest waits in the outbox",
     )
     """Frames that may wait for the hop's window."""
@@ -229,7 +195,7 @@ class Limits:
         4096,
         of="client",
         per="sender",
-        worst=lambda limits: limits.streams_per_user_max * INCOMING_STREAM_BYTES,
+        worst=lambda limits: limits.streams_per_user_max * costs.INCOMING_STREAM_BYTES,
         outcome="messages of one more stream are not taken, and stay at their sender",
     )
     """Incoming streams of one sending user, those of earlier incarnations included."""
@@ -239,7 +205,8 @@ class Limits:
         of="server",
         per="process",
         worst=lambda limits: (
-            limits.sessions_max * (SESSION_BYTES + 2 * (PULL_BYTES_MAX + limits.payload_bytes_max))
+            limits.sessions_max
+            * (costs.SESSION_BYTES + 2 * (PULL_BYTES_MAX + limits.payload_bytes_max))
         ),
         outcome="one more login is refused as BUSY, and tries again later",
     )
@@ -248,7 +215,7 @@ class Limits:
         16_384,
         of="server",
         per="session",
-        worst=lambda limits: limits.session_messages_max * MESSAGE_BYTES,
+        worst=lambda limits: limits.session_messages_max * costs.MESSAGE_BYTES,
         outcome="messages go to the recipient's queue instead",
     )
     """Messages pushed to one client and not receipted."""
@@ -272,7 +239,7 @@ class Limits:
         100_000,
         of="server",
         per="endpoint",
-        worst=lambda limits: limits.queue_messages_max * QUEUE_ROW_BYTES,
+        worst=lambda limits: limits.queue_messages_max * costs.QUEUE_ROW_BYTES,
         outcome="one more is refused as FULL, which only slows its sender",
     )
     """Offline messages per endpoint."""
@@ -289,7 +256,7 @@ class Limits:
         most=DEVICES_PER_USER_MAX,
         of="server",
         per="endpoint",
-        worst=lambda limits: DEVICE_BYTES,
+        worst=lambda limits: costs.DEVICE_BYTES,
         outcome="the login of one more is refused as BUSY",
     )
     """Devices that a user may register."""
@@ -298,7 +265,7 @@ class Limits:
         least=0,
         of="server",
         per="process",
-        worst=lambda limits: limits.unproven_handshakes_max * FRAME_BYTES,
+        worst=lambda limits: limits.unproven_handshakes_max * costs.FRAME_BYTES,
         outcome="a further client has to prove its address first (RETRY)",
     )
     """Handshakes whose client has not proven its address."""
@@ -306,7 +273,7 @@ class Limits:
         16_384,
         of="server",
         per="process",
-        worst=lambda limits: limits.handshakes_max * SESSION_BYTES,
+        worst=lambda limits: limits.handshakes_max * costs.SESSION_BYTES,
         outcome="a further HELLO is dropped, and comes again",
     )
     """Connections without a login."""
@@ -337,7 +304,7 @@ class Limits:
             conversations: Users to whom this device ever sent.
         """
         tables = self._worst("client", {"process": 1, "session": 1, "sender": senders})
-        return tables + conversations * CONVERSATION_BYTES
+        return tables + conversations * costs.CONVERSATION_BYTES
 
     def worst_server_bytes(self, *, endpoints: int | None = None) -> int:
         """Estimate the memory that a server's tables take when all are full.
