@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from udpim.node.state import LinkState
     from udpim.receipt import Receipt
     from udpim.server import Listening, LoginRequest, Server
+    from udpim.signals import Signal
     from udpim.store.memory import MemoryStore
     from udpim.store.sqlite import SQLiteStore
 
@@ -80,6 +81,7 @@ __all__ = [
     "SQLiteStore",
     "Server",
     "ServerConfig",
+    "Signal",
     "StoreError",
     "StoreFormat",
     "StoreFull",
@@ -100,6 +102,7 @@ _HOMES = {
     "node.state": ("LinkState",),
     "receipt": ("Receipt",),
     "server": ("Listening", "LoginRequest", "Server"),
+    "signals": ("Signal",),
     "store.memory": ("MemoryStore",),
     "store.sqlite": ("SQLiteStore",),
 }

@@ -35,6 +35,7 @@ from udpim.node.events import (
     MessagesReleased,
     OutboxCommitted,
     ReceiptsChanged,
+    SignalsReceived,
     StoreFailed,
 )
 from udpim.node.state import LinkState
@@ -48,6 +49,7 @@ from udpim.runtime.settings import (
     StoreChoice,
     close_store,
 )
+from udpim.signals import SignalQueue, Signals, check_signal
 from udpim.store.base import Store
 
 COMMIT_S_MAX = 5.0
@@ -104,6 +106,7 @@ class Client:
         self._endpoint: DatagramEndpoint | None = None
         self._book = ReceiptBook(self._node.outbox, self._driver.wake)
         self._incoming = Incoming(self._driver.wake)
+        self._signals = SignalQueue(config.limits.signals_waiting_max)
         self._outgoing = Outgoing(self._node, self._book, self._driver.wake)
         self._error: Error | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -198,6 +201,7 @@ class Client:
             return
         self._error = error or _closed()
         self._incoming.end(error)
+        self._signals.end(error)
         self._book.fail(self._error)
         self._outgoing.end(self._error)
         if not self._online.done():
@@ -214,6 +218,8 @@ class Client:
                 self._outgoing.committed(streams)
             case MessagesReleased(runs=runs):
                 self._incoming.add(runs)
+            case SignalsReceived(signals=signals):
+                self._signals.add(signals)
             case LinkChanged():
                 self._on_link(event)
             case StoreFailed(error=error):
@@ -290,11 +296,42 @@ class Client:
             raise ConfigError(f"this store has sent no message {msgid}")
         return Receipt(self._book, stream, msgid.seq)
 
+    def signal(self, to: str, payload: bytes) -> bool:
+        """Signal what is worth something now only ("typing"), to whoever of a user is online.
+
+        It is sent once: not stored, not receipted, not repeated, and dropped when it is late.
+
+        Args:
+            to: The recipient's user name.
+            payload: At most 1024 bytes.
+
+        Returns:
+            Whether the link took it. False when this client is offline or closed, or signals more
+            than `Limits.signals_per_s_max`.
+
+        Raises:
+            PayloadTooLarge: Nothing was sent.
+            ConfigError: An argument is wrong; nothing was sent.
+        """
+        check_signal(to, payload)
+        if self._error is not None or not self._node.send_signal(to, payload, self._loop.time()):
+            return False
+        self._driver.wake()
+        return True
+
     # --- Receiving ---
 
     def __aiter__(self) -> Messages:
         """Begin an iteration over the messages."""
         return self._incoming.read()
+
+    def signals(self) -> Signals:
+        """Begin an iteration over what others signal: ``async for signal in client.signals()``.
+
+        What waits for longer than 2 s, or behind more than `Limits.signals_waiting_max` newer ones,
+        is dropped. One iteration at a time: a new one ends the one before.
+        """
+        return self._signals.read()
 
     def handled(self, message: Message) -> None:
         """Say early that the message handed out last is handled, for instance before ``break``.
@@ -335,5 +372,10 @@ class Client:
         stats["logins"] = self._logins
         stats["inbox"]["handled_messages"] = self._incoming.handled_count
         stats["outbox"] |= self._outgoing.sizes()
+        stats["signals"] = {
+            "received_signals": self._signals.received_count,
+            "waiting_signals": len(self._signals),
+        }
+        stats["drops"] |= {f"signals: {why}": n for why, n in self._signals.drops.items()}
         stats["receipts_awaited"] = self._book.waiting
         return stats | self._driver.stats(stats["drops"])

@@ -248,15 +248,19 @@ class Raw:
     def send(self, *packets, together=True):
         for packet in packets:
             body = packet if isinstance(packet, bytes) else im_codec.encode(packet)
-            bulk = isinstance(packet, p.PAYLOADS)
-            self.connection.send_frame(body, None, self.net.now, bulk=bulk)
+            if isinstance(packet, p.SIGNALS):
+                self.connection.send_datagram(body, self.net.now)
+            else:
+                bulk = isinstance(packet, p.PAYLOADS)
+                self.connection.send_frame(body, None, self.net.now, bulk=bulk)
             if not together:
                 self.net.run(0.1)
 
     def take(self, data, source):
         incoming = self.connection.receive_packet(data, source, self.net.now)
         if incoming is not None and self.takes:
-            self.packets += [im_codec.decode(body) for body in incoming.frames]
+            bodies = incoming.frames + incoming.datagrams
+            self.packets += [im_codec.decode(body) for body in bodies]
             self.connection.take(incoming, self.net.now)
 
     def timeout(self):

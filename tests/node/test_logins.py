@@ -96,6 +96,14 @@ def test_a_hook_that_could_not_run_is_no_verdict():
     assert LoginCode.BUSY == answer(World().login(refusal="later", busy=True)).code
 
 
+def test_a_mark_that_the_sessions_messages_have_passed_is_an_old_copys():
+    world = World()
+    world.login(count=1)
+    world.router.sessions[ZOE].mark = 9
+    assert LoginCode.STALE_STORE == answer(world.login(count=9)).code
+    assert isinstance(answer(world.login(count=10)), p.LoginOk)
+
+
 def test_after_a_stale_store_another_login_may_follow():
     world = World()
     world.login(count=5)

@@ -12,13 +12,15 @@ from udpim_tools.layer_parts import EpochRun, Member, Section, SeqRange, StreamN
 
 RANGES = ("ranges", "delivered", "void", "stored", "excused", "asked")
 ITEMS = {**dict.fromkeys(RANGES, SeqRange), "runs": EpochRun, "members": Member}
+RENAMED = {"name": "stream", "payload": "content"}
+"""What scapy packets have of their own."""
 
 
 def declared(value):
-    """A value that construct parsed, as plain data; `name` is `stream` in the layer."""
+    """A value that construct parsed, as plain data, under the layer's names."""
     if isinstance(value, dict):
         pairs = ((k, v) for k, v in value.items() if not k.startswith("_") and v is not None)
-        return {"stream" if k == "name" else k: declared(v) for k, v in pairs}
+        return {RENAMED.get(k, k): declared(v) for k, v in pairs}
     if isinstance(value, list | tuple):
         return tuple(map(declared, value))
     return value.encode() if isinstance(value, str) else value

@@ -20,6 +20,8 @@ RARE = [
     Kind.STATUS_A,
     Kind.OFFLINE_R,
     Kind.NUDGE,
+    Kind.SIGNAL_R,
+    Kind.SIGNAL_N,
     Kind.LOGIN,
     Kind.LOGIN_OK,
     Kind.LOGIN_REFUSED,

@@ -6,8 +6,8 @@
 
 They are the bodies of MESSAGE frames in :mod:`udpim_tools.layer_frames`. The fields are declared
 here once more, from PROTOCOL §4 and not from udpim's codecs, so that a mistake there shows. The
-field that PROTOCOL calls `name` is called `stream` here, because every scapy packet has a `name`
-of its own.
+fields that PROTOCOL calls `name` and `payload` are called `stream` and `content` here, because
+every scapy packet has a name and a payload of its own.
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ LABELS = {
     0x11: "offline:A",
     0x12: "offlineack:R",
     0x13: "nudge",
+    0x18: "signal:R",
+    0x19: "signal:N",
     0x20: "login",
     0x21: "login-ok",
     0x22: "login-refused",
@@ -300,6 +302,30 @@ class Nudge(UDPIMImPacket):
 
     name = "udpim nudge"
     fields_desc = _head(0x13)
+
+
+class SignalR(UDPIMImPacket):
+    """Client → S: tell whoever of this conversation is online now."""
+
+    name = "udpim signal:R"
+    fields_desc = (
+        *_head(0x18),
+        *prefixed("conversation"),
+        *prefixed("content", "H"),
+    )
+
+
+class SignalN(UDPIMImPacket):
+    """S → client: somebody signals."""
+
+    name = "udpim signal:N"
+    fields_desc = (
+        *_head(0x19),
+        *prefixed("user"),
+        *prefixed("device"),
+        *prefixed("conversation"),
+        *prefixed("content", "H"),
+    )
 
 
 class Login(UDPIMImPacket):

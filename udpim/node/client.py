@@ -35,12 +35,14 @@ from udpim.node.events import (
     MessagesReleased,
     OutboxCommitted,
     ReceiptsChanged,
+    SignalsReceived,
     StoreFailed,
     StreamsReborn,
 )
 from udpim.node.identity import Identity
 from udpim.node.packets import TOO_MANY_STREAMS, read_im_packets
 from udpim.node.reception import Reception
+from udpim.node.signals import signal_rate
 from udpim.node.state import TRANSITIONS, LinkInput, LinkState
 from udpim.node.totals import HopTotals
 from udpim.wire import im_codec
@@ -88,6 +90,7 @@ class ClientNode:
         self._deadline: float | None = None
         """End of the present attempt, login or back-off."""
         self._backoff = Backoff(config, random_bytes)
+        self._signal_rate = signal_rate(config.limits)
         self._gone = HopTotals()
         """Of earlier dialers and connections."""
         self.drops: dict[str, int] = {}
@@ -123,6 +126,16 @@ class ClientNode:
     ) -> tuple[OutStream, int]:
         """Put messages into the outbox; see `udpim.im.sender.Outbox.send`."""
         return self.outbox.send(recipient, payloads, now=now, wall_ms=wall_ms, ttl_s=ttl_s)
+
+    def send_signal(self, recipient: str, payload: bytes, now: float) -> bool:
+        """Signal once, soon or never; tell whether the link took it."""
+        connection = self._connection
+        if self.state is not LinkState.ONLINE or connection is None:
+            return False
+        if not self._signal_rate.take(now):
+            return False
+        connection.send_datagram(im_codec.encode(p.SignalR(recipient, payload)), now)
+        return True
 
     def handled(self, stream: StreamId, seq: int, size_bytes: int, count: int = 1) -> None:
         """The application has finished with ``count`` messages from ``seq`` on."""
@@ -375,6 +388,9 @@ class ClientNode:
         released = self.inbox.take_released()
         if released:
             self._events.append(MessagesReleased(runs=released))
+        if self._reception.signals:
+            signals, self._reception.signals = self._reception.signals, []
+            self._events.append(SignalsReceived(signals=signals))
         return self._events.popleft() if self._events else None
 
     def next_timeout(self) -> float | None:

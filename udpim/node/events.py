@@ -10,6 +10,7 @@ from udpim.im.out_stream import OutStream
 from udpim.im.receiver import Released
 from udpim.model import Endpoint
 from udpim.node.state import LinkState
+from udpim.wire.im_packets import SignalN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,13 @@ class MessagesReleased:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignalsReceived:
+    """Somebody signals; worth something now only."""
+
+    signals: list[SignalN]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreFailed:
     """The store refused a transaction; what waits for it is not promised."""
 
@@ -72,6 +80,7 @@ Event = (
     | StreamsReborn
     | OutboxCommitted
     | MessagesReleased
+    | SignalsReceived
     | StoreFailed
     | SessionChanged
 )

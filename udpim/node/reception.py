@@ -49,6 +49,8 @@ class Reception:
         self.inbound = InHandles()
         """How the server names streams on the present connection."""
         self.receipts_acknowledged = 0
+        self.signals: list[p.SignalN] = []
+        """Drained by the node."""
 
     def handlers(
         self, packets: Sequence[p.ImPacket | None], *, online: bool
@@ -120,6 +122,9 @@ class Reception:
     def _on_nudge(self, packet: p.Nudge) -> Handler:
         return lambda now: self._inbox.receive_nudge()
 
+    def _on_signal(self, packet: p.SignalN) -> Handler:
+        return lambda now: self.signals.append(packet)
+
     def _drop(self, reason: str) -> None:
         self._drops[reason] = self._drops.get(reason, 0) + 1
 
@@ -141,6 +146,7 @@ _ONLINE: dict[type, _Method] = {
     **dict.fromkeys(_INBOX_METHODS, Reception._on_incoming_stream),
     **dict.fromkeys((p.MsgA, p.Refuse, p.AckA), Reception._on_handle),
     p.Nudge: Reception._on_nudge,
+    p.SignalN: Reception._on_signal,
 }
 _LOGGING_IN: dict[type, _Method] = {
     p.LoginOk: Reception._on_login_ok,

@@ -30,6 +30,7 @@ from udpim.node.events import Event, StoreFailed
 from udpim.node.link import Link, LinkTimers
 from udpim.node.logins import REFUSED, Logins
 from udpim.node.packets import TOO_MANY_STREAMS, read_im_packets
+from udpim.node.signals import SignalRelay
 from udpim.node.totals import HopTotals
 from udpim.wire import im_codec
 from udpim.wire import im_packets as p
@@ -105,6 +106,9 @@ class ServerNode:
         )
         self._counter = 0
         self.drops: dict[str, int] = {}
+        self._signals = SignalRelay(
+            config.limits, self.router, self._logins, touched=self._touched, drops=self.drops
+        )
 
     # --- Inputs ---
 
@@ -234,6 +238,8 @@ class ServerNode:
             if stream is None:
                 return None
             return lambda now: self.router.receive_ack_r(session, stream, packet)
+        if isinstance(packet, p.SignalR):
+            return lambda now: self._signals.receive(link, session, packet, now)
         if isinstance(packet, p.MsgR | p.CancelR | p.StatusR):
             return self._on_sender(session, packet)
         return None

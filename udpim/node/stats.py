@@ -90,6 +90,7 @@ _TABLES = (
     "queued_frames",
     "queued_control_frames",
     "queued_bulk_bytes",
+    "queued_datagram_frames",
     "in_flight_frames",
     "reassembly_bytes",
     "reassembly_groups",

@@ -23,7 +23,7 @@ from udpim.node.state import LinkState
 from udpim.testing.facts import SERVER
 from udpim.testing.process import Surroundings, VirtualProcess
 from udpim.wire import im_codec
-from udpim.wire.im_packets import PAYLOADS, ImPacket
+from udpim.wire.im_packets import PAYLOADS, SIGNALS, ImPacket, SignalN
 
 SERVER_ADDRESS = (SERVER, 9000)
 WALL_MS = 1_800_000_000_000
@@ -106,6 +106,7 @@ class VirtualClient(VirtualProcess):
         waiting: What the application was given and has not finished with.
         links: Every state of the link, with its code.
         alarms: Where the view of a message differed from the event that announced it.
+        signals: What others signalled, and when it came.
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class VirtualClient(VirtualProcess):
         self.waiting: list[tuple[StreamId, int, bytes]] = []
         self.links: list[tuple[LinkState, int]] = []
         self.alarms: list[str] = []
+        self.signals: list[tuple[float, SignalN]] = []
         self._hop_config = hop_config
         self._ports = ports
 
@@ -165,6 +167,12 @@ class VirtualClient(VirtualProcess):
         self._turn()
         return Sent(stream.id, first, first + len(payloads) - 1)
 
+    def signal(self, recipient: str, payload: bytes) -> bool:
+        """Signal once; tell whether the link took it."""
+        taken = self.node.send_signal(recipient, payload, self.now)
+        self._turn()
+        return taken
+
     def cancel(self, sent: Sent) -> None:
         """Give up on messages."""
         self.node.outbox.cancel(self._stream(sent.stream), sent.first, sent.last)
@@ -195,8 +203,11 @@ class VirtualClient(VirtualProcess):
         """Send any IM packet on the present connection, as a hostile client would."""
         connection = self.node.connection
         assert connection is not None, f"{self.host} has no connection"
-        bulk = isinstance(packet, PAYLOADS)
-        connection.send_frame(im_codec.encode(packet), None, self.now, bulk=bulk)
+        if isinstance(packet, SIGNALS):
+            connection.send_datagram(im_codec.encode(packet), self.now)
+        else:
+            bulk = isinstance(packet, PAYLOADS)
+            connection.send_frame(im_codec.encode(packet), None, self.now, bulk=bulk)
         self._turn()
 
     def close(self) -> None:
@@ -251,6 +262,8 @@ class VirtualClient(VirtualProcess):
             for run in event.runs:
                 for seq, _, payload in run.messages:
                     self._handed_over(run.stream, seq, payload)
+        elif isinstance(event, ev.SignalsReceived):
+            self.signals += [(self._clock.now, signal) for signal in event.signals]
         elif isinstance(event, ev.LinkChanged):
             self.links.append((event.state, event.code))
         elif isinstance(event, ev.StoreFailed):

@@ -96,6 +96,7 @@ FRAME_NAMES = {
     f.FRAGMENT: "FRAGMENT",
     f.CREDIT: "CREDIT",
     f.BULK: "BULK",
+    f.DATAGRAM: "DATAGRAM",
 }
 
 ACK = c.Struct(
@@ -123,7 +124,7 @@ FRAGMENT = c.Struct(
 )
 CREDIT = c.Struct("bulk_bytes_max" / c.Int64ub)
 PATH = c.Struct("data" / c.Bytes(f.CHALLENGE_BYTES))
-EXTENSION = c.Struct("body" / c.Prefixed(c.Int16ub, c.GreedyBytes))
+DATAGRAM = EXTENSION = c.Struct("body" / c.Prefixed(c.Int16ub, c.GreedyBytes))
 EMPTY = c.Struct()
 
 FRAME = c.Struct(
@@ -143,6 +144,7 @@ FRAME = c.Struct(
             f.FRAGMENT: FRAGMENT,
             f.CREDIT: CREDIT,
             f.BULK: MESSAGE,
+            f.DATAGRAM: DATAGRAM,
             **dict.fromkeys(range(f.EXTENSION_MIN, f.EXTENSION_MAX + 1), EXTENSION),
         },
         default=c.Error,

@@ -1,6 +1,7 @@
 """The values of IM packets: what the codecs of `im_codec` and `im_schema` exchange.
 
-An IM packet travels in one reliable MESSAGE frame between two neighbours (PROTOCOL §4).
+An IM packet travels in one frame between two neighbours (PROTOCOL §4): in a reliable one, or, if
+it is a signal, in one that is sent once.
 Those that concern a stream name it by a *handle*, a small number that the packet's sender
 chose for it on this connection; until one such packet has been acked the stream's *name*
 rides along, so that no packet ever waits for another one.
@@ -39,6 +40,8 @@ class Kind(IntEnum):
     OFFLINE_A = 0x11
     OFFLINEACK_R = 0x12
     NUDGE = 0x13
+    SIGNAL_R = 0x18
+    SIGNAL_N = 0x19
     LOGIN = 0x20
     LOGIN_OK = 0x21
     LOGIN_REFUSED = 0x22
@@ -64,6 +67,8 @@ _LABELS = {
     Kind.OFFLINE_R: "offline:R",
     Kind.OFFLINE_A: "offline:A",
     Kind.OFFLINEACK_R: "offlineack:R",
+    Kind.SIGNAL_R: "signal:R",
+    Kind.SIGNAL_N: "signal:N",
 }
 
 
@@ -257,6 +262,22 @@ class Nudge(NamedTuple):
     """S → B: your queue is not empty."""
 
 
+class SignalR(NamedTuple):
+    """Client → S: tell whoever of this conversation is online now."""
+
+    conversation: str
+    payload: bytes
+
+
+class SignalN(NamedTuple):
+    """S → client: somebody signals."""
+
+    user: str
+    device: str
+    conversation: str
+    payload: bytes
+
+
 class Login(NamedTuple):
     """Client → S: who I am."""
 
@@ -304,6 +325,8 @@ ImPacket = (
     | OfflineR
     | OfflineA
     | Nudge
+    | SignalR
+    | SignalN
     | Login
     | LoginOk
     | LoginRefused
@@ -335,6 +358,8 @@ __all__ = [
     "Ranges",
     "Refuse",
     "Section",
+    "SignalN",
+    "SignalR",
     "StatusA",
     "StatusN",
     "StatusR",
@@ -343,3 +368,5 @@ __all__ = [
 
 PAYLOADS = (MsgR, MsgN, OfflineA)
 """IM packets that travel as bulk: they wait for the receiver's credit (PROTOCOL §3.8)."""
+SIGNALS = (SignalR, SignalN)
+"""IM packets that travel in DATAGRAM frames: sent once, soon or never (PROTOCOL §3.9)."""

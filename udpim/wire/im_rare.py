@@ -104,6 +104,8 @@ _TO_VALUE: dict[Kind, Callable[[Any], Any]] = {
         _section(c.section),
     ),
     Kind.NUDGE: lambda c: p.Nudge(),
+    Kind.SIGNAL_R: lambda c: p.SignalR(c.conversation, c.payload),
+    Kind.SIGNAL_N: lambda c: p.SignalN(c.user, c.device, c.conversation, c.payload),
     Kind.LOGIN: lambda c: p.Login(
         c.user,
         c.device,
@@ -144,6 +146,8 @@ _KINDS: dict[type, Kind] = {
     p.StatusA: Kind.STATUS_A,
     p.OfflineR: Kind.OFFLINE_R,
     p.Nudge: Kind.NUDGE,
+    p.SignalR: Kind.SIGNAL_R,
+    p.SignalN: Kind.SIGNAL_N,
     p.Login: Kind.LOGIN,
     p.LoginOk: Kind.LOGIN_OK,
     p.LoginRefused: Kind.LOGIN_REFUSED,

@@ -39,6 +39,8 @@ NAME_BYTES_MAX = 32
 """A user's or device's name, UTF-8: three of them and a full section fit one packet."""
 SECTION_BYTES_MAX = 1027
 """A section of several messages: fits every packet that may carry it, with the longest names."""
+SIGNAL_BYTES_MAX = config.SIGNAL_BYTES_MAX
+"""Payload of a signal: with the longest names it fits one packet."""
 PAYLOAD_BYTES_MAX = config.PAYLOAD_BYTES_MAX
 """One message. What does not fit a section with others is a section of its own."""
 
@@ -139,6 +141,10 @@ _MEMBER = c.Struct(
     "left" / c.Int32ub,
 )
 
+_SIGNAL = c.ExprValidator(
+    c.Prefixed(c.Int16ub, c.GreedyBytes), lambda value, _: len(value) <= SIGNAL_BYTES_MAX
+)
+
 SCHEMAS: dict[Kind, c.Construct[Any, Any]] = {
     Kind.MSG_R: _stream_packet(
         Kind.MSG_R, "floor" / SEQ, "runs" / _runs(), "settled" / _SETTLED, "section" / SECTION
@@ -197,6 +203,16 @@ SCHEMAS: dict[Kind, c.Construct[Any, Any]] = {
         Kind.OFFLINEACK_R, "delivered" / _ranges(0), "void" / _ranges(0)
     ),
     Kind.NUDGE: _plain_packet(Kind.NUDGE),
+    Kind.SIGNAL_R: _plain_packet(
+        Kind.SIGNAL_R, "conversation" / _name_text(1), "payload" / _SIGNAL
+    ),
+    Kind.SIGNAL_N: _plain_packet(
+        Kind.SIGNAL_N,
+        "user" / _name_text(1),
+        "device" / _name_text(1),
+        "conversation" / _name_text(1),
+        "payload" / _SIGNAL,
+    ),
     Kind.LOGIN: _plain_packet(
         Kind.LOGIN,
         "user" / _name_text(1),
