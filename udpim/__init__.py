@@ -34,12 +34,13 @@ if TYPE_CHECKING:
         StoreFull,
         StoreLocked,
     )
+    from udpim.hooks import LoginRequest
     from udpim.message import Message
     from udpim.model import Endpoint, MessageState, MsgId, RejectCode, StreamId
     from udpim.node.effects import NotifyOffline
     from udpim.node.state import LinkState
     from udpim.receipt import Receipt
-    from udpim.server import Listening, LoginRequest, Server
+    from udpim.server import Listening, Server
     from udpim.signals import Signal
     from udpim.store.memory import MemoryStore
     from udpim.store.sqlite import SQLiteStore
@@ -96,12 +97,13 @@ _HOMES = {
     "client": ("Client",),
     "config": ("ClientConfig", "Limits", "ServerConfig"),
     "connecting": ("Connecting", "connect"),
+    "hooks": ("LoginRequest",),
     "message": ("Message",),
     "model": ("Endpoint", "MessageState", "MsgId", "RejectCode", "StreamId"),
     "node.effects": ("NotifyOffline",),
     "node.state": ("LinkState",),
     "receipt": ("Receipt",),
-    "server": ("Listening", "LoginRequest", "Server"),
+    "server": ("Listening", "Server"),
     "signals": ("Signal",),
     "store.memory": ("MemoryStore",),
     "store.sqlite": ("SQLiteStore",),
