@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from tests.runtime.helpers import live, until
-from udpim.hooks import REASON_BYTES_MAX, HookChoice, Hooks
+from udpim.hooks import REASON_BYTES_MAX, HookChoice, Hooks, PresenceRequest
 from udpim.model import Endpoint, StreamId
-from udpim.node.effects import Authenticate, NotifyOffline
+from udpim.node.effects import Authenticate, MaySee, NotifyOffline
 
 ASK = Authenticate(token=7, endpoint=Endpoint("alice", "phone"), secret=b"token")
 NOTICE = NotifyOffline(
@@ -20,6 +20,9 @@ class Node:
 
     def __init__(self):
         self.answers = []
+
+    def may_see(self, token, *, allowed):
+        self.answers.append((token, allowed))
 
     def authenticated(self, token, refusal, *, busy):
         self.answers.append((token, refusal, busy))
@@ -79,6 +82,51 @@ async def test_a_hook_that_raises_is_logged_and_answered_for(wait, caplog):
     await until(lambda: node.answers)
     assert [(7, "authentication failed to run", True)] == node.answers
     assert "the authenticate hook failed" in caplog.text
+
+
+def question(subject="bob"):
+    return MaySee(token=9, endpoint=Endpoint("alice", "phone"), subject=subject)
+
+
+@pytest.mark.parametrize("wrap", [lambda v: lambda asked: v, later], ids=["function", "coroutine"])
+@pytest.mark.parametrize(("verdict", "allowed"), [(True, True), (False, False), ("no", False)])
+@live
+async def test_who_may_see_is_the_hooks_word_and_its_reason_is_logged(
+    wrap, verdict, allowed, caplog
+):
+    caplog.set_level("INFO")
+    node, _ = run(question(), may_see=wrap(verdict))
+    await until(lambda: node.answers)
+    assert [(9, allowed)] == node.answers
+    assert ("alice/phone may not see 'bob': no" in caplog.text) == (verdict == "no")
+
+
+@live
+async def test_the_hook_learns_who_asks_of_whom():
+    asked = []
+    run(question(), may_see=asked.append)
+    assert [PresenceRequest(user="alice", device="phone", subject="bob")] == asked
+
+
+@live
+async def test_without_a_hook_users_see_themselves_only():
+    assert [(9, False)] == run(question())[0].answers
+    assert [(9, True)] == run(question("alice"))[0].answers
+
+
+@pytest.mark.parametrize("wait", [False, True])
+@live
+async def test_a_may_see_hook_that_raises_is_a_no(wait, caplog):
+    async def broken_later(asked):
+        raise ZeroDivisionError
+
+    def broken(asked):
+        raise ZeroDivisionError
+
+    node, _ = run(question(), may_see=broken_later if wait else broken)
+    await until(lambda: node.answers)
+    assert [(9, False)] == node.answers
+    assert "the may_see hook failed" in caplog.text
 
 
 @live

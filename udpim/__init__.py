@@ -27,18 +27,23 @@ if TYPE_CHECKING:
         LoginError,
         OutboxFull,
         PayloadTooLarge,
+        PresenceError,
+        PresenceRefused,
         ProtocolError,
         RemoteProtocolError,
         StoreError,
         StoreFormat,
         StoreFull,
         StoreLocked,
+        TooManyInquiries,
+        UnknownUser,
     )
-    from udpim.hooks import LoginRequest
+    from udpim.hooks import LoginRequest, PresenceRequest
     from udpim.message import Message
     from udpim.model import Endpoint, MessageState, MsgId, RejectCode, StreamId
     from udpim.node.effects import NotifyOffline
     from udpim.node.state import LinkState
+    from udpim.presence import DevicePresence, Presence
     from udpim.receipt import Receipt
     from udpim.server import Listening, Server
     from udpim.signals import Signal
@@ -59,6 +64,7 @@ __all__ = [
     "DeliveryRejected",
     "DeliveryTimeout",
     "DeliveryVoid",
+    "DevicePresence",
     "Endpoint",
     "Error",
     "HandshakeFailed",
@@ -75,6 +81,10 @@ __all__ = [
     "NotifyOffline",
     "OutboxFull",
     "PayloadTooLarge",
+    "Presence",
+    "PresenceError",
+    "PresenceRefused",
+    "PresenceRequest",
     "ProtocolError",
     "Receipt",
     "RejectCode",
@@ -88,6 +98,8 @@ __all__ = [
     "StoreFull",
     "StoreLocked",
     "StreamId",
+    "TooManyInquiries",
+    "UnknownUser",
     "__version__",
     "connect",
 ]
@@ -97,11 +109,12 @@ _HOMES = {
     "client": ("Client",),
     "config": ("ClientConfig", "Limits", "ServerConfig"),
     "connecting": ("Connecting", "connect"),
-    "hooks": ("LoginRequest",),
+    "hooks": ("LoginRequest", "PresenceRequest"),
     "message": ("Message",),
     "model": ("Endpoint", "MessageState", "MsgId", "RejectCode", "StreamId"),
     "node.effects": ("NotifyOffline",),
     "node.state": ("LinkState",),
+    "presence": ("DevicePresence", "Presence"),
     "receipt": ("Receipt",),
     "server": ("Listening", "Server"),
     "signals": ("Signal",),

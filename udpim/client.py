@@ -10,11 +10,9 @@ import asyncio
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from udpim.config import ClientConfig
 from udpim.errors import (
     ConfigError,
     ConnectionClosed,
@@ -24,7 +22,6 @@ from udpim.errors import (
     LoginError,
 )
 from udpim.hop.codes import CloseCode
-from udpim.hop.config import HopConfig
 from udpim.im.records import ClientSnapshot
 from udpim.message import Incoming, Message, Messages
 from udpim.model import Address, LoginCode, MsgId
@@ -34,6 +31,7 @@ from udpim.node.events import (
     LinkChanged,
     MessagesReleased,
     OutboxCommitted,
+    PresenceAnswered,
     ReceiptsChanged,
     SignalsReceived,
     StoreFailed,
@@ -41,32 +39,17 @@ from udpim.node.events import (
 from udpim.node.state import LinkState
 from udpim.node.stats import client_stats
 from udpim.outgoing import Outgoing
+from udpim.presence import Asking, Presence
 from udpim.receipt import Receipt, ReceiptBook
 from udpim.runtime.driver import Driver
 from udpim.runtime.endpoint import format_address, open_endpoint
 from udpim.runtime.endpoint_base import DatagramEndpoint
-from udpim.runtime.settings import (
-    StoreChoice,
-    close_store,
-)
+from udpim.runtime.settings import ClientSettings, close_store
 from udpim.signals import SignalQueue, Signals, check_signal
 from udpim.store.base import Store
 
 COMMIT_S_MAX = 5.0
 """How long closing waits for the verdict on the last commit; the store finishes it in any case."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientSettings:
-    """What `udpim.connect` was told."""
-
-    config: ClientConfig
-    host: str
-    port: int
-    store: StoreChoice
-    connect_timeout_s: float
-    close_timeout_s: float
-    hop: HopConfig | None
 
 
 def _closed() -> ConnectionClosed:
@@ -107,6 +90,7 @@ class Client:
         self._book = ReceiptBook(self._node.outbox, self._driver.wake)
         self._incoming = Incoming(self._driver.wake)
         self._signals = SignalQueue(config.limits.signals_waiting_max)
+        self._asking = Asking(self._node, self._driver.wake)
         self._outgoing = Outgoing(self._node, self._book, self._driver.wake)
         self._error: Error | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -202,6 +186,7 @@ class Client:
         self._error = error or _closed()
         self._incoming.end(error)
         self._signals.end(error)
+        self._asking.end(self._error)
         self._book.fail(self._error)
         self._outgoing.end(self._error)
         if not self._online.done():
@@ -220,6 +205,8 @@ class Client:
                 self._incoming.add(runs)
             case SignalsReceived(signals=signals):
                 self._signals.add(signals)
+            case PresenceAnswered(answers=answers):
+                self._asking.answered(answers)
             case LinkChanged():
                 self._on_link(event)
             case StoreFailed(error=error):
@@ -318,6 +305,20 @@ class Client:
             return False
         self._driver.wake()
         return True
+
+    async def presence(self, user: str) -> Presence:
+        """Ask the server which devices of a user are online; whose is up to its ``may_see`` hook.
+
+        Waits for the link, and asks again after a reconnect; cancelling it is safe.
+
+        Raises:
+            PresenceRefused: This user may not know.
+            UnknownUser: There is no such user.
+            TooManyInquiries: 64 questions are open already; nothing was asked.
+            ConfigError: It is no name; nothing was asked.
+            Error: The client was closed or has ended.
+        """
+        return await self._asking.ask(user)
 
     # --- Receiving ---
 

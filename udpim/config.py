@@ -19,6 +19,8 @@ PAYLOAD_BYTES_MAX = 1024 * 1024
 """Largest payload that the wire carries."""
 SIGNAL_BYTES_MAX = 1024
 """Payload of a signal, which has to fit one packet with the longest names (PROTOCOL §4.5.19)."""
+INQUIRIES_MAX = 64
+"""Questions of one device about presence that are not answered (PROTOCOL §4.5.21)."""
 BODY_BYTES_MAX = PAYLOAD_BYTES_MAX + 4096
 """Largest IM packet with a payload: what stands before the payload has room beside it."""
 CREDIT_BYTES_MIN = BODY_BYTES_MAX * 4 // 3 + 1

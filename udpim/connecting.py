@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Generator
 from types import TracebackType
 
-from udpim.client import Client, ClientSettings
+from udpim.client import Client
 from udpim.config import ClientConfig, Limits
 from udpim.errors import ConfigError, ConnectTimeout
 from udpim.hop.config import HopConfig
 from udpim.runtime.endpoint import format_address, resolve
 from udpim.runtime.settings import (
+    ClientSettings,
     StoreChoice,
     check_name,
     check_security,

@@ -12,6 +12,8 @@ timeouts are also :class:`TimeoutError`, wrong arguments also :class:`ValueError
     ├─ ConnectionClosed
     ├─ ProtocolError ── LocalProtocolError · RemoteProtocolError
     ├─ DeliveryError ── DeliveryTimeout(TimeoutError) · DeliveryVoid · DeliveryRejected
+    ├─ PresenceError ── PresenceRefused · UnknownUser
+    ├─ TooManyInquiries
     ├─ OutboxFull
     ├─ PayloadTooLarge(ValueError)
     └─ StoreError ── StoreLocked · StoreFormat · StoreFull
@@ -207,6 +209,52 @@ class PayloadTooLarge(Error, ValueError):
     def __str__(self) -> str:
         """One line for a person."""
         return f"payload of {self.size_bytes} bytes is over the limit of {self.limit_bytes}"
+
+
+class PresenceError(Error):
+    """The server did not say who of a user is there.
+
+    Attributes:
+        user: Whom the question was about.
+    """
+
+    def __init__(self, user: str) -> None:
+        """Keep the user."""
+        super().__init__(user)
+        self.user = user
+
+
+class PresenceRefused(PresenceError):
+    """This user may not know; whether there is such a user is not said either."""
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"the presence of {self.user} is not to be seen"
+
+
+class UnknownUser(PresenceError):
+    """There is no such user."""
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"there is no user {self.user}"
+
+
+class TooManyInquiries(Error):
+    """More questions about presence wait for answers than may; nothing was asked.
+
+    Attributes:
+        limit: How many may.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """Keep the limit."""
+        super().__init__(limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"{self.limit} questions about presence wait for answers already"
 
 
 class StoreError(Error):

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from udpim.node.effects import Authenticate, NotifyOffline
+from udpim.node.effects import Authenticate, MaySee, NotifyOffline
 
 REASON_BYTES_MAX = 255
 """What a refusal has room for."""
@@ -36,10 +36,26 @@ class LoginRequest:
     token: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresenceRequest:
+    """Who wants to know of whom.
+
+    Attributes:
+        user: Who asks.
+        device: On which device.
+        subject: The user whose devices they want to see; whether there is one, nobody has said.
+    """
+
+    user: str
+    device: str
+    subject: str
+
+
 Verdict = bool | str
-"""True lets in; False, or a reason in words, does not."""
+"""True says yes; False, or a reason in words, says no."""
 AuthenticateHook = Callable[[LoginRequest], Verdict | Awaitable[Verdict]]
 OfflineHook = Callable[[NotifyOffline], Awaitable[object] | object]
+MaySeeHook = Callable[[PresenceRequest], Verdict | Awaitable[Verdict]]
 KnownUserHook = Callable[[str], bool]
 
 
@@ -48,6 +64,9 @@ class Answers(Protocol):
 
     def authenticated(self, token: int, refusal: str | None, *, busy: bool) -> None:
         """Take the verdict on a login."""
+
+    def may_see(self, token: int, *, allowed: bool) -> None:
+        """Take the verdict on a question about presence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +77,13 @@ class HookChoice:
         authenticate: Decides on a login; None lets everybody in.
         on_offline: Told when messages were stored for a device that is away.
         known_user: Whether a user who never logged in exists.
+        may_see: Decides who may know who is there; None: everybody of themselves.
     """
 
     authenticate: AuthenticateHook | None = None
     on_offline: OfflineHook | None = None
     known_user: KnownUserHook | None = None
+    may_see: MaySeeHook | None = None
 
 
 class Hooks:
@@ -77,7 +98,11 @@ class Hooks:
 
     def handlers(self) -> dict[type, Callable[[Any], None]]:
         """Return who carries out which effect."""
-        return {Authenticate: self._on_authenticate, NotifyOffline: self._on_notify}
+        return {
+            Authenticate: self._on_authenticate,
+            MaySee: self._on_may_see,
+            NotifyOffline: self._on_notify,
+        }
 
     def cancel(self) -> None:
         """Wait for no hook any more."""
@@ -143,6 +168,42 @@ class Hooks:
         reason = verdict if isinstance(verdict, str) else "wrong credentials"
         fitting = reason.encode()[:REASON_BYTES_MAX].decode(errors="ignore")
         self._answers.authenticated(token, None if verdict is True else fitting, busy=busy)
+
+    # --- Presence ---
+
+    def _on_may_see(self, question: MaySee) -> None:
+        hook = self._choice.may_see
+        (user, device), subject = question.endpoint, question.subject
+        if hook is None:
+            # Who is online when is nobody's business until a program says whose.
+            self._answers.may_see(question.token, allowed=user == subject)
+            return
+        try:
+            verdict = hook(PresenceRequest(user=user, device=device, subject=subject))
+        except Exception:
+            self._on_broken_may_see(question)
+            return
+        if inspect.isawaitable(verdict):
+            self._spawn(self._may_see_later(question, verdict))
+        else:
+            self._may_see(question, verdict)
+
+    async def _may_see_later(self, question: MaySee, answer: Awaitable[Verdict]) -> None:
+        try:
+            verdict = await answer
+        except Exception:
+            self._on_broken_may_see(question)
+        else:
+            self._may_see(question, verdict)
+
+    def _on_broken_may_see(self, question: MaySee) -> None:
+        logger.exception("the may_see hook failed")
+        self._answers.may_see(question.token, allowed=False)
+
+    def _may_see(self, question: MaySee, verdict: Verdict) -> None:
+        if isinstance(verdict, str):
+            logger.info("%s may not see %r: %s", question.endpoint, question.subject, verdict)
+        self._answers.may_see(question.token, allowed=verdict is True)
 
     # --- Who is away ---
 

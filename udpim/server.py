@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from udpim.config import Limits, ServerConfig
 from udpim.errors import ConfigError, ConnectionClosed, Error, StoreFull
-from udpim.hooks import AuthenticateHook, HookChoice, Hooks, KnownUserHook, OfflineHook
+from udpim.hooks import AuthenticateHook, HookChoice, Hooks, KnownUserHook, MaySeeHook, OfflineHook
 from udpim.hop.codes import CloseCode
 from udpim.hop.config import HopConfig
 from udpim.model import Address
@@ -49,6 +49,7 @@ class Server:
         security: str | None = None,
         on_offline: OfflineHook | None = None,
         known_user: KnownUserHook | None = None,
+        may_see: MaySeeHook | None = None,
         close_timeout: float = 5.0,
         login_timeout: float = 10.0,
         limits: Limits | None = None,
@@ -67,6 +68,9 @@ class Server:
                 push service. May be a coroutine function.
             known_user: Whether a user who never logged in exists; such a recipient's messages wait
                 at their senders, anybody else's are REJECTED. None: only who has logged in exists.
+            may_see: Decides whether somebody may know which devices of a user are online; may be a
+                coroutine function. None: everybody of themselves, and nobody of others. A reason
+                in words is logged and goes no further; a hook that raises is a no.
             close_timeout: How long closing may wait for the store, seconds.
             login_timeout: How long a connection may stay without a login, seconds.
             limits: How much this server may hold: sessions, queues, payloads, connections.
@@ -84,7 +88,10 @@ class Server:
             raise ConfigError("timeouts must not be negative, and login_timeout not zero")
         self.store = store
         self.hooks = HookChoice(
-            authenticate=authenticate, on_offline=on_offline, known_user=known_user
+            authenticate=authenticate,
+            on_offline=on_offline,
+            known_user=known_user,
+            may_see=may_see,
         )
         self.close_timeout_s = close_timeout
         self.config = ServerConfig(limits=limits or Limits(), login_s_max=login_timeout)
@@ -255,6 +262,14 @@ class Listening:
         assert self._driver is not None, "started"
         if self._closing is None and self._error is None:
             self._node.on_authenticated(token, refusal, self._loop.time(), busy=busy)
+            self._driver.wake()
+
+    def may_see(self, token: int, *, allowed: bool) -> None:
+        """Give the verdict on a question about presence to the node; `udpim.hooks` does it."""
+        assert self._node is not None, "started"
+        assert self._driver is not None, "started"
+        if self._closing is None and self._error is None:
+            self._node.on_may_see(token, self._loop.time(), allowed=allowed)
             self._driver.wake()
 
     # --- Looking at it ---

@@ -73,6 +73,15 @@ async def given_up(case):
     await case.settled()
 
 
+async def asked(case):
+    """The sender asks who of the recipient is there, and sends to whoever is."""
+    await case.open(RECIPIENT)
+    await case.open(SENDER)
+    await case.ask()
+    await case.send(1)
+    await case.settled()
+
+
 async def _register_recipient(case):
     """The server knows the recipient, who has left again."""
     await case.open(RECIPIENT)
@@ -81,5 +90,5 @@ async def _register_recipient(case):
 
 SCENARIOS = {
     scenario.__name__: scenario
-    for scenario in (online, pipelined, recipient_away, sender_away, given_up)
+    for scenario in (online, pipelined, recipient_away, sender_away, given_up, asked)
 }

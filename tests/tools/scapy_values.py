@@ -8,10 +8,15 @@ from scapy.fields import FieldLenField
 from scapy.packet import Packet, Raw
 
 from udpim_tools.layer_im import IM_PACKETS
-from udpim_tools.layer_parts import EpochRun, Member, Section, SeqRange, StreamName
+from udpim_tools.layer_parts import DeviceSeen, EpochRun, Member, Section, SeqRange, StreamName
 
 RANGES = ("ranges", "delivered", "void", "stored", "excused", "asked")
-ITEMS = {**dict.fromkeys(RANGES, SeqRange), "runs": EpochRun, "members": Member}
+ITEMS = {
+    **dict.fromkeys(RANGES, SeqRange),
+    "runs": EpochRun,
+    "members": Member,
+    "devices": DeviceSeen,
+}
 RENAMED = {"name": "stream", "payload": "content"}
 """What scapy packets have of their own."""
 

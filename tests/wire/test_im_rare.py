@@ -22,6 +22,8 @@ RARE = [
     Kind.NUDGE,
     Kind.SIGNAL_R,
     Kind.SIGNAL_N,
+    Kind.PRESENCE_R,
+    Kind.PRESENCE_A,
     Kind.LOGIN,
     Kind.LOGIN_OK,
     Kind.LOGIN_REFUSED,

@@ -20,6 +20,7 @@ from udpim.hop.config import HopConfig
 from udpim.hop.connection import Connection
 from udpim.hop.dial import Dialer
 from udpim.im.handles import InHandles, OutHandles
+from udpim.im.inquiries import Inquiries
 from udpim.im.out_stream import OutStream
 from udpim.im.receiver import Inbox
 from udpim.im.records import ClientSnapshot, QueueItems
@@ -34,6 +35,7 @@ from udpim.node.events import (
     LinkChanged,
     MessagesReleased,
     OutboxCommitted,
+    PresenceAnswered,
     ReceiptsChanged,
     SignalsReceived,
     StoreFailed,
@@ -329,6 +331,7 @@ class ClientNode:
         self._move(LinkInput.WELCOME, 0, "")
         self.outbox.session_started(self._outbound, packet.store_epoch, now)
         self.inbox.session_started(self._outbound, queue_waiting=packet.queue_waiting)
+        self.inquiries.session_started()
 
     def _on_login_refused(self, packet: p.LoginRefused, now: float) -> None:
         connection = self._connection
@@ -363,12 +366,13 @@ class ClientNode:
         if self.state is LinkState.ONLINE:
             encode, limits = im_codec.encode, self.config.limits
 
-            def emit(packet: p.ImPacket, tag: Flight | StreamId | None) -> None:
+            def emit(packet: p.ImPacket, tag: Flight | StreamId | None = None) -> None:
                 bulk = isinstance(packet, p.PAYLOADS)
                 connection.send_frame(encode(packet), tag, now, bulk=bulk)
 
             # Receipts make room at the server: they never wait behind payloads without credit.
             self.inbox.transmit(emit, limits.hop_frames_max - connection.queued_control_frames)
+            self.inquiries.transmit(emit, limits.hop_frames_max - connection.queued_control_frames)
             if connection.queued_bulk_bytes < limits.hop_bytes_max:
                 self.outbox.transmit(emit, limits.hop_frames_max - connection.queued_frames)
             if self._outbound.overflowed:
@@ -391,6 +395,9 @@ class ClientNode:
         if self._reception.signals:
             signals, self._reception.signals = self._reception.signals, []
             self._events.append(SignalsReceived(signals=signals))
+        answers = self.inquiries.take_answers()
+        if answers:
+            self._events.append(PresenceAnswered(answers=answers))
         return self._events.popleft() if self._events else None
 
     def next_timeout(self) -> float | None:
@@ -406,6 +413,11 @@ class ClientNode:
     def connection(self) -> Connection | None:
         """The present connection, for its statistics."""
         return self._connection
+
+    @property
+    def inquiries(self) -> Inquiries:
+        """Questions about who is there; asked here, and answered by an event."""
+        return self._reception.inquiries
 
     @property
     def receipts_acknowledged(self) -> int:

@@ -38,6 +38,15 @@ class Authenticate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MaySee:
+    """Ask the hook whether an endpoint may know who of a user is there; then ``on_may_see``."""
+
+    token: int
+    endpoint: Endpoint
+    subject: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NotifyOffline:
     """Messages were stored for an endpoint without a session: the place for a push service."""
 
@@ -47,4 +56,4 @@ class NotifyOffline:
     last: int
 
 
-Effect = Commit | ReadQueueItems | Authenticate | NotifyOffline
+Effect = Commit | ReadQueueItems | Authenticate | MaySee | NotifyOffline

@@ -10,7 +10,7 @@ from udpim.im.out_stream import OutStream
 from udpim.im.receiver import Released
 from udpim.model import Endpoint
 from udpim.node.state import LinkState
-from udpim.wire.im_packets import SignalN
+from udpim.wire.im_packets import PresenceA, SignalN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +60,13 @@ class SignalsReceived:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PresenceAnswered:
+    """The server has answered questions about who is there."""
+
+    answers: list[PresenceA]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreFailed:
     """The store refused a transaction; what waits for it is not promised."""
 
@@ -81,6 +88,7 @@ Event = (
     | OutboxCommitted
     | MessagesReleased
     | SignalsReceived
+    | PresenceAnswered
     | StoreFailed
     | SessionChanged
 )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from udpim.im.handles import InHandles
+from udpim.im.inquiries import Inquiries
 from udpim.im.out_stream import OutStream
 from udpim.im.receiver import Inbox
 from udpim.im.sender import Outbox
@@ -49,6 +50,8 @@ class Reception:
         self.inbound = InHandles()
         """How the server names streams on the present connection."""
         self.receipts_acknowledged = 0
+        self.inquiries = Inquiries()
+        """Questions about who is there."""
         self.signals: list[p.SignalN] = []
         """Drained by the node."""
 
@@ -125,6 +128,13 @@ class Reception:
     def _on_signal(self, packet: p.SignalN) -> Handler:
         return lambda now: self.signals.append(packet)
 
+    def _on_presence(self, packet: p.PresenceA) -> Handler:
+        return lambda now: self._answered(packet)
+
+    def _answered(self, packet: p.PresenceA) -> None:
+        if not self.inquiries.receive(packet):
+            self._drop("presence that nobody waits for")
+
     def _drop(self, reason: str) -> None:
         self._drops[reason] = self._drops.get(reason, 0) + 1
 
@@ -147,6 +157,7 @@ _ONLINE: dict[type, _Method] = {
     **dict.fromkeys((p.MsgA, p.Refuse, p.AckA), Reception._on_handle),
     p.Nudge: Reception._on_nudge,
     p.SignalN: Reception._on_signal,
+    p.PresenceA: Reception._on_presence,
 }
 _LOGGING_IN: dict[type, _Method] = {
     p.LoginOk: Reception._on_login_ok,

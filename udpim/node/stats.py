@@ -34,6 +34,7 @@ def client_stats(node: ClientNode) -> dict[str, Any]:
             "duplicates": node.inbox.duplicates,
             "receipts_acknowledged": node.receipts_acknowledged,
         },
+        "presence_questions": len(node.inquiries),
         "hop": {
             **asdict(totals.stats),
             **_sizes([] if connection is None else [connection]),

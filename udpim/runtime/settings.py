@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from udpim.config import ClientConfig
 from udpim.errors import ConfigError
+from udpim.hop.config import HopConfig
 from udpim.store.base import Store
 from udpim.store.memory import MemoryStore
 from udpim.store.sqlite import SQLiteStore
@@ -144,3 +147,16 @@ async def close_store(store: Store, choice: StoreChoice) -> None:
     """Commit and close what `open_store` opened; a caller's own store stays open."""
     if store is not choice:
         await asyncio.to_thread(store.close)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings:
+    """What `udpim.connect` was told."""
+
+    config: ClientConfig
+    host: str
+    port: int
+    store: StoreChoice
+    connect_timeout_s: float
+    close_timeout_s: float
+    hop: HopConfig | None

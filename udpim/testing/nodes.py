@@ -17,13 +17,13 @@ from udpim.im.out_stream import OutStream
 from udpim.model import Endpoint, MessageState, MsgId, StreamId
 from udpim.node import events as ev
 from udpim.node.client import ClientNode
-from udpim.node.effects import Authenticate, NotifyOffline
+from udpim.node.effects import Authenticate, MaySee, NotifyOffline
 from udpim.node.server import ServerNode
 from udpim.node.state import LinkState
 from udpim.testing.facts import SERVER
 from udpim.testing.process import Surroundings, VirtualProcess
 from udpim.wire import im_codec
-from udpim.wire.im_packets import PAYLOADS, SIGNALS, ImPacket, SignalN
+from udpim.wire.im_packets import PAYLOADS, SIGNALS, ImPacket, PresenceA, SignalN
 
 SERVER_ADDRESS = (SERVER, 9000)
 WALL_MS = 1_800_000_000_000
@@ -38,6 +38,7 @@ class VirtualServer(VirtualProcess):
         refuse: Returns why a login is refused, None when it is welcome.
         known_users: Users that may log in one day; others are unknown recipients.
         offline_notices: What the on_offline hook was told.
+        may_see: Whether an endpoint may know who of a user is there.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class VirtualServer(VirtualProcess):
         self.refuse: Callable[[Endpoint, bytes], str | None] = lambda endpoint, token: None
         self.known_users: set[str] = set()
         self.offline_notices: list[NotifyOffline] = []
+        self.may_see: Callable[[Endpoint, str], bool] = lambda endpoint, subject: True
         self._hop_config = hop_config
 
     @property
@@ -72,7 +74,15 @@ class VirtualServer(VirtualProcess):
             refusal = self.refuse(effect.endpoint, effect.secret)
             self.node.on_authenticated(effect.token, refusal, self.now)
 
-        return {Authenticate: authenticate, NotifyOffline: self.offline_notices.append}
+        def may_see(effect: MaySee) -> None:
+            allowed = self.may_see(effect.endpoint, effect.subject)
+            self.node.on_may_see(effect.token, self.now, allowed=allowed)
+
+        return {
+            Authenticate: authenticate,
+            MaySee: may_see,
+            NotifyOffline: self.offline_notices.append,
+        }
 
     def _on_event(self, event: ev.Event) -> None:
         if isinstance(event, ev.StoreFailed):
@@ -107,6 +117,7 @@ class VirtualClient(VirtualProcess):
         links: Every state of the link, with its code.
         alarms: Where the view of a message differed from the event that announced it.
         signals: What others signalled, and when it came.
+        presences: What the server said of who is there.
     """
 
     def __init__(
@@ -132,6 +143,7 @@ class VirtualClient(VirtualProcess):
         self.links: list[tuple[LinkState, int]] = []
         self.alarms: list[str] = []
         self.signals: list[tuple[float, SignalN]] = []
+        self.presences: list[PresenceA] = []
         self._hop_config = hop_config
         self._ports = ports
 
@@ -172,6 +184,12 @@ class VirtualClient(VirtualProcess):
         taken = self.node.send_signal(recipient, payload, self.now)
         self._turn()
         return taken
+
+    def ask(self, user: str) -> int:
+        """Ask who of a user is there; return the question's number."""
+        request = self.node.inquiries.ask(user)
+        self._turn()
+        return request
 
     def cancel(self, sent: Sent) -> None:
         """Give up on messages."""
@@ -264,6 +282,8 @@ class VirtualClient(VirtualProcess):
                     self._handed_over(run.stream, seq, payload)
         elif isinstance(event, ev.SignalsReceived):
             self.signals += [(self._clock.now, signal) for signal in event.signals]
+        elif isinstance(event, ev.PresenceAnswered):
+            self.presences += event.answers
         elif isinstance(event, ev.LinkChanged):
             self.links.append((event.state, event.code))
         elif isinstance(event, ev.StoreFailed):

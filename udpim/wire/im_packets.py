@@ -42,6 +42,8 @@ class Kind(IntEnum):
     NUDGE = 0x13
     SIGNAL_R = 0x18
     SIGNAL_N = 0x19
+    PRESENCE_R = 0x1A
+    PRESENCE_A = 0x1B
     LOGIN = 0x20
     LOGIN_OK = 0x21
     LOGIN_REFUSED = 0x22
@@ -49,27 +51,9 @@ class Kind(IntEnum):
     @property
     def label(self) -> str:
         """The name that people use: ``msg:R``."""
-        return _LABELS.get(self, self.name.lower().replace("_", "-"))
-
-
-_LABELS = {
-    Kind.MSG_R: "msg:R",
-    Kind.MSG_A: "msg:A",
-    Kind.MSG_N: "msg:N",
-    Kind.ACK_R: "ack:R",
-    Kind.ACK_A: "ack:A",
-    Kind.ACK_N: "ack:N",
-    Kind.CANCEL_R: "cancel:R",
-    Kind.CANCEL_N: "cancel:N",
-    Kind.STATUS_R: "status:R",
-    Kind.STATUS_N: "status:N",
-    Kind.STATUS_A: "status:A",
-    Kind.OFFLINE_R: "offline:R",
-    Kind.OFFLINE_A: "offline:A",
-    Kind.OFFLINEACK_R: "offlineack:R",
-    Kind.SIGNAL_R: "signal:R",
-    Kind.SIGNAL_N: "signal:N",
-}
+        words, _, last = self.name.lower().rpartition("_")
+        # One of an exchange: request, answer, notification.
+        return f"{words}:{last.upper()}" if len(last) == 1 else self.name.lower().replace("_", "-")
 
 
 class EpochRun(NamedTuple):
@@ -278,6 +262,30 @@ class SignalN(NamedTuple):
     payload: bytes
 
 
+class PresenceR(NamedTuple):
+    """Client → S: who of this user is there?"""
+
+    request: int
+    user: str
+
+
+class DeviceSeen(NamedTuple):
+    """One device in a presence:A."""
+
+    device: str
+    online: bool
+    seen_s: int
+    """Seconds since it had a session; `im_schema.NEVER_SEEN_S`: not known."""
+
+
+class PresenceA(NamedTuple):
+    """S → client: these are; or the code says why nobody is named."""
+
+    request: int
+    code: int
+    devices: tuple[DeviceSeen, ...]
+
+
 class Login(NamedTuple):
     """Client → S: who I am."""
 
@@ -327,6 +335,8 @@ ImPacket = (
     | Nudge
     | SignalR
     | SignalN
+    | PresenceR
+    | PresenceA
     | Login
     | LoginOk
     | LoginRefused
@@ -338,6 +348,7 @@ __all__ = [
     "AckR",
     "CancelN",
     "CancelR",
+    "DeviceSeen",
     "Endpoint",
     "EpochRun",
     "ImPacket",
@@ -354,6 +365,8 @@ __all__ = [
     "Nudge",
     "OfflineA",
     "OfflineR",
+    "PresenceA",
+    "PresenceR",
     "Range",
     "Ranges",
     "Refuse",

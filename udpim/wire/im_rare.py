@@ -43,6 +43,10 @@ def _members(items: Any) -> tuple[p.Member, ...]:
     return tuple(p.Member(m.ordinal, m.device, m.incarnation, m.joined, m.left) for m in items)
 
 
+def _seen(items: Any) -> tuple[p.DeviceSeen, ...]:
+    return tuple(p.DeviceSeen(d.device, bool(d.online), d.seen_s) for d in items)
+
+
 _TO_VALUE: dict[Kind, Callable[[Any], Any]] = {
     Kind.MSG_R: lambda c: p.MsgR(
         c.handle,
@@ -106,6 +110,8 @@ _TO_VALUE: dict[Kind, Callable[[Any], Any]] = {
     Kind.NUDGE: lambda c: p.Nudge(),
     Kind.SIGNAL_R: lambda c: p.SignalR(c.conversation, c.payload),
     Kind.SIGNAL_N: lambda c: p.SignalN(c.user, c.device, c.conversation, c.payload),
+    Kind.PRESENCE_R: lambda c: p.PresenceR(c.request, c.user),
+    Kind.PRESENCE_A: lambda c: p.PresenceA(c.request, c.code, _seen(c.devices)),
     Kind.LOGIN: lambda c: p.Login(
         c.user,
         c.device,
@@ -148,6 +154,8 @@ _KINDS: dict[type, Kind] = {
     p.Nudge: Kind.NUDGE,
     p.SignalR: Kind.SIGNAL_R,
     p.SignalN: Kind.SIGNAL_N,
+    p.PresenceR: Kind.PRESENCE_R,
+    p.PresenceA: Kind.PRESENCE_A,
     p.Login: Kind.LOGIN,
     p.LoginOk: Kind.LOGIN_OK,
     p.LoginRefused: Kind.LOGIN_REFUSED,
@@ -173,7 +181,7 @@ def encode(packet: ImPacket) -> bytes:
     for key in _RANGE_FIELDS:
         if key in fields:
             fields[key] = [Container(first=a, last=b) for a, b in fields[key]]
-    for key in ("runs", "members"):
+    for key in ("runs", "members", "devices"):
         if key in fields:
             fields[key] = [Container(**item._asdict()) for item in fields[key]]
     fields.setdefault("name", None)

@@ -41,6 +41,10 @@ SECTION_BYTES_MAX = 1027
 """A section of several messages: fits every packet that may carry it, with the longest names."""
 SIGNAL_BYTES_MAX = config.SIGNAL_BYTES_MAX
 """Payload of a signal: with the longest names it fits one packet."""
+PRESENCE_DEVICES_MAX = config.DEVICES_PER_USER_MAX
+"""Devices in one answer: all that a user may have."""
+NEVER_SEEN_S = 0xFFFF_FFFF
+"""Nobody knows since when a device is away."""
 PAYLOAD_BYTES_MAX = config.PAYLOAD_BYTES_MAX
 """One message. What does not fit a section with others is a section of its own."""
 
@@ -145,6 +149,12 @@ _SIGNAL = c.ExprValidator(
     c.Prefixed(c.Int16ub, c.GreedyBytes), lambda value, _: len(value) <= SIGNAL_BYTES_MAX
 )
 
+_SEEN = c.Struct(
+    "device" / _name_text(1),
+    "online" / c.ExprValidator(c.Int8ub, lambda value, _: value <= 1),
+    "seen_s" / c.Int32ub,
+)
+
 SCHEMAS: dict[Kind, c.Construct[Any, Any]] = {
     Kind.MSG_R: _stream_packet(
         Kind.MSG_R, "floor" / SEQ, "runs" / _runs(), "settled" / _SETTLED, "section" / SECTION
@@ -212,6 +222,16 @@ SCHEMAS: dict[Kind, c.Construct[Any, Any]] = {
         "device" / _name_text(1),
         "conversation" / _name_text(1),
         "payload" / _SIGNAL,
+    ),
+    Kind.PRESENCE_R: _plain_packet(Kind.PRESENCE_R, "request" / c.Int32ub, "user" / _name_text(1)),
+    Kind.PRESENCE_A: _plain_packet(
+        Kind.PRESENCE_A,
+        "request" / c.Int32ub,
+        "code" / c.Int16ub,
+        "devices"
+        / c.ExprValidator(
+            c.PrefixedArray(c.Int8ub, _SEEN), lambda value, _: len(value) <= PRESENCE_DEVICES_MAX
+        ),
     ),
     Kind.LOGIN: _plain_packet(
         Kind.LOGIN,
