@@ -26,7 +26,17 @@ from udpim.wire.im_codec import encode
 from udpim.wire.im_packets import Member, Members, StreamId
 
 FRAME_BYTES_MAX = 1164
-UNITS = {"bytes", "messages", "frames", "groups", "sessions", "streams", "devices", "handshakes"}
+UNITS = {
+    "signals",
+    "bytes",
+    "messages",
+    "frames",
+    "groups",
+    "sessions",
+    "streams",
+    "devices",
+    "handshakes",
+}
 
 
 def docstrings():

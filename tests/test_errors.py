@@ -30,6 +30,9 @@ RECEIPT = SimpleNamespace(
         ),
         (errors.OutboxFull(1000), "outbox full: 1000 messages are unsettled"),
         (errors.AsideFull(3, 40), "3 messages of 40 bytes are set aside: no room"),
+        (errors.PresenceRefused("bob"), "the presence of bob is not to be seen"),
+        (errors.UnknownUser("bob"), "there is no user bob"),
+        (errors.TooManyInquiries(64), "64 questions about presence wait for answers already"),
         (errors.PayloadTooLarge(9, 8), "payload of 9 bytes is over the limit of 8"),
         (
             errors.StoreLocked("a.db", "another process has it"),
@@ -55,6 +58,8 @@ def test_error_says_one_line(error, line):
         (errors.DeliveryVoid, (errors.DeliveryError,)),
         (errors.DeliveryRejected, (errors.DeliveryError,)),
         (errors.PayloadTooLarge, (ValueError,)),
+        (errors.PresenceRefused, (errors.PresenceError,)),
+        (errors.UnknownUser, (errors.PresenceError,)),
         (errors.StoreLocked, (errors.StoreError,)),
         (errors.StoreFormat, (errors.StoreError,)),
         (errors.StoreFull, (errors.StoreError,)),
@@ -85,5 +90,7 @@ def test_errors_carry_their_data():
     assert 5 == errors.OutboxFull(5).limit
     large = errors.PayloadTooLarge(9, 8)
     assert (9, 8) == (large.size_bytes, large.limit_bytes)
+    assert "bob" == errors.UnknownUser("bob").user
+    assert 64 == errors.TooManyInquiries(64).limit
     store = errors.StoreFull("a.db", "disk full")
     assert ("a.db", "disk full") == (store.path, store.words)

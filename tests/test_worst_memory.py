@@ -5,6 +5,7 @@ Bytes are counted, not time. An estimate must not be below the measurement, nor 
 
 import gc
 import tracemalloc
+from collections import deque
 
 import pytest
 
@@ -27,7 +28,7 @@ from udpim.im.session import Named, Session
 from udpim.model import Endpoint, StreamId
 from udpim.node.link import Link
 from udpim.wire.frames import FRAGMENT_BYTES_MIN
-from udpim.wire.im_packets import Members, MsgN
+from udpim.wire.im_packets import Members, MsgN, SignalN
 
 FACTOR_MAX = 6
 """How far an estimate may be above: entries of one table differ, and so do versions of Python."""
@@ -148,6 +149,20 @@ def waiting_frames(count):
     return connection, about("send_queue_frames_max").worst(limits)
 
 
+def signals(count):
+    """Signals that wait for a link, and as many that wait for an application."""
+    link, application = connect(Role.CLIENT), deque()
+    for number in range(count):
+        link.send_datagram(bytes(1000) + b"%d" % number, 1.0)
+        names = name_of(number)
+        arrived = SignalN(
+            names.user, names.device, names.conversation, bytes(1000) + b"%d" % number
+        )
+        application.append((float(number), arrived))
+    estimate = about("signals_waiting_max").worst(Limits(signals_waiting_max=count))
+    return (link, application), estimate
+
+
 def pieces(count):
     """Bodies of which one piece has come, the smallest that there may be."""
     reassembly = Reassembly(count)
@@ -201,6 +216,7 @@ TABLES = {
     pushes: 1500,
     named_streams: 1000,
     waiting_frames: 1500,
+    signals: 64,
     pieces: 1000,
     bulk: 4000,
     queue_rows: 1500,

@@ -24,24 +24,43 @@ if TYPE_CHECKING:
         DeliveryTimeout,
         DeliveryVoid,
         Error,
+        GroupRefused,
         HandshakeFailed,
         LocalProtocolError,
         LoginError,
         OutboxFull,
         PayloadTooLarge,
+        PresenceError,
+        PresenceRefused,
         ProtocolError,
         RemoteProtocolError,
         StoreError,
         StoreFormat,
         StoreFull,
         StoreLocked,
+        TooManyInquiries,
+        UnknownUser,
     )
+    from udpim.groups import Groups
+    from udpim.hooks import LoginRequest, PresenceRequest
+    from udpim.im.audience import Progress
+    from udpim.im.group_desk import GroupRequest
     from udpim.message import Message
-    from udpim.model import Endpoint, MessageState, MsgId, RejectCode, StreamId
+    from udpim.model import (
+        Endpoint,
+        GroupAction,
+        GroupCode,
+        MessageState,
+        MsgId,
+        RejectCode,
+        StreamId,
+    )
     from udpim.node.effects import NotifyOffline
     from udpim.node.state import LinkState
+    from udpim.presence import DevicePresence, Presence
     from udpim.receipt import Receipt
-    from udpim.server import Listening, LoginRequest, Server
+    from udpim.server import Listening, Server
+    from udpim.signals import Signal
     from udpim.store.memory import MemoryStore
     from udpim.store.sqlite import SQLiteStore
 
@@ -62,8 +81,14 @@ __all__ = [
     "DeliveryRejected",
     "DeliveryTimeout",
     "DeliveryVoid",
+    "DevicePresence",
     "Endpoint",
     "Error",
+    "GroupAction",
+    "GroupCode",
+    "GroupRefused",
+    "GroupRequest",
+    "Groups",
     "HandshakeFailed",
     "Limits",
     "LinkState",
@@ -78,6 +103,11 @@ __all__ = [
     "NotifyOffline",
     "OutboxFull",
     "PayloadTooLarge",
+    "Presence",
+    "PresenceError",
+    "PresenceRefused",
+    "PresenceRequest",
+    "Progress",
     "ProtocolError",
     "Receipt",
     "RejectCode",
@@ -85,11 +115,14 @@ __all__ = [
     "SQLiteStore",
     "Server",
     "ServerConfig",
+    "Signal",
     "StoreError",
     "StoreFormat",
     "StoreFull",
     "StoreLocked",
     "StreamId",
+    "TooManyInquiries",
+    "UnknownUser",
     "__version__",
     "connect",
 ]
@@ -100,12 +133,26 @@ _HOMES = {
     "client": ("Client",),
     "config": ("ClientConfig", "Limits", "ServerConfig"),
     "connecting": ("Connecting", "connect"),
+    "hooks": ("LoginRequest", "PresenceRequest"),
+    "groups": ("Groups",),
+    "im.audience": ("Progress",),
+    "im.group_desk": ("GroupRequest",),
     "message": ("Message",),
-    "model": ("Endpoint", "MessageState", "MsgId", "RejectCode", "StreamId"),
+    "model": (
+        "Endpoint",
+        "GroupAction",
+        "GroupCode",
+        "MessageState",
+        "MsgId",
+        "RejectCode",
+        "StreamId",
+    ),
     "node.effects": ("NotifyOffline",),
     "node.state": ("LinkState",),
+    "presence": ("DevicePresence", "Presence"),
     "receipt": ("Receipt",),
-    "server": ("Listening", "LoginRequest", "Server"),
+    "server": ("Listening", "Server"),
+    "signals": ("Signal",),
     "store.memory": ("MemoryStore",),
     "store.sqlite": ("SQLiteStore",),
 }

@@ -10,63 +10,49 @@ import asyncio
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 from udpim.aside import Aside
-from udpim.config import ClientConfig
 from udpim.errors import (
     ConfigError,
     ConnectionClosed,
-    ConnectTimeout,
     Error,
-    HandshakeFailed,
     LoginError,
 )
+from udpim.groups import Groups
 from udpim.handling import Handler, Handling, Patience
 from udpim.hop.codes import CloseCode
-from udpim.hop.config import HopConfig
 from udpim.im.records import ClientSnapshot
 from udpim.message import Incoming, Message, Messages
 from udpim.model import Address, LoginCode, MsgId
 from udpim.node.client import ClientNode
 from udpim.node.events import (
     Event,
+    GroupAnswered,
     LinkChanged,
     MessagesReleased,
     OutboxCommitted,
+    PresenceAnswered,
     ReceiptsChanged,
+    ReceiptsTouched,
+    SignalsReceived,
     StoreFailed,
 )
 from udpim.node.state import LinkState
 from udpim.node.stats import client_stats
 from udpim.outgoing import Outgoing
+from udpim.presence import Asking, Presence
 from udpim.receipt import Receipt, ReceiptBook
 from udpim.runtime.driver import Driver
-from udpim.runtime.endpoint import format_address, open_endpoint
+from udpim.runtime.endpoint import open_endpoint
 from udpim.runtime.endpoint_base import DatagramEndpoint
-from udpim.runtime.settings import (
-    StoreChoice,
-    close_store,
-)
+from udpim.runtime.settings import ClientSettings, close_store
+from udpim.signals import SignalQueue, Signals, check_signal
 from udpim.store.base import Store
 
 COMMIT_S_MAX = 5.0
 """How long closing waits for the verdict on the last commit; the store finishes it in any case."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientSettings:
-    """What `udpim.connect` was told."""
-
-    config: ClientConfig
-    host: str
-    port: int
-    store: StoreChoice
-    connect_timeout_s: float
-    close_timeout_s: float
-    hop: HopConfig | None
 
 
 def _closed() -> ConnectionClosed:
@@ -83,6 +69,7 @@ class Client:
     time: a new one ends the one before.
 
     Attributes:
+        groups: The groups of the server; see `udpim.Groups`.
         aside: What was set aside, in earlier runs included; see `udpim.Aside`.
     """
 
@@ -112,6 +99,9 @@ class Client:
         self._incoming = Incoming(self._driver.wake)
         self.aside = Aside(self._node.inbox, self._incoming, self._driver.wake)
         self._handling = Handling(self._incoming, self.aside)
+        self._signals = SignalQueue(config.limits.signals_waiting_max)
+        self._asking = Asking(self._node, self._driver.wake)
+        self.groups = Groups(self._node, self._driver.wake)
         self._outgoing = Outgoing(self._node, self._book, self._driver.wake)
         self._error: Error | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -122,23 +112,18 @@ class Client:
     # --- Beginning and end ---
 
     async def start(self, family: socket.AddressFamily, where: Address) -> None:
-        """Dial, and wait for the login; `udpim.connect` does it."""
+        """Dial, and wait for the login; `udpim.connect` does it and limits the time."""
         self._endpoint = await open_endpoint(
             family, None, on_burst=self._driver.receive, on_lost=self._driver.fail
         )
         self._node.connect(where, self._loop.time())
         self._driver.attach(self._endpoint)
-        wait_s = self._settings.connect_timeout_s
-        try:
-            async with asyncio.timeout(wait_s):
-                await self._online
-        except TimeoutError:
-            address = format_address((self._settings.host, self._settings.port))
-            loss = self._last_loss
-            if loss is None or loss.code == CloseCode.DEAD:
-                raise ConnectTimeout(address, wait_s) from None
-            words = f"{address} answered, but gave no login within {wait_s:g} s: {loss.reason}"
-            raise HandshakeFailed(words) from None
+        await self._online
+
+    @property
+    def last_loss(self) -> LinkChanged | None:
+        """How the last attempt or connection ended."""
+        return self._last_loss
 
     async def __aenter__(self) -> Self:
         """Return the client."""
@@ -206,6 +191,9 @@ class Client:
             return
         self._error = error or _closed()
         self._incoming.end(error)
+        self._signals.end(error)
+        self._asking.end(self._error)
+        self.groups.end(self._error)
         self._book.fail(self._error)
         self._outgoing.end(self._error)
         self.aside.end(self._error)
@@ -223,6 +211,14 @@ class Client:
                 self._outgoing.committed(streams)
             case MessagesReleased(runs=runs):
                 self._incoming.add(runs)
+            case SignalsReceived(signals=signals):
+                self._signals.add(signals)
+            case GroupAnswered(answers=group_answers):
+                self.groups.answered(group_answers)
+            case ReceiptsTouched(streams=touched):
+                self._book.touched(touched)
+            case PresenceAnswered(answers=answers):
+                self._asking.answered(answers)
             case LinkChanged():
                 self._on_link(event)
             case StoreFailed(error=error):
@@ -256,7 +252,7 @@ class Client:
         later, the message is in the outbox and will be sent. There is no third case.
 
         Args:
-            to: The recipient's user name.
+            to: The recipient's user name, or a group that this user belongs to.
             payload: At most `Limits.payload_bytes_max`, 1 MiB.
             deadline: Give up after so many seconds; None for never.
 
@@ -299,11 +295,56 @@ class Client:
             raise ConfigError(f"this store has sent no message {msgid}")
         return Receipt(self._book, stream, msgid.seq)
 
+    def signal(self, to: str, payload: bytes) -> bool:
+        """Signal what is worth something now only ("typing"), to whoever of a user is online.
+
+        It is sent once: not stored, not receipted, not repeated, and dropped when it is late.
+
+        Args:
+            to: The recipient's user name, or a group that this user belongs to.
+            payload: At most 1024 bytes.
+
+        Returns:
+            Whether the link took it. False when this client is offline or closed, or signals more
+            than `Limits.signals_per_s_max`.
+
+        Raises:
+            PayloadTooLarge: Nothing was sent.
+            ConfigError: An argument is wrong; nothing was sent.
+        """
+        check_signal(to, payload)
+        if self._error is not None or not self._node.send_signal(to, payload, self._loop.time()):
+            return False
+        self._driver.wake()
+        return True
+
+    async def presence(self, user: str) -> Presence:
+        """Ask the server which devices of a user are online; whose is up to its ``may_see`` hook.
+
+        Waits for the link, and asks again after a reconnect; cancelling it is safe.
+
+        Raises:
+            PresenceRefused: This user may not know.
+            UnknownUser: There is no such user.
+            TooManyInquiries: 64 questions are open already; nothing was asked.
+            ConfigError: It is no name; nothing was asked.
+            Error: The client was closed or has ended.
+        """
+        return await self._asking.ask(user)
+
     # --- Receiving ---
 
     def __aiter__(self) -> Messages:
         """Begin an iteration over the messages."""
         return self._incoming.read()
+
+    def signals(self) -> Signals:
+        """Begin an iteration over what others signal: ``async for signal in client.signals()``.
+
+        What waits for longer than 2 s, or behind more than `Limits.signals_waiting_max` newer ones,
+        is dropped. One iteration at a time: a new one ends the one before.
+        """
+        return self._signals.read()
 
     def handled(self, message: Message) -> None:
         """Say early that the message handed out last is handled, for instance before ``break``.
@@ -346,6 +387,15 @@ class Client:
         )
         await self._handling.run(handler, patience)
 
+    def mark_read(self, message: Message) -> None:
+        """Say that the user has read this message and all before it from the same sender's device.
+
+        The sender's receipts show READ, also if the sender is away now; a store file remembers it
+        until the sender has heard.
+        """
+        self._node.read(message.stream, message.seq)
+        self._driver.wake()
+
     def _say_handled(self) -> None:
         for run in self._incoming.take_handled():
             self._node.handled(run.stream, run.first, run.size_bytes, run.count)
@@ -378,5 +428,10 @@ class Client:
         stats["inbox"]["handled_messages"] = self._incoming.handled_count
         stats["inbox"]["handler_failures"] = self._handling.failures
         stats["outbox"] |= self._outgoing.sizes()
+        stats["signals"] = {
+            "received_signals": self._signals.received_count,
+            "waiting_signals": len(self._signals),
+        }
+        stats["drops"] |= {f"signals: {why}": n for why, n in self._signals.drops.items()}
         stats["receipts_awaited"] = self._book.waiting
         return stats | self._driver.stats(stats["drops"])

@@ -31,6 +31,10 @@ WINDOW = 1024
 """W: seqs that a sender may be ahead of the lowest open one, and bits of B's bitmaps (R9)."""
 PAYLOAD_BYTES_MAX = 1024 * 1024
 """Largest payload that the wire carries."""
+SIGNAL_BYTES_MAX = 1024
+"""Payload of a signal, which has to fit one packet with the longest names (PROTOCOL §4.5.19)."""
+INQUIRIES_MAX = 64
+"""Questions of one device about presence that are not answered (PROTOCOL §4.5.21)."""
 BODY_BYTES_MAX = PAYLOAD_BYTES_MAX + 4096
 """Largest IM packet with a payload: what stands before the payload has room beside it."""
 CREDIT_BYTES_MIN = BODY_BYTES_MAX * 4 // 3 + 1
@@ -136,6 +140,30 @@ class Limits:
         outcome="the connection ends (TOO_MANY_STREAMS), the client comes back and goes on",
     )
     """Streams that may be named on one connection, each way."""
+    signals_waiting_max: int = limit(
+        64,
+        of="both",
+        per="session",
+        worst=lambda limits: 2 * limits.signals_waiting_max * (FRAME_BYTES + FRAME_WIRE_BYTES),
+        outcome="the oldest is dropped",
+    )
+    """Signals that wait for one peer's link, and at a client as many for the application."""
+    signals_per_s_max: int = limit(
+        20,
+        of="both",
+        per="session",
+        worst=lambda limits: 0,
+        outcome="signal() returns False; the server drops what comes beyond",
+    )
+    """Signals of one client in the long run; a rate, so no memory of its own."""
+    signals_burst_max: int = limit(
+        40,
+        of="both",
+        per="session",
+        worst=lambda limits: 0,
+        outcome="signal() returns False; the server drops what comes beyond",
+    )
+    """Signals of one client at once; a part of a rate, so no memory of its own."""
 
     outbox_messages_max: int = limit(
         100_000,

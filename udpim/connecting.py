@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Generator
 from types import TracebackType
+from typing import get_args
 
-from udpim.client import Client, ClientSettings
-from udpim.config import ClientConfig, Limits
-from udpim.errors import ConfigError, ConnectTimeout
+from udpim.client import Client
+from udpim.config import ClientConfig, Exchange, Limits
+from udpim.errors import ConfigError, ConnectTimeout, HandshakeFailed
+from udpim.hop.codes import CloseCode
 from udpim.hop.config import HopConfig
+from udpim.model import Address
 from udpim.runtime.endpoint import format_address, resolve
 from udpim.runtime.settings import (
+    ClientSettings,
     StoreChoice,
     check_name,
     check_security,
     check_token,
+    check_user,
     close_store,
     open_store,
     parse_address,
@@ -37,6 +43,7 @@ def connect(
     close_timeout: float = 5.0,
     limits: Limits | None = None,
     reconnect_s_max: float = _DEFAULTS.reconnect_s_max,
+    exchange: Exchange = "six",
     hop: HopConfig | None = None,
 ) -> Connecting:
     """Log in at a server.
@@ -56,6 +63,8 @@ def connect(
         close_timeout: How long `Client.close` may drain, seconds.
         limits: How much this client may hold: outbox, inbox, payload, connection.
         reconnect_s_max: Longest pause between two attempts to reconnect, seconds.
+        exchange: "six" packets, or "four" without msg:A and ack:A: less traffic, and the first
+            that a sender hears of a message is STORED or DELIVERED.
         hop: Times of the connection.
 
     Raises:
@@ -66,12 +75,15 @@ def connect(
     host, port = parse_address(address)
     if reconnect_s_max <= 0:
         raise ConfigError("reconnect_s_max must be positive")
+    if exchange not in get_args(Exchange):
+        raise ConfigError(f'exchange is "six" or "four", not {exchange!r}')
     if connect_timeout <= 0 or close_timeout < 0:
         raise ConfigError("timeouts must not be negative, and connect_timeout not zero")
     config = ClientConfig(
-        user=check_name("user", user),
+        user=check_user(user),
         device=check_name("device", device),
         token=check_token(token),
+        exchange=exchange,
         limits=limits or Limits(),
         reconnect_s_min=min(_DEFAULTS.reconnect_s_min, reconnect_s_max),
         reconnect_s_max=reconnect_s_max,
@@ -130,7 +142,7 @@ async def _open(settings: ClientSettings) -> Client:
     try:
         snapshot = await asyncio.to_thread(store.load_client)
         client = Client(settings, store, snapshot)
-        await client.start(family, where)
+        await _log_in(client, family, where, settings)
     except BaseException:
         if client is None:
             await close_store(store, settings.store)
@@ -138,3 +150,19 @@ async def _open(settings: ClientSettings) -> Client:
             await client.close(0)
         raise
     return client
+
+
+async def _log_in(
+    client: Client, family: socket.AddressFamily, where: Address, settings: ClientSettings
+) -> None:
+    wait_s = settings.connect_timeout_s
+    try:
+        async with asyncio.timeout(wait_s):
+            await client.start(family, where)
+    except TimeoutError:
+        address = format_address((settings.host, settings.port))
+        loss = client.last_loss
+        if loss is None or loss.code == CloseCode.DEAD:
+            raise ConnectTimeout(address, wait_s) from None
+        words = f"{address} answered, but gave no login within {wait_s:g} s: {loss.reason}"
+        raise HandshakeFailed(words) from None

@@ -12,6 +12,9 @@ timeouts are also :class:`TimeoutError`, wrong arguments also :class:`ValueError
     ├─ ConnectionClosed
     ├─ ProtocolError ── LocalProtocolError · RemoteProtocolError
     ├─ DeliveryError ── DeliveryTimeout(TimeoutError) · DeliveryVoid · DeliveryRejected
+    ├─ PresenceError ── PresenceRefused · UnknownUser
+    ├─ GroupRefused
+    ├─ TooManyInquiries
     ├─ OutboxFull · AsideFull
     ├─ PayloadTooLarge(ValueError)
     └─ StoreError ── StoreLocked · StoreFormat · StoreFull
@@ -226,6 +229,75 @@ class PayloadTooLarge(Error, ValueError):
     def __str__(self) -> str:
         """One line for a person."""
         return f"payload of {self.size_bytes} bytes is over the limit of {self.limit_bytes}"
+
+
+class PresenceError(Error):
+    """The server did not say who of a user is there.
+
+    Attributes:
+        user: Whom the question was about.
+    """
+
+    def __init__(self, user: str) -> None:
+        """Keep the user."""
+        super().__init__(user)
+        self.user = user
+
+
+class PresenceRefused(PresenceError):
+    """This user may not know; whether there is such a user is not said either."""
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"the presence of {self.user} is not to be seen"
+
+
+class UnknownUser(PresenceError):
+    """There is no such user."""
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"there is no user {self.user}"
+
+
+class TooManyInquiries(Error):
+    """More questions wait for answers than may; nothing was asked.
+
+    Attributes:
+        limit: How many may.
+        about: What they are about.
+    """
+
+    def __init__(self, limit: int, about: str = "presence") -> None:
+        """Keep the limit."""
+        super().__init__(limit, about)
+        self.limit = limit
+        self.about = about
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"{self.limit} questions about {self.about} wait for answers already"
+
+
+class GroupRefused(Error):
+    """The server did not do what was asked of a group.
+
+    Attributes:
+        group: Its name; empty where the user's own groups were to be listed.
+        code: A `udpim.GroupCode`; BUSY means that asking again later may help.
+        words: The same for people.
+    """
+
+    def __init__(self, group: str, code: int, words: str = "refused") -> None:
+        """Keep the name, and why."""
+        super().__init__(group, code, words)
+        self.group = group
+        self.code = code
+        self.words = words
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"group {self.group or '(all)'}: {self.words} (code {self.code})"
 
 
 class StoreError(Error):

@@ -135,5 +135,13 @@ class LoginCode(IntEnum):
     """Never travels: another login of the same endpoint ended the session (PROTOCOL §3.3)."""
 
 
+class PresenceCode(IntEnum):
+    """What a presence:A says (PROTOCOL §4.5.22)."""
+
+    OK = 0
+    REFUSED = 1
+    UNKNOWN_USER = 2
+
+
 SEQ_MAX = 2**64 - 1
 """Largest sequence number of a stream."""

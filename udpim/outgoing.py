@@ -16,7 +16,7 @@ from udpim.im.out_stream import OutStream
 from udpim.model import FINAL_STATES, MessageState
 from udpim.node.client import ClientNode
 from udpim.receipt import Receipt, ReceiptBook
-from udpim.runtime.settings import check_name
+from udpim.runtime.settings import check_recipient
 
 _DONE = FINAL_STATES | {MessageState.STORED, MessageState.UNKNOWN}
 """States in which a closing client waits for a message no longer."""
@@ -72,7 +72,7 @@ class Outgoing:
         return Receipt(self._book, stream, seq)
 
     def _check(self, to: str, payloads: Sequence[bytes], deadline_s: float | None) -> None:
-        check_name("recipient", to)
+        check_recipient(to)
         bytes_max = self._node.payload_bytes_max
         for payload in payloads:
             if not isinstance(payload, bytes):

@@ -7,14 +7,18 @@ exists only while somebody waits for a state that has not come.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
 
 from udpim.errors import DeliveryError, DeliveryRejected, DeliveryTimeout, DeliveryVoid, Error
+from udpim.im.audience import Progress
 from udpim.im.changes import StreamChanged
 from udpim.im.out_stream import OutStream
 from udpim.im.sender import Outbox
 from udpim.model import FINAL_STATES, MessageState, MsgId
+from udpim.ranges import Range
 
+ANY = -1
+"""As a level: any news of the message."""
 _SETTLED = 99
 """As a level: only a final state will do."""
 
@@ -63,6 +67,15 @@ class ReceiptBook:
             if not seqs:
                 del self._waiting[stream]
 
+    def touched(self, streams: Sequence[tuple[OutStream, list[Range]]]) -> None:
+        """Wake whoever follows these closely."""
+        for stream, ranges in streams:
+            for seq in list(self._waiting.get(stream, ())):
+                if any(first <= seq <= last for first, last in ranges):
+                    for level, future in self._waiting[stream][seq]:
+                        if level == ANY and not future.done():
+                            future.set_result(None)
+
     def _answer(self, waiter: tuple[int, asyncio.Future[None]], state: MessageState) -> bool:
         level, future = waiter
         if not future.done() and _reached(state, level):
@@ -78,6 +91,18 @@ class ReceiptBook:
                     if not future.done():
                         future.set_exception(error)
         self._waiting.clear()
+
+    async def news(self, stream: OutStream, seq: int) -> None:
+        """Wait until an endpoint gave a verdict, or the message shows another state."""
+        if self.error is not None:
+            raise self.error
+        future = asyncio.get_running_loop().create_future()
+        waiter = (ANY, future)
+        self._waiting.setdefault(stream, {}).setdefault(seq, []).append(waiter)
+        try:
+            await future
+        finally:
+            self._forget(stream, seq, waiter)
 
     async def reach(self, stream: OutStream, seq: int, level: int) -> MessageState:
         """Wait until the message shows ``level`` or something that ends the wait."""
@@ -179,7 +204,7 @@ class Receipt:
 
     async def _reach(self, level: MessageState) -> MessageState:
         state = await self._book.reach(self._stream, self._seq, level)
-        if state <= MessageState.DELIVERED:
+        if state <= MessageState.READ:
             return state
         if state is MessageState.VOID:
             raise DeliveryVoid(self)
@@ -189,6 +214,27 @@ class Receipt:
             code = self._stream.reject_code(self._seq)
             raise DeliveryRejected(self, code, code.name.lower().replace("_", " "))
         raise DeliveryError(self)
+
+    @property
+    def progress(self) -> Progress:
+        """Who of those it is due to has it, as far as is known now."""
+        return self._stream.audience.progress(self._stream.epoch_of(self._seq), self._seq)
+
+    async def changes(self) -> AsyncIterator[tuple[MessageState, Progress]]:
+        """Yield state and progress now, and whenever one of them changes, up to a final state.
+
+        Raises:
+            Error: The client was closed, or ended, before that.
+        """
+        shown = None
+        while True:
+            now = (self.state, self.progress)
+            if now != shown:
+                shown = now
+                yield now
+            if now[0] in FINAL_STATES:
+                return
+            await self._book.news(self._stream, self._seq)
 
     def cancel(self) -> None:
         """Give the message up: it ends VOID, or DELIVERED if the recipient was faster.

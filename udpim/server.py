@@ -6,22 +6,27 @@ Stands on the driver and a server node: datagrams → node → store, other sess
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from dataclasses import dataclass, field
+from collections.abc import Generator
 from types import TracebackType
 from typing import Any, Self
 
 from udpim.config import Limits, ServerConfig
 from udpim.errors import ConfigError, ConnectionClosed, Error, StoreFull
+from udpim.hooks import (
+    AuthenticateHook,
+    HookChoice,
+    Hooks,
+    KnownUserHook,
+    MaySeeHook,
+    MembershipHook,
+    OfflineHook,
+)
 from udpim.hop.codes import CloseCode
 from udpim.hop.config import HopConfig
-from udpim.im.group_desk import GroupRequest
 from udpim.model import Address
-from udpim.node.effects import Authenticate, AuthorizeGroup, NotifyOffline
 from udpim.node.events import Event, StoreFailed
 from udpim.node.server import ServerNode
 from udpim.node.stats import server_stats
@@ -38,32 +43,7 @@ from udpim.runtime.settings import (
 )
 from udpim.store.base import Store
 
-REASON_BYTES_MAX = 255
-"""What a refusal has room for."""
-
 logger = logging.getLogger("udpim")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoginRequest:
-    """Who wants to log in.
-
-    Attributes:
-        user: The name that is claimed.
-        device: The device of theirs.
-        token: What is offered as proof.
-    """
-
-    user: str
-    device: str
-    token: str = field(repr=False)
-
-
-Verdict = bool | str
-"""True lets in; False, or a reason in words, does not."""
-AuthenticateHook = Callable[[LoginRequest], Verdict | Awaitable[Verdict]]
-MembershipHook = Callable[[GroupRequest], bool | Awaitable[bool]]
-OfflineHook = Callable[[NotifyOffline], Awaitable[object] | object]
 
 
 class Server:
@@ -78,7 +58,8 @@ class Server:
         security: str | None = None,
         on_offline: OfflineHook | None = None,
         membership: MembershipHook | None = None,
-        known_user: Callable[[str], bool] | None = None,
+        known_user: KnownUserHook | None = None,
+        may_see: MaySeeHook | None = None,
         close_timeout: float = 5.0,
         login_timeout: float = 10.0,
         limits: Limits | None = None,
@@ -100,6 +81,13 @@ class Server:
                 join and leave; members may add others and list them; the creator may remove others.
             known_user: Whether a user who never logged in exists; such a recipient's messages wait
                 at their senders, anybody else's are REJECTED. None: only who has logged in exists.
+            membership: Decides on requests about groups; may be a coroutine function. If it raises,
+                the client is told to come again later. None: everybody may create a group, join,
+                leave, and list their own; members may add others and list a group's; the creator
+                may remove others.
+            may_see: Decides whether somebody may know which devices of a user are online; may be a
+                coroutine function. None: everybody of themselves, and nobody of others. A reason
+                in words is logged and goes no further; a hook that raises is a no.
             close_timeout: How long closing may wait for the store, seconds.
             login_timeout: How long a connection may stay without a login, seconds.
             limits: How much this server may hold: sessions, queues, payloads, connections.
@@ -115,11 +103,14 @@ class Server:
             raise ConfigError("open_to_all=True would leave the authenticate hook unasked")
         if close_timeout < 0 or login_timeout <= 0:
             raise ConfigError("timeouts must not be negative, and login_timeout not zero")
-        self.authenticate = authenticate
         self.store = store
-        self.on_offline = on_offline
-        self.membership = membership
-        self.known_user = known_user
+        self.hooks = HookChoice(
+            authenticate=authenticate,
+            on_offline=on_offline,
+            membership=membership,
+            known_user=known_user,
+            may_see=may_see,
+        )
         self.close_timeout_s = close_timeout
         self.config = ServerConfig(limits=limits or Limits(), login_s_max=login_timeout)
         self.hop = hop
@@ -150,7 +141,7 @@ class Listening:
         self._endpoint: DatagramEndpoint | None = None
         self._node: ServerNode | None = None
         self._driver: Driver | None = None
-        self._hooks: set[asyncio.Task[None]] = set()
+        self._hooks: Hooks | None = None
         self._closing: asyncio.Task[None] | None = None
         self._over = asyncio.Event()
         self._error: Error | None = None
@@ -162,6 +153,7 @@ class Listening:
             raise ConfigError("this has been started before; call listen again")
         loop = asyncio.get_running_loop()
         server = self._server
+        self._hooks = hooks = Hooks(server.hooks, self)
         family, where = await resolve(self._host, self._port)
         self._store = await open_store(server.store, "server")
         try:
@@ -171,7 +163,7 @@ class Listening:
                 snapshot,
                 durable=self._store.durable,
                 random_bytes=os.urandom,
-                known_user=self._is_known,
+                known_user=hooks.is_known,
                 wall_ms=lambda: time.time_ns() // 1_000_000,
                 hop_config=server.hop,
             )
@@ -180,11 +172,7 @@ class Listening:
                 self._store,
                 on_event=self._on_event,
                 on_failure=self._on_failure,
-                handlers={
-                    Authenticate: self._on_authenticate,
-                    NotifyOffline: self._on_notify,
-                    AuthorizeGroup: self._on_authorize_group,
-                },
+                handlers=hooks.handlers(),
             )
             self._loop = loop
             self._endpoint = await open_endpoint(
@@ -248,10 +236,11 @@ class Listening:
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        driver, node, store = self._driver, self._node, self._store
+        driver, node, store, hooks = self._driver, self._node, self._store, self._hooks
         assert driver is not None, "started"
         assert node is not None, "started"
         assert store is not None, "started"
+        assert hooks is not None, "started"
         try:
             if self._error is None:
                 node.shutdown(self._loop.time())
@@ -260,8 +249,7 @@ class Listening:
                 )
         finally:
             driver.stop()
-            for task in self._hooks:
-                task.cancel()
+            hooks.cancel()
             await self._started().close()
             await close_store(store, self._server.store)
             self._over.set()
@@ -285,121 +273,31 @@ class Listening:
             if not isinstance(event.error, StoreFull):
                 self._fail(event.error)
 
-    # --- Hooks ---
+    # --- What the hooks say ---
 
-    def _is_known(self, user: str) -> bool:
-        if self._server.known_user is None:
-            return False
-        try:
-            return bool(self._server.known_user(user))
-        except Exception:
-            # Unsure: "no" would reject the message for good, "yes" makes its sender wait.
-            logger.exception("the known_user hook failed")
-            return True
-
-    def _on_authenticate(self, request: Authenticate) -> None:
-        hook = self._server.authenticate
-        if hook is None:
-            self._answer(request.token, True)
-            return
-        try:
-            login = LoginRequest(
-                user=request.endpoint.user,
-                device=request.endpoint.device,
-                token=request.secret.decode(),
-            )
-        except UnicodeDecodeError:
-            self._answer(request.token, "the token is not UTF-8")
-            return
-        try:
-            verdict = hook(login)
-        except Exception:
-            self._on_broken_authenticate(request.token)
-            return
-        if inspect.isawaitable(verdict):
-            self._spawn(self._authenticate_later(request.token, verdict))
-        else:
-            self._answer(request.token, verdict)
-
-    async def _authenticate_later(self, token: int, answer: Awaitable[Verdict]) -> None:
-        try:
-            verdict = await answer
-        except Exception:
-            self._on_broken_authenticate(token)
-        else:
-            self._answer(token, verdict)
-
-    def _on_broken_authenticate(self, token: int) -> None:
-        logger.exception("the authenticate hook failed")
-        self._answer(token, "authentication failed to run", busy=True)
-
-    def _answer(self, token: int, verdict: Verdict, *, busy: bool = False) -> None:
+    def authenticated(self, token: int, refusal: str | None, *, busy: bool) -> None:
+        """Give a login's verdict to the node; `udpim.hooks` does it."""
         assert self._node is not None, "started"
         assert self._driver is not None, "started"
-        if self._closing is not None or self._error is not None:
-            return
-        reason = verdict if isinstance(verdict, str) else "wrong credentials"
-        fitting = reason.encode()[:REASON_BYTES_MAX].decode(errors="ignore")
-        refusal = None if verdict is True else fitting
-        self._node.on_authenticated(token, refusal, self._loop.time(), busy=busy)
-        self._driver.wake()
+        if self._closing is None and self._error is None:
+            self._node.on_authenticated(token, refusal, self._loop.time(), busy=busy)
+            self._driver.wake()
 
-    def _on_authorize_group(self, question: AuthorizeGroup) -> None:
-        hook = self._server.membership
-        if hook is None:
-            self._authorized(question.token, question.allowed)
-            return
-        try:
-            verdict = hook(question.request)
-        except Exception:
-            self._on_broken_membership(question.token)
-            return
-        if inspect.isawaitable(verdict):
-            self._spawn(self._authorize_later(question.token, verdict))
-        else:
-            self._authorized(question.token, bool(verdict))
-
-    async def _authorize_later(self, token: int, answer: Awaitable[bool]) -> None:
-        try:
-            verdict = await answer
-        except Exception:
-            self._on_broken_membership(token)
-        else:
-            self._authorized(token, bool(verdict))
-
-    def _on_broken_membership(self, token: int) -> None:
-        logger.exception("the membership hook failed")
-        self._authorized(token, None)
-
-    def _authorized(self, token: int, allowed: bool | None) -> None:
+    def authorize_group(self, token: int, *, allowed: bool | None) -> None:
+        """Give the verdict on a request about groups to the node; `udpim.hooks` does it."""
         assert self._node is not None, "started"
         assert self._driver is not None, "started"
         if self._closing is None and self._error is None:
             self._node.on_group_authorized(token, allowed, self._loop.time())
             self._driver.wake()
 
-    def _on_notify(self, notice: NotifyOffline) -> None:
-        hook = self._server.on_offline
-        if hook is None:
-            return
-        try:
-            result = hook(notice)
-        except Exception:
-            logger.exception("the on_offline hook failed")
-            return
-        if inspect.isawaitable(result):
-            self._spawn(self._notify_later(result))
-
-    async def _notify_later(self, result: Awaitable[object]) -> None:
-        try:
-            await result
-        except Exception:
-            logger.exception("the on_offline hook failed")
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
-        self._hooks.add(task)
-        task.add_done_callback(self._hooks.discard)
+    def may_see(self, token: int, *, allowed: bool) -> None:
+        """Give the verdict on a question about presence to the node; `udpim.hooks` does it."""
+        assert self._node is not None, "started"
+        assert self._driver is not None, "started"
+        if self._closing is None and self._error is None:
+            self._node.on_may_see(token, self._loop.time(), allowed=allowed)
+            self._driver.wake()
 
     # --- Looking at it ---
 
@@ -412,5 +310,6 @@ class Listening:
         assert self._node is not None, "started"
         assert self._driver is not None, "started"
         stats = server_stats(self._node)
+        assert self._hooks is not None, "started"
         stats["hooks_running"] = len(self._hooks)
         return stats | self._driver.stats(stats["drops"])

@@ -293,7 +293,7 @@ def test_each_drop_has_its_reason(server):
     assert refused(server, b"\x41" + good[1:]) == "wrong flags"
     assert refused(server, good[:1] + b"somebody" + good[9:]) == "wrong connection id"
     assert refused(server, good[:-1] + bytes((good[-1] ^ 1,))) == "not authentic"
-    assert refused(server, packet_to(server, 2000, b"\x0a")) == "unknown frame type"
+    assert refused(server, packet_to(server, 2000, b"\x0b")) == "unknown frame type"
     give(server, 2000, b"\x01")
     assert refused(server, good) == "duplicate packet"
     assert refused(server, packet_to(server, 900, b"\x01")) == "replay window"

@@ -76,6 +76,7 @@ class Case:
         self._changed = asyncio.Event()
         self._restarts = set()
         self._numbers = 0
+        self._answers = 0
         self._given_up = {}  # seq → whether by cancelling, which a crash may forget
         self._sent_at_s = {}
 
@@ -190,6 +191,8 @@ class Case:
                 self._port = line["port"]
                 if role.lives > 1:
                     self._ready(line["at_s"])
+            case "answered":
+                self._answers += 1
             case "closed" | "stopped":
                 role.open = False
             case "failed":
@@ -277,6 +280,13 @@ class Case:
         for seq in seqs:
             if role.lives == life and seq not in cancels[-1]:
                 del self._given_up[seq]  # sent by a process that is dead
+
+    async def ask(self):
+        """Have the sender ask who of the recipient is there, until it is answered or dead."""
+        role, before = self.roles[SENDER], self._answers
+        life = role.lives
+        role.process.command("presence", role.who, user=self.roles[RECIPIENT].who)
+        await self.goal("answered", lambda: self._answers > before or role.lives > life)
 
     def final(self, seq):
         """Whether the sender knows for good what became of a message."""

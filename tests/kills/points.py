@@ -94,13 +94,17 @@ PLAN = {
         RECIPIENT: {"PutInStream": 1, "MarkHandled": 1, "offlineack:R": 1},
     },
     "poisoned": {RECIPIENT: {"SetAside": 1, "TakeBack": 1, "MarkHandled": 1}},
+    "asked": {
+        SENDER: {"presence:R": 1},
+        SERVER: {"MaySee": 1, "presence:A": 1},
+    },
 }
 
 COMMITTED = {op.__name__ for op in get_args(Op)}
 ASKED = {effect.__name__ for effect in get_args(Effect)} - {Commit.__name__}
 DECLARED = COMMITTED | ASKED
 """Every kind of effect that the cores may ask for."""
-WITHOUT_VERDICT = {"Authenticate", "NotifyOffline"} | IM_PACKETS
+WITHOUT_VERDICT = {"Authenticate", "MaySee", "NotifyOffline"} | IM_PACKETS
 """Carried out by a handler, or by the kernel: nobody tells the node."""
 
 

@@ -82,6 +82,15 @@ async def poisoned(case):
         await case.settled()
 
 
+async def asked(case):
+    """The sender asks who of the recipient is there, and sends to whoever is."""
+    await case.open(RECIPIENT)
+    await case.open(SENDER)
+    await case.ask()
+    await case.send(1)
+    await case.settled()
+
+
 async def _register_recipient(case):
     """The server knows the recipient, who has left again."""
     await case.open(RECIPIENT)
@@ -90,5 +99,5 @@ async def _register_recipient(case):
 
 SCENARIOS = {
     scenario.__name__: scenario
-    for scenario in (online, pipelined, recipient_away, sender_away, given_up, poisoned)
+    for scenario in (online, pipelined, recipient_away, sender_away, given_up, poisoned, asked)
 }

@@ -14,7 +14,7 @@ from udpim.hop.dial import Dialer
 from udpim.hop.listen import Listener
 from udpim.node import events as ev
 from udpim.node.client import ClientNode
-from udpim.node.effects import Authenticate, NotifyOffline
+from udpim.node.effects import Authenticate, MaySee, NotifyOffline
 from udpim.node.server import ServerNode
 from udpim.store.executor import EffectExecutor
 from udpim.store.memory import MemoryStore
@@ -150,7 +150,14 @@ class ServerHost(Host):
         self.verdict = lambda endpoint, secret: None
         self.unanswered = []
         self.hold_logins = False
-        self.handlers = {Authenticate: self._ask, NotifyOffline: self.absent.append}
+        self.may_see = lambda endpoint, subject: True
+        self.unseen = []
+        self.hold_presence = False
+        self.handlers = {
+            Authenticate: self._ask,
+            MaySee: self._may_see,
+            NotifyOffline: self.absent.append,
+        }
         self.boot(store)
 
     def boot(self, store):
@@ -178,6 +185,17 @@ class ServerHost(Host):
             words = self.verdict(effect.endpoint, effect.secret)
             self.node.on_authenticated(effect.token, words, self.net.now)
         self.unanswered.clear()
+
+    def _may_see(self, effect):
+        self.unseen.append(effect)
+        if not self.hold_presence:
+            self.answer_presence()
+
+    def answer_presence(self):
+        effects, self.unseen = self.unseen, []
+        for effect in effects:
+            allowed = self.may_see(effect.endpoint, effect.subject)
+            self.node.on_may_see(effect.token, self.net.now, allowed=allowed)
 
 
 class ClientHost(Host):
@@ -248,15 +266,19 @@ class Raw:
     def send(self, *packets, together=True):
         for packet in packets:
             body = packet if isinstance(packet, bytes) else im_codec.encode(packet)
-            bulk = isinstance(packet, p.PAYLOADS)
-            self.connection.send_frame(body, None, self.net.now, bulk=bulk)
+            if isinstance(packet, p.SIGNALS):
+                self.connection.send_datagram(body, self.net.now)
+            else:
+                bulk = isinstance(packet, p.PAYLOADS)
+                self.connection.send_frame(body, None, self.net.now, bulk=bulk)
             if not together:
                 self.net.run(0.1)
 
     def take(self, data, source):
         incoming = self.connection.receive_packet(data, source, self.net.now)
         if incoming is not None and self.takes:
-            self.packets += [im_codec.decode(body) for body in incoming.frames]
+            bodies = incoming.frames + incoming.datagrams
+            self.packets += [im_codec.decode(body) for body in bodies]
             self.connection.take(incoming, self.net.now)
 
     def timeout(self):

@@ -7,6 +7,7 @@ import pytest
 from tests.settings import settings
 from udpim.config import ServerConfig
 from udpim.hop.codes import ConnectionState
+from udpim.im.last_seen import LastSeen
 from udpim.im.records import ServerSnapshot
 from udpim.im.router import Router
 from udpim.model import Endpoint, LoginCode
@@ -49,6 +50,7 @@ class World:
             config.limits, snapshot, store_epoch=1, durable=True, known_user=lambda user: False
         )
         self.touched = {}
+        self.last_seen = LastSeen()
         self.logins = Logins(
             config,
             self.router,
@@ -56,6 +58,7 @@ class World:
             touched=self.touched,
             outgoing={},
             events=deque(),
+            last_seen=self.last_seen,
         )
         self.tokens = 0
 
@@ -96,6 +99,14 @@ def test_a_hook_that_could_not_run_is_no_verdict():
     assert LoginCode.BUSY == answer(World().login(refusal="later", busy=True)).code
 
 
+def test_a_mark_that_the_sessions_messages_have_passed_is_an_old_copys():
+    world = World()
+    world.login(count=1)
+    world.router.sessions[ZOE].mark = 9
+    assert LoginCode.STALE_STORE == answer(world.login(count=9)).code
+    assert isinstance(answer(world.login(count=10)), p.LoginOk)
+
+
 def test_after_a_stale_store_another_login_may_follow():
     world = World()
     world.login(count=5)
@@ -116,7 +127,7 @@ def test_a_place_is_taken_from_the_answer_of_the_hook_on(commits):
 def test_the_end_of_a_session_frees_its_place():
     world = World(sessions_max=1)
     link = world.login()
-    world.logins.end_session(link)
+    world.logins.end_session(link, 9.0)
     assert world.logins.link(ZOE) is None
     assert isinstance(answer(world.login(Endpoint("yan", "y"))), p.LoginOk)
 

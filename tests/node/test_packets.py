@@ -15,9 +15,13 @@ MSG_N = p.MsgN(1, None, 1, 1, run_of(1, 2))
 OFFLINE_A = p.OfflineA(0, None, 1, 0, False, 1, 1, (), None)
 
 
-def incoming(*frames, bulk=0):
+SIGNAL_R = p.SignalR("bob", b"typing")
+SIGNAL_N = p.SignalN("alice", "a", "bob", b"typing")
+
+
+def incoming(*frames, bulk=0, datagrams=()):
     packet = IncomingPacket(0, ("192.0.2.1", 1), 1200)
-    packet.frames, packet.bulk = list(frames), bulk
+    packet.frames, packet.bulk, packet.datagrams = list(frames), bulk, list(datagrams)
     return packet
 
 
@@ -35,6 +39,27 @@ def test_payloads_do_not_bypass_flow_control(packet):
 
 def test_other_packets_may_come_as_bulk():
     assert [NUDGE] == read_im_packets(incoming(encode(NUDGE), bulk=1))
+
+
+@pytest.mark.parametrize("signal", [SIGNAL_R, SIGNAL_N], ids=lambda p: type(p).__name__)
+def test_a_signal_travels_where_nothing_is_sent_again_and_nowhere_else(signal):
+    body = encode(signal)
+    read = read_im_packets(incoming(encode(NUDGE), datagrams=[body, b"\xff?"]))
+    assert [NUDGE, signal, None] == read
+    for bulk in (0, 1):
+        with pytest.raises(DecodeError, match="signal in a reliable frame"):
+            read_im_packets(incoming(body, bulk=bulk))
+
+
+@pytest.mark.parametrize("packet", [NUDGE, MSG_R], ids=lambda p: type(p).__name__)
+def test_what_needs_an_ack_does_not_travel_where_nothing_is_sent_again(packet):
+    with pytest.raises(DecodeError, match="sent once"):
+        read_im_packets(incoming(datagrams=[encode(SIGNAL_R), encode(packet)]))
+
+
+def test_malformed_signal_is_refused():
+    with pytest.raises(DecodeError):
+        read_im_packets(incoming(datagrams=[b"\x18"]))
 
 
 def test_malformed_packet_is_refused():

@@ -86,6 +86,14 @@ def test_answers_by_handle_go_to_the_outbox_and_ack_a_is_counted(reception, mach
     assert 1 == reception.receipts_acknowledged
 
 
+def test_signals_wait_for_the_node_and_only_once_online(reception):
+    signal = p.SignalN("alice", "a", "bob", b"typing")
+    assert reception.handlers([signal], online=False) is None
+    for handler in reception.handlers([signal, signal], online=True):
+        handler(0.0)
+    assert [signal, signal] == reception.signals
+
+
 def test_a_receipt_for_a_stream_that_we_never_had_is_dropped_and_counted(machine):
     drops = {}
     reception = Reception(machine, machine, drops, welcomed=None, refused=None)

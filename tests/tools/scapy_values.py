@@ -8,17 +8,24 @@ from scapy.fields import FieldLenField
 from scapy.packet import Packet, Raw
 
 from udpim_tools.layer_im import IM_PACKETS
-from udpim_tools.layer_parts import EpochRun, Member, Section, SeqRange, StreamName
+from udpim_tools.layer_parts import DeviceSeen, EpochRun, Member, Section, SeqRange, StreamName
 
 RANGES = ("ranges", "delivered", "void", "stored", "excused", "asked")
-ITEMS = {**dict.fromkeys(RANGES, SeqRange), "runs": EpochRun, "members": Member}
+ITEMS = {
+    **dict.fromkeys(RANGES, SeqRange),
+    "runs": EpochRun,
+    "members": Member,
+    "devices": DeviceSeen,
+}
+RENAMED = {"name": "stream", "payload": "content"}
+"""What scapy packets have of their own."""
 
 
 def declared(value):
-    """A value that construct parsed, as plain data; `name` is `stream` in the layer."""
+    """A value that construct parsed, as plain data, under the layer's names."""
     if isinstance(value, dict):
         pairs = ((k, v) for k, v in value.items() if not k.startswith("_") and v is not None)
-        return {"stream" if k == "name" else k: declared(v) for k, v in pairs}
+        return {RENAMED.get(k, k): declared(v) for k, v in pairs}
     if isinstance(value, list | tuple):
         return tuple(map(declared, value))
     return value.encode() if isinstance(value, str) else value

@@ -13,6 +13,9 @@ from udpim.wire import frames as f
 from udpim.wire import hop_schema, im_codec, im_schema
 from udpim_tools import layer_frames as lf
 
+IM_FRAMES = (f.MESSAGE, f.BULK, f.DATAGRAM)
+"""Those whose body the layer reads as an IM packet."""
+
 
 def frame_class(data):
     return lf.guess_frame(None, [], None, data)
@@ -26,7 +29,7 @@ def scapy_frame(frame):
         fields["reason"] = fields["reason"].encode()
     if "bitmap" in fields:
         fields["bitmap"] = fields["bitmap"].to_bytes(fields.pop("bitmap_bytes"), "little")
-    if frame.type in (f.MESSAGE, f.BULK):
+    if frame.type in IM_FRAMES:
         fields["body"] = Raw(fields["body"])
     return frame_class(bytes((frame.type,)))(type=frame.type, **fields)
 
@@ -41,7 +44,7 @@ def plain(frame):
     return {"type": frame.type, **fields}
 
 
-@given(hs.FRAMES.filter(lambda frame: frame[0] not in (f.MESSAGE, f.BULK)))
+@given(hs.FRAMES.filter(lambda frame: frame[0] not in IM_FRAMES))
 def test_frame_is_built_and_dissected_alike(frame):
     data = hs.encode_frame(frame)
     parsed = hop_schema.parse_strictly(hop_schema.FRAME, data)
@@ -53,8 +56,11 @@ def test_frame_is_built_and_dissected_alike(frame):
 
 @given(hs.U32, st.binary(max_size=80))
 def test_message_of_any_bytes_is_built_again(hop_seq, body):
-    for encode, layer in ((f.encode_message, lf.UDPIMMessage), (f.encode_bulk, lf.UDPIMBulk)):
-        data = encode(hop_seq, body)
+    for data, layer in (
+        (f.encode_message(hop_seq, body), lf.UDPIMMessage),
+        (f.encode_bulk(hop_seq, body), lf.UDPIMBulk),
+        (f.encode_datagram(body), lf.UDPIMDatagram),
+    ):
         parsed = hop_schema.parse_strictly(hop_schema.FRAME, data)
         assert data == bytes(scapy_frame(parsed))
         assert data == bytes(layer(data))
@@ -79,7 +85,7 @@ def test_padding_is_one_run():
     assert (bytes(4), b"\x01") == (packet.more, packet.payload.load)
 
 
-@pytest.mark.parametrize("kind", [0x0A, 0x3F, 0x80, 0xFF])
+@pytest.mark.parametrize("kind", [0x0B, 0x3F, 0x80, 0xFF])
 def test_unknown_frame_stays_raw(kind):
     assert Raw is lf.guess_frame(None, [], None, bytes((kind,)))
     assert Raw is lf.guess_outline(None, [], None, bytes((kind,)))
@@ -93,6 +99,8 @@ def test_unknown_frame_stays_raw(kind):
         (f.encode_bulk(1, b"\x01..."), "msg:R"),
         (f.encode_fragment(1, 2, 1, 2, b"x"), "FRAGMENT"),
         (f.encode_credit(9), "CREDIT"),
+        (f.encode_datagram(b"\x19..."), "signal:N"),
+        (f.encode_datagram(b""), "other"),
         (f.encode_message(1, b""), "other"),
         (b"\x00\x00", "PADDING"),
         (b"\x01", "PING"),

@@ -37,6 +37,7 @@ FRAMES = st.one_of(
     st.tuples(st.just(f.CLOSE), U16, st.text(max_size=60)),
     st.tuples(st.just(f.MESSAGE), U32, st.binary(max_size=80)),
     st.tuples(st.just(f.BULK), U32, st.binary(max_size=80)),
+    st.tuples(st.just(f.DATAGRAM), st.binary(max_size=80)),
     st.tuples(st.just(f.CREDIT), st.integers(0, 2**64 - 1)),
     fragments(),
     st.tuples(st.sampled_from([f.PATH_CHALLENGE, f.PATH_RESPONSE]), CIDS),
@@ -59,6 +60,8 @@ def encode_frame(frame):
         return f.encode_bulk(*fields)
     if kind == f.FRAGMENT:
         return f.encode_fragment(*fields)
+    if kind == f.DATAGRAM:
+        return f.encode_datagram(*fields)
     if kind == f.CREDIT:
         return f.encode_credit(*fields)
     if kind in (f.PATH_CHALLENGE, f.PATH_RESPONSE):

@@ -72,6 +72,8 @@ def sections(draw):
 
 settled = st.sampled_from([0, 1, 2**255, 2**256 - 1]) | st.integers(0, 2**256 - 1)
 members = st.lists(st.builds(p.Member, u(16), names, u(64), u(32), u(32)), max_size=4).map(tuple)
+signals = st.binary(max_size=40) | st.just(bytes(1024))
+devices = st.lists(st.builds(p.DeviceSeen, names, st.booleans(), u(32)), max_size=16).map(tuple)
 
 BY_KIND = {
     p.Kind.MSG_R: st.builds(p.MsgR, handles, named, seqs, runs, settled, sections()),
@@ -104,6 +106,10 @@ BY_KIND = {
     ),
     p.Kind.OFFLINEACK_R: st.builds(p.AckR, handles, named, st.just(True), ranges, ranges),
     p.Kind.NUDGE: st.just(p.Nudge()),
+    p.Kind.SIGNAL_R: st.builds(p.SignalR, names, signals),
+    p.Kind.SIGNAL_N: st.builds(p.SignalN, names, names, names, signals),
+    p.Kind.PRESENCE_R: st.builds(p.PresenceR, u(32), names),
+    p.Kind.PRESENCE_A: st.builds(p.PresenceA, u(32), u(16), devices),
     p.Kind.LOGIN: st.builds(p.Login, names, names, st.binary(max_size=80), u(64), u(64)),
     p.Kind.LOGIN_OK: st.builds(p.LoginOk, u(64), st.booleans(), st.booleans(), u(32), u(16)),
     p.Kind.LOGIN_REFUSED: st.builds(p.LoginRefused, u(16), st.just("") | names),
@@ -136,6 +142,12 @@ EXAMPLES = {
     p.Kind.OFFLINE_A: p.OfflineA(14, _LONG_ID, 1, 2, True, 3, 4, ((1, 1),), _LONG_SECTION),
     p.Kind.OFFLINEACK_R: p.AckR(15, _LONG_ID, True, _SHORT_RANGES, ((2, 2),)),
     p.Kind.NUDGE: p.Nudge(),
+    p.Kind.SIGNAL_R: p.SignalR("名" * 10, b"typing"),
+    p.Kind.SIGNAL_N: p.SignalN("ü" * 16, "d" * 32, "名" * 10, b"\xff" * 1024),
+    p.Kind.PRESENCE_R: p.PresenceR(1, "名" * 10),
+    p.Kind.PRESENCE_A: p.PresenceA(
+        2, 0, (p.DeviceSeen("phone", True, 0), p.DeviceSeen("名", False, 2**32 - 1))
+    ),
     p.Kind.LOGIN: p.Login("ü" * 16, "phone", b"\x00token", 1, 2),
     p.Kind.LOGIN_OK: p.LoginOk(1, True, True, 1000, 1024),
     p.Kind.LOGIN_REFUSED: p.LoginRefused(1, "wrong tökens"),

@@ -90,6 +90,21 @@ def test_every_kind_is_shown_and_goes_through_json(kind):
     assert f"        kind: {kind.label}" in describe_datagram(data)
 
 
+def test_signal_is_shown_with_its_payload_where_it_travels():
+    body = im_codec.encode(some.EXAMPLES[Kind.SIGNAL_R])
+    frame = only_frame(f"0a {len(body):04x} {body.hex()}")
+    assert "DATAGRAM" == frame["type"]
+    assert {"bytes": 6, "text": "typing"} == frame["im_packet"]["payload"]
+    assert list(frame["im_packet"]) == ["kind", "flags", "conversation", "payload"]
+
+
+def test_bad_signal_is_named_by_its_frame():
+    words = refusal(sealed(f"{HEADER} 0a 0003 180001"))
+    assert (
+        "the IM packet of DATAGRAM: malformed signal:R: field conversation ends too early" == words
+    )
+
+
 def test_lists_read_as_people_write_them():
     frames = message(1, im_codec.encode(some.EXAMPLES[Kind.MSG_R]))
     frames += message(2, im_codec.encode(some.EXAMPLES[Kind.ACK_A]))

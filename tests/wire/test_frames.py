@@ -48,6 +48,8 @@ def test_padding_between_frames_leaves_nothing():
         "07",
         "08",
         "0a",
+        "0a0001",
+        "0b",
         "3f",
         "80",
         "ff",

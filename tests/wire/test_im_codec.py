@@ -272,6 +272,8 @@ def test_full_section_fits_with_the_longest_names():
         p.MsgN(1, full, 1, 1, section),
         p.OfflineA(1, full, 1, 1, True, 1, 1, (), section),
         p.AckN(1, full, 0, 0, 0, some.FULL_RANGES, (), (), ()),
+        p.SignalN("u" * 32, "d" * 32, "c" * 32, bytes(im_schema.SIGNAL_BYTES_MAX)),
+        p.PresenceA(1, 0, (p.DeviceSeen("d" * 32, True, 0),) * im_schema.PRESENCE_DEVICES_MAX),
     ):
         assert len(im_codec.encode(packet)) <= FRAME_BODY_BYTES_MAX
 
@@ -291,12 +293,15 @@ def value_from(kind, fields):
         fields["runs"] = tuple(p.EpochRun(*run) for run in fields["runs"])
     if "members" in fields:
         fields["members"] = tuple(p.Member(**member) for member in fields["members"])
+    if "devices" in fields:
+        fields["devices"] = tuple(p.DeviceSeen(**seen) for seen in fields["devices"])
     if fields.get("section") is not None:
         section = fields["section"]
         payloads = [bytes.fromhex(text) for text in section["payloads"]]
         fields["section"] = im_codec.encode_section(section["first"], section["stamps"], payloads)
-    if "token" in fields:
-        fields["token"] = bytes.fromhex(fields["token"])
+    for key in ("token", "payload"):
+        if key in fields:
+            fields[key] = bytes.fromhex(fields[key])
     return type(some.EXAMPLES[kind])(**fields)
 
 

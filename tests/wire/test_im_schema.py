@@ -33,6 +33,12 @@ def test_declaration_builds_again_what_it_parsed(kind):
         (b"\x13", "malformed nudge"),
         (b"\x13\x00\x00", "malformed nudge"),
         (b"\x22\x00\x00\x01\x01\xff", "malformed login-refused"),
+        (b"\x1a\x00\x00\x00\x00\x01\x00", "malformed presence:R"),
+        (b"\x1b\x00" + bytes(6) + b"\x01\x01d\x02" + bytes(4), "malformed presence:A"),
+        (b"\x1b\x00" + bytes(6) + b"\x11" + b"\x01d\x01\0\0\0\0" * 17, "malformed presence:A"),
+        (b"\x18\x00\x01a\x04\x01" + bytes(1025), "malformed signal:R"),
+        (b"\x18\x00\x00\x00\x00", "malformed signal:R"),
+        (b"\x19\x00\x01u\x00\x01c\x00\x00", "malformed signal:N"),
     ],
 )
 def test_refusal_names_what_was_refused(body, words):
@@ -88,6 +94,8 @@ def test_protocol_has_the_fields_of_a_section_in_their_order():
         (im_schema.NAME_BYTES_MAX, "1 to {} bytes, no zero byte"),
         (im_schema.ORDINAL_BYTES_MAX, "*1, at most {} bytes"),
         (im_schema.SECTION_BYTES_MAX, "It has at most {} bytes"),
+        (im_schema.SIGNAL_BYTES_MAX, "*2, at most {} bytes"),
+        (im_schema.PRESENCE_DEVICES_MAX, "at most {} devices"),
         (im_schema.PAYLOAD_BYTES_MAX, "A payload has at most {} bytes"),
     ],
 )

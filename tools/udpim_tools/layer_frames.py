@@ -2,7 +2,7 @@
 # scapy.contrib.description = udpim frames (inside short packets)
 # scapy.contrib.status = library
 
-"""The frames of udpim as scapy packets (PROTOCOL §3.3), whole or in outline.
+"""The frames of udpim as scapy packets (PROTOCOL §3.1), whole or in outline.
 
 They stand in the short packets of :mod:`udpim_tools.layer`. An outline leaves the bodies of MESSAGE
 frames alone: enough to name what a datagram carries, in a fraction of the time.
@@ -40,6 +40,7 @@ _FRAME_TYPES = {
     0x07: "FRAGMENT",
     0x08: "CREDIT",
     0x09: "BULK",
+    0x0A: "DATAGRAM",
 }
 
 
@@ -183,6 +184,16 @@ class UDPIMBulk(UDPIMFrame):
     )
 
 
+class UDPIMDatagram(UDPIMFrame):
+    """A frame with one IM packet that is sent once."""
+
+    name = "udpim DATAGRAM"
+    fields_desc = (
+        ByteEnumField("type", 0x0A, _FRAME_TYPES),
+        *UDPIMMessage.fields_desc[2:],
+    )
+
+
 class UDPIMExtension(UDPIMFrame):
     """A frame (0x40 to 0x7F) that whoever does not know it skips."""
 
@@ -204,6 +215,7 @@ _FRAMES: dict[int, type[UDPIMFrame]] = {
     0x07: UDPIMFragment,
     0x08: UDPIMCredit,
     0x09: UDPIMBulk,
+    0x0A: UDPIMDatagram,
     **dict.fromkeys(range(0x40, 0x80), UDPIMExtension),
 }
 
@@ -233,9 +245,20 @@ class UDPIMBulkOutline(UDPIMMessageOutline):
     )
 
 
+class UDPIMDatagramOutline(UDPIMMessageOutline):
+    """A DATAGRAM frame whose body stays bytes."""
+
+    name = "udpim DATAGRAM outline"
+    fields_desc = (
+        UDPIMDatagram.fields_desc[0],
+        *prefixed("body", "H"),
+    )
+
+
 _OUTLINES: dict[type[Packet], type[Packet]] = {
     UDPIMMessage: UDPIMMessageOutline,
     UDPIMBulk: UDPIMBulkOutline,
+    UDPIMDatagram: UDPIMDatagramOutline,
 }
 
 
@@ -246,7 +269,7 @@ def guess_outline(packet: Packet, before: object, last: object, rest: bytes) -> 
 
 
 def label_of(frame: Packet) -> str:
-    """Name one frame of an outline; a MESSAGE or BULK frame goes by the name of its IM packet."""
+    """Name one frame of an outline; one with an IM packet goes by the name of that."""
     if isinstance(frame, UDPIMMessageOutline):
         return LABELS.get(frame.body[0], "other") if frame.body else "other"
     if isinstance(frame, UDPIMExtension):

@@ -6,8 +6,8 @@
 
 They are the bodies of MESSAGE frames in :mod:`udpim_tools.layer_frames`. The fields are declared
 here once more, from PROTOCOL §4 and not from udpim's codecs, so that a mistake there shows. The
-field that PROTOCOL calls `name` is called `stream` here, because every scapy packet has a `name`
-of its own.
+fields that PROTOCOL calls `name` and `payload` are called `stream` and `content` here, because
+every scapy packet has a name and a payload of its own.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from scapy.fields import (
 from scapy.packet import Packet
 
 from udpim_tools.layer_parts import (
+    DeviceSeen,
     EpochRun,
     Member,
     Section,
@@ -59,6 +60,10 @@ LABELS = {
     0x11: "offline:A",
     0x12: "offlineack:R",
     0x13: "nudge",
+    0x18: "signal:R",
+    0x19: "signal:N",
+    0x1A: "presence:R",
+    0x1B: "presence:A",
     0x20: "login",
     0x21: "login-ok",
     0x22: "login-refused",
@@ -72,6 +77,7 @@ _REFUSE_CODES = {
     17: "FORBIDDEN",
     18: "TOO_LARGE",
 }
+_PRESENCE_CODES = {0: "OK", 1: "REFUSED", 2: "UNKNOWN_USER"}
 _LOGIN_CODES = {1: "BAD_CREDENTIALS", 2: "STALE_STORE", 3: "BUSY"}
 _FLAGS = ["named", "flag1", "more", "durable", "waiting", "continues", "flag6", "flag7"]
 
@@ -226,9 +232,7 @@ class StatusR(UDPIMImPacket):
     name = "udpim status:R"
     fields_desc = (
         *_stream_head(0x0B),
-        LongField("floor", 1),
-        *counted("runs", EpochRun),
-        *counted("ranges", SeqRange),
+        *CancelR.fields_desc[4:],
     )
 
 
@@ -290,8 +294,7 @@ class OfflineAckR(UDPIMImPacket):
     name = "udpim offlineack:R"
     fields_desc = (
         *_stream_head(0x12),
-        *counted("delivered", SeqRange),
-        *counted("void", SeqRange),
+        *AckR.fields_desc[4:],
     )
 
 
@@ -300,6 +303,53 @@ class Nudge(UDPIMImPacket):
 
     name = "udpim nudge"
     fields_desc = _head(0x13)
+
+
+class SignalR(UDPIMImPacket):
+    """Client → S: tell whoever of this conversation is online now."""
+
+    name = "udpim signal:R"
+    fields_desc = (
+        *_head(0x18),
+        *prefixed("conversation"),
+        *prefixed("content", "H"),
+    )
+
+
+class SignalN(UDPIMImPacket):
+    """S → client: somebody signals."""
+
+    name = "udpim signal:N"
+    fields_desc = (
+        *_head(0x19),
+        *prefixed("user"),
+        *prefixed("device"),
+        *prefixed("conversation"),
+        *prefixed("content", "H"),
+    )
+
+
+class PresenceR(UDPIMImPacket):
+    """Client → S: who of this user is there?"""
+
+    name = "udpim presence:R"
+    fields_desc = (
+        *_head(0x1A),
+        IntField("request", 0),
+        *prefixed("user"),
+    )
+
+
+class PresenceA(UDPIMImPacket):
+    """S → client: these are."""
+
+    name = "udpim presence:A"
+    fields_desc = (
+        *_head(0x1B),
+        IntField("request", 0),
+        ShortEnumField("code", 0, _PRESENCE_CODES),
+        *counted("devices", DeviceSeen),
+    )
 
 
 class Login(UDPIMImPacket):

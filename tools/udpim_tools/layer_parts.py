@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scapy.fields import (
+    ByteField,
     Field,
     FieldLenField,
     FieldListField,
@@ -132,6 +133,17 @@ class Member(UDPIMPart):
         XLongField("incarnation", 0),
         IntField("joined", 0),
         IntField("left", 0),
+    )
+
+
+class DeviceSeen(UDPIMPart):
+    """One device in a presence:A."""
+
+    name = "udpim device"
+    fields_desc = (
+        *prefixed("device"),
+        ByteField("online", 0),
+        IntField("seen_s", 0xFFFF_FFFF),
     )
 
 

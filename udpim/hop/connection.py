@@ -156,6 +156,7 @@ class Connection:
         self.stats.datagrams_received += 1
         self.stats.bytes_received += packet.size
         self.stats.frames_received += len(packet.hop_seqs)
+        self.stats.datagram_frames_received += len(packet.datagrams)
         if self._state is ConnectionState.CLOSING:
             self._answer_while_closing(packet, now)
             return
@@ -222,6 +223,10 @@ class Connection:
         assert len(body) <= bytes_max, "a control frame must fit one packet, a bulk body its limit"
         self._recovery.queue.push(body, tag, bulk=bulk)
         self.stats.frames_sent += 1
+
+    def send_datagram(self, body: bytes, now: float) -> None:
+        """Queue a body of at most ``frame_body_bytes_max``: it leaves once, soon or never."""
+        self._recovery.queue.datagrams.push(body, now)
 
     def hold(self, bulk_bytes: int) -> None:
         """The owner still has this many bytes of received bulk; the rest is given back as credit.
@@ -329,6 +334,11 @@ class Connection:
     def queued_bulk_bytes(self) -> int:
         """Bytes of bulk bodies waiting for their first transmission, most of them for credit."""
         return self._recovery.queue.bulk_bytes_waiting
+
+    @property
+    def queued_datagram_frames(self) -> int:
+        """DATAGRAM frames waiting for their transmission."""
+        return len(self._recovery.queue.datagrams)
 
     @property
     def reassembly_bytes(self) -> int:

@@ -29,6 +29,7 @@ class IncomingPacket:
         "ack_eliciting",
         "bulk",
         "bulk_bytes",
+        "datagrams",
         "fragments",
         "frames",
         "hop_seqs",
@@ -52,6 +53,8 @@ class IncomingPacket:
         """What the packet takes from the peer's credit."""
         self.hop_seqs: list[int] = []
         self.fragments: Sequence[Fragment] = ()
+        self.datagrams: list[bytes] = []
+        """Bodies of frames that are sent once."""
         self.others: list[wire.Frame] = []
         self.ack_eliciting = False
 
@@ -86,6 +89,9 @@ class Intake:
                         bulk[hop_seq] = frame
                 elif hop_seq == BEYOND_WINDOW:
                     raise DecodeError("frame window")
+            elif kind == wire.DATAGRAM:
+                packet.ack_eliciting = True
+                packet.datagrams.append(frame[1])
             else:
                 packet.others.append(frame)
                 if kind not in _NOT_ELICITING:

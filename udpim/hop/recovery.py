@@ -137,6 +137,7 @@ class Recovery:
         """Whether :meth:`fill` would put something into a packet; a turn of sending begins."""
         rtt_s = max(self.rtt.smoothed_rtt, RTT_S_MIN)
         self._pacer.fill(self.congestion.pacing_rate(rtt_s), now)
+        self.queue.datagrams.expire(now)
         return self._probes_due > 0 or (self.queue.ready and self._window_is_open(now))
 
     def fill(
@@ -151,7 +152,7 @@ class Recovery:
             now: The time.
 
         Returns:
-            (the reliable frames it carries now, whether it is a probe that needs a PING).
+            (the frames it carries now, whether it is a probe that needs a PING).
         """
         if self._probes_due:
             first = not parts

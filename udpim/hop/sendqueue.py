@@ -4,7 +4,7 @@ The connection asks it to fill packets and tells it the fate of packets. What is
 is the frame, never the packet. A frame gets its number when it first leaves. Lost frames go first,
 oldest first; then new ones, as far as the peer's window allows: control frames, then bulk. Bulk
 bodies wait for credit in their order; of those that have it, small ones and pieces of large ones
-take turns. Hot module.
+take turns. Frames that are sent once have their own queue, and a place between. Hot module.
 
 ::
 
@@ -24,6 +24,7 @@ from itertools import chain
 
 from udpim.errors import LocalProtocolError
 from udpim.hop.config import HopConfig
+from udpim.hop.datagrams import TURN_PACKETS, DatagramQueue
 from udpim.hop.stats import HopStats
 from udpim.wire.frames import (
     FRAGMENT_HEADER_BYTES,
@@ -72,6 +73,10 @@ class LargeBody:
         self.count = self.unacked = -(-len(body) // piece_bytes)
 
 
+SENT_ONCE = OutgoingFrame(-(1 << 63), b"", None)
+"""Stands for the DATAGRAM frames of a packet: nobody is told of their fate, nothing goes again."""
+
+
 class SendQueue:
     """All reliable frames that are not acked, and the tags of those that are."""
 
@@ -90,6 +95,8 @@ class SendQueue:
         self._next = first
         self._peer_window = min(parameters.frame_window, config.limits.window_frames)
         self._frames_max = config.limits.send_queue_frames_max
+        self.datagrams = DatagramQueue(config.limits.signals_waiting_max, stats)
+        """Frames that are sent once; neither windows of frames nor credit concern them."""
         self._stats = stats
         self.body_bytes_max = room - MESSAGE_HEADER_BYTES
         """The largest body that travels in one piece."""
@@ -163,11 +170,16 @@ class SendQueue:
                 self._groups += 1
 
     def fill(self, parts: list[bytes], room: int, packet_number: int) -> list[OutgoingFrame]:
-        """Append the frames that go next and fit into ``room`` bytes; returns them."""
+        """Append the frames that go next and fit into ``room`` bytes.
+
+        Returns:
+            The reliable ones, and SENT_ONCE if there are others.
+        """
         frames: list[OutgoingFrame] = []
         unacked, control = self._unacked, self._control
         end = self._lowest + self._peer_window
         self._large_first = not self._large_first
+        datagrams_first = len(self.datagrams) and packet_number % TURN_PACKETS == 0
         while True:
             frame = self._lost_head() if self._lost else None
             if frame is not None:
@@ -187,6 +199,9 @@ class SendQueue:
                     frame = OutgoingFrame(self._next, encode_message(self._next, body), tag)
                     self.waiting_frames -= 1
                 else:
+                    if datagrams_first:
+                        datagrams_first = False
+                        room = self._fill_datagrams(parts, room, frames)
                     frame = self._bulk_frame(room)
                     if frame is None:
                         break
@@ -196,7 +211,16 @@ class SendQueue:
             frame.packet_number = packet_number
             parts.append(frame.wire)
             frames.append(frame)
+        if len(self.datagrams):
+            self._fill_datagrams(parts, room, frames)
         return frames
+
+    def _fill_datagrams(self, parts: list[bytes], room: int, frames: list[OutgoingFrame]) -> int:
+        """Append frames that are sent once; returns the room left."""
+        left = self.datagrams.fill(parts, room)
+        if left < room:
+            frames.append(SENT_ONCE)
+        return left
 
     def _bulk_frame(self, room: int) -> OutgoingFrame | None:
         """The next bulk frame that was never sent, under the next number, if it fits."""
@@ -298,7 +322,7 @@ class SendQueue:
     @property
     def ready(self) -> bool:
         """Whether :meth:`fill` has something to send."""
-        if self._lost_head() is not None:
+        if len(self.datagrams) or self._lost_head() is not None:
             return True
         waiting = self._control or self._small or self._large
         return bool(waiting) and self._next < self._lowest + self._peer_window

@@ -51,6 +51,14 @@ class HopStats:
     """CREDIT frames given to the peer, without repetitions."""
     frames_refused: int = 0
     """Bodies that the full send queue did not take."""
+    datagram_frames_sent: int = 0
+    """DATAGRAM frames transmitted, each once."""
+    datagram_frames_received: int = 0
+    """DATAGRAM frames taken."""
+    datagram_frames_crowded: int = 0
+    """DATAGRAM frames that made room for newer ones before they were sent."""
+    datagram_frames_late: int = 0
+    """DATAGRAM frames that had waited too long to be sent."""
     reassembly_bytes_peak: int = 0
     """Most bytes of bodies in pieces at one time."""
     reassembly_groups_peak: int = 0

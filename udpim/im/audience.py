@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from udpim.im.member_view import MemberView
 from udpim.im.records import OutMember
-from udpim.model import StreamId, is_group
+from udpim.model import Endpoint, StreamId, is_group
 from udpim.ranges import Range, RangeSet, intersect
 from udpim.wire.im_packets import Member
 
@@ -33,6 +33,20 @@ class Judgement(NamedTuple):
     """Nobody ever will."""
     kept: list[Range]
     """Every user has it, will not get it, or has it STORED."""
+
+
+class Progress(NamedTuple):
+    """Who has a message. The sender's own other devices are left out."""
+
+    delivered: frozenset[Endpoint]
+    stored: frozenset[Endpoint]
+    """The server keeps it for these."""
+    excused: frozenset[Endpoint]
+    """These have left, or will not get it and claim nothing."""
+    void: frozenset[Endpoint]
+    """These will never deliver it."""
+    missing: frozenset[Endpoint]
+    """Nothing is known of these."""
 
 
 class Audience:
@@ -164,6 +178,14 @@ class Audience:
             decided = intersect(decided, has)
             kept = intersect(kept, stored)
         return Judgement(settled, covered, decided, intersect(decided, some), void, kept)
+
+    def progress(self, epoch: int, seq: int) -> Progress:
+        """Tell who has one message, of those that it is due to or that spoke of it."""
+        sets: dict[str, set[Endpoint]] = {name: set() for name in Progress._fields}
+        for view in self.views:
+            if self.counts(view) and (view.due(epoch) or seq in view.confirmed):
+                sets[view.standing(seq)].add(view.endpoint)
+        return Progress(**{name: frozenset(found) for name, found in sets.items()})
 
     def read_up_to(self) -> int:
         """Return up to where every user has read, on one device at least."""

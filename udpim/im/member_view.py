@@ -68,6 +68,13 @@ class MemberView:
         """Tell whether no copy of first..last is needed here."""
         return not without(self.confirmed.missing(first, last), self.stored)
 
+    def standing(self, seq: int) -> str:
+        """Return what is known of one message here, as the fields of `Progress` name it."""
+        for name in ("delivered", "void", "excused", "stored"):
+            if seq in getattr(self, name):
+                return name
+        return "missing"
+
     def due(self, epoch: int) -> bool:
         """Tell whether a message stamped with ``epoch`` is due to this endpoint."""
         return self.joined <= epoch and (self.left == 0 or epoch < self.left)

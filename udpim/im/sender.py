@@ -78,6 +78,8 @@ class Outbox:
         """The highest stamp among received messages: ours are above it (R12)."""
         self.stamp = 0
         """The last stamp given; only rises (R12)."""
+        self.touched: list[tuple[OutStream, list[Range]]] = []
+        """What endpoints of groups gave verdicts for; drained by the node."""
         self.reborn: list[StreamReborn] = []
         """Drained by the node."""
         self.rolled_back = False
@@ -390,6 +392,8 @@ class Outbox:
         self._refresh(stream, packet.asked)
 
     def _refresh(self, stream: OutStream, ranges: Sequence[Range]) -> None:
+        if stream.audience.group and ranges:
+            self.touched.append((stream, list(ranges)))
         for first, last in ranges:
             self._changed(stream, stream.refresh(max(first, stream.floor), last))
         self._dirty[stream] = None

@@ -21,6 +21,7 @@ from udpim.hop.connection import Connection
 from udpim.hop.dial import Dialer
 from udpim.im.group_questions import GroupQuestions
 from udpim.im.handles import InHandles, OutHandles
+from udpim.im.inquiries import Inquiries
 from udpim.im.out_stream import OutStream
 from udpim.im.receiver import Inbox
 from udpim.im.records import ClientSnapshot, QueueItems
@@ -36,13 +37,17 @@ from udpim.node.events import (
     LinkChanged,
     MessagesReleased,
     OutboxCommitted,
+    PresenceAnswered,
     ReceiptsChanged,
+    ReceiptsTouched,
+    SignalsReceived,
     StoreFailed,
     StreamsReborn,
 )
 from udpim.node.identity import Identity
 from udpim.node.packets import TOO_MANY_STREAMS, read_im_packets
 from udpim.node.reception import Reception
+from udpim.node.signals import signal_rate
 from udpim.node.state import TRANSITIONS, LinkInput, LinkState
 from udpim.node.totals import HopTotals
 from udpim.wire import im_codec
@@ -90,6 +95,7 @@ class ClientNode:
         self._deadline: float | None = None
         """End of the present attempt, login or back-off."""
         self._backoff = Backoff(config, random_bytes)
+        self._signal_rate = signal_rate(config.limits)
         self._gone = HopTotals()
         """Of earlier dialers and connections."""
         self.drops: dict[str, int] = {}
@@ -125,6 +131,16 @@ class ClientNode:
     ) -> tuple[OutStream, int]:
         """Put messages into the outbox; see `udpim.im.sender.Outbox.send`."""
         return self.outbox.send(recipient, payloads, now=now, wall_ms=wall_ms, ttl_s=ttl_s)
+
+    def send_signal(self, recipient: str, payload: bytes, now: float) -> bool:
+        """Signal once, soon or never; tell whether the link took it."""
+        connection = self._connection
+        if self.state is not LinkState.ONLINE or connection is None:
+            return False
+        if not self._signal_rate.take(now):
+            return False
+        connection.send_datagram(im_codec.encode(p.SignalR(recipient, payload)), now)
+        return True
 
     def handled(self, stream: StreamId, seq: int, size_bytes: int, count: int = 1) -> None:
         """The application has finished with ``count`` messages from ``seq`` on."""
@@ -328,6 +344,7 @@ class ClientNode:
         self.outbox.session_started(self._outbound, packet.store_epoch, now)
         self.inbox.session_started(self._outbound, queue_waiting=packet.queue_waiting)
         self.groups.session_started()
+        self.inquiries.session_started()
 
     def _on_login_refused(self, packet: p.LoginRefused, now: float) -> None:
         connection = self._connection
@@ -362,7 +379,7 @@ class ClientNode:
         if self.state is LinkState.ONLINE:
             encode, limits = im_codec.encode, self.config.limits
 
-            def emit(packet: p.ImPacket, tag: Flight | StreamId | None) -> None:
+            def emit(packet: p.ImPacket, tag: Flight | StreamId | None = None) -> None:
                 body = encode(packet)
                 bulk = p.is_bulk(packet, len(body))
                 connection.send_frame(body, tag, now, bulk=bulk)
@@ -370,6 +387,7 @@ class ClientNode:
             self.groups.transmit(emit)
             # Receipts make room at the server: they never wait behind payloads without credit.
             self.inbox.transmit(emit, limits.hop_frames_max - connection.queued_control_frames)
+            self.inquiries.transmit(emit, limits.hop_frames_max - connection.queued_control_frames)
             if connection.queued_bulk_bytes < limits.hop_bytes_max:
                 self.outbox.transmit(emit, limits.hop_frames_max - connection.queued_frames)
             if self._outbound.overflowed:
@@ -386,6 +404,9 @@ class ClientNode:
         changes = self.outbox.take_changes()
         if changes:
             self._events.append(ReceiptsChanged(changes=changes))
+        if self.outbox.touched:
+            touched, self.outbox.touched = self.outbox.touched, []
+            self._events.append(ReceiptsTouched(streams=touched))
         answers = self.groups.answers
         if answers:
             self.groups.answers = []
@@ -395,6 +416,12 @@ class ClientNode:
             heard = max(run.messages[-1][1] for run in released)
             self.outbox.heard = max(self.outbox.heard, heard)
             self._events.append(MessagesReleased(runs=released))
+        if self._reception.signals:
+            signals, self._reception.signals = self._reception.signals, []
+            self._events.append(SignalsReceived(signals=signals))
+        presences = self.inquiries.take_answers()
+        if presences:
+            self._events.append(PresenceAnswered(answers=presences))
         return self._events.popleft() if self._events else None
 
     def next_timeout(self) -> float | None:
@@ -410,6 +437,11 @@ class ClientNode:
     def connection(self) -> Connection | None:
         """The present connection, for its statistics."""
         return self._connection
+
+    @property
+    def inquiries(self) -> Inquiries:
+        """Questions about who is there; asked here, and answered by an event."""
+        return self._reception.inquiries
 
     @property
     def receipts_acknowledged(self) -> int:

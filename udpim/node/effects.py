@@ -39,6 +39,15 @@ class Authenticate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MaySee:
+    """Ask the hook whether an endpoint may know who of a user is there; then ``on_may_see``."""
+
+    token: int
+    endpoint: Endpoint
+    subject: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NotifyOffline:
     """Messages were stored for an endpoint without a session: the place for a push service."""
 
@@ -58,4 +67,4 @@ class AuthorizeGroup:
     """What holds where there is no hook."""
 
 
-Effect = Commit | ReadQueueItems | Authenticate | NotifyOffline | AuthorizeGroup
+Effect = Commit | ReadQueueItems | Authenticate | MaySee | NotifyOffline | AuthorizeGroup

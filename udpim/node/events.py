@@ -10,7 +10,8 @@ from udpim.im.out_stream import OutStream
 from udpim.im.receiver import Released
 from udpim.model import Endpoint
 from udpim.node.state import LinkState
-from udpim.wire.im_packets import GroupA
+from udpim.ranges import Range
+from udpim.wire.im_packets import GroupA, PresenceA, SignalN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,20 @@ class MessagesReleased:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignalsReceived:
+    """Somebody signals; worth something now only."""
+
+    signals: list[SignalN]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresenceAnswered:
+    """The server has answered questions about who is there."""
+
+    answers: list[PresenceA]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreFailed:
     """The store refused a transaction; what waits for it is not promised."""
 
@@ -68,6 +83,13 @@ class SessionChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptsTouched:
+    """Endpoints gave verdicts, whether or not the messages show another state now."""
+
+    streams: list[tuple[OutStream, list[Range]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GroupAnswered:
     """The server has answered questions about groups."""
 
@@ -76,11 +98,14 @@ class GroupAnswered:
 
 Event = (
     GroupAnswered
+    | ReceiptsTouched
     | LinkChanged
     | ReceiptsChanged
     | StreamsReborn
     | OutboxCommitted
     | MessagesReleased
+    | SignalsReceived
+    | PresenceAnswered
     | StoreFailed
     | SessionChanged
 )

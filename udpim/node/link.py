@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
 
+from udpim.hop.bucket import TokenBucket
 from udpim.hop.connection import Connection
 from udpim.im.session import Session
 
@@ -18,7 +19,7 @@ SPARE = 64
 class Link:
     """One connection at the server and, after the login, its session."""
 
-    __slots__ = ("connection", "login_by", "login_taken", "session", "timer_at")
+    __slots__ = ("connection", "login_by", "login_taken", "session", "signal_rate", "timer_at")
 
     def __init__(self, connection: Connection, login_by: float) -> None:
         """A connection that has to log in by ``login_by``."""
@@ -27,6 +28,8 @@ class Link:
         self.login_taken = False
         """A login is being checked, or has its answer: another one is not taken."""
         self.login_by: float | None = login_by
+        self.signal_rate: TokenBucket | None = None
+        """Made with the first signal: most sessions that are idle send none."""
         self.timer_at: float | None = None
         """The deadline that stands in the heap."""
 

@@ -15,6 +15,7 @@ from collections import Counter, deque
 
 from udpim.config import WINDOW, ServerConfig
 from udpim.hop.codes import CloseCode, ConnectionState
+from udpim.im.last_seen import LastSeen
 from udpim.im.router import Router
 from udpim.im.session import Session
 from udpim.model import GROUP_MARK, Endpoint, LoginCode, is_group
@@ -42,6 +43,7 @@ class Logins:
         touched: dict[Link, None],
         outgoing: dict[Session, None],
         events: deque[Event],
+        last_seen: LastSeen,
     ) -> None:
         """Start with nobody logged in.
 
@@ -52,6 +54,7 @@ class Logins:
             touched: Where a link enters itself when its connection has something to send.
             outgoing: Where a session that has frames to send enters itself.
             events: Where logins and ends of sessions are told.
+            last_seen: Notes who leaves.
         """
         self._limits = config.limits
         self._router = router
@@ -59,6 +62,7 @@ class Logins:
         self._touched = touched
         self._outgoing = outgoing
         self._events = events
+        self._last_seen = last_seen
         self._by_endpoint: dict[Endpoint, Link] = {}
         self._seats: Counter[Endpoint] = Counter()
         """Whom a place is taken by: a session, or a login whose commit is on its way."""
@@ -105,13 +109,14 @@ class Logins:
             )
             self._router.register(record, lambda ok: self._registered(link, endpoint, login, ok))
 
-    def end_session(self, link: Link) -> None:
+    def end_session(self, link: Link, now: float) -> None:
         """The session of this link is over; unreceipted pushes go to the queue."""
         session = link.session
         assert session is not None
         link.session = None
         del self._by_endpoint[session.endpoint]
         self._leave_seat(session.endpoint)
+        self._last_seen.left(session.endpoint, now)
         self._touched[link] = None
         self._router.session_closed(session, link.connection.unacked_tags())
         self._events.append(SessionChanged(endpoint=session.endpoint, online=False))
@@ -170,7 +175,7 @@ class Logins:
             return
         other = self._by_endpoint.get(endpoint)
         if other is not None:
-            self.end_session(other)
+            self.end_session(other, now)
             other.connection.close(CloseCode.REPLACED, "another login of this device", now)
         session = Session(
             endpoint,

@@ -11,6 +11,7 @@ from typing import Any
 
 from udpim.im.group_questions import GroupQuestions
 from udpim.im.handles import InHandles
+from udpim.im.inquiries import Inquiries
 from udpim.im.out_stream import OutStream
 from udpim.im.receiver import Inbox
 from udpim.im.sender import Outbox
@@ -51,6 +52,10 @@ class Reception:
         """How the server names streams on the present connection."""
         self.receipts_acknowledged = 0
         self.groups = GroupQuestions()
+        self.inquiries = Inquiries()
+        """Questions about who is there."""
+        self.signals: list[p.SignalN] = []
+        """Drained by the node."""
 
     def handlers(
         self, packets: Sequence[p.ImPacket | None], *, online: bool
@@ -130,6 +135,16 @@ class Reception:
     def _on_group_a(self, packet: p.GroupA) -> Handler:
         return lambda now: self.groups.receive_group_a(packet)
 
+    def _on_signal(self, packet: p.SignalN) -> Handler:
+        return lambda now: self.signals.append(packet)
+
+    def _on_presence(self, packet: p.PresenceA) -> Handler:
+        return lambda now: self._answered(packet)
+
+    def _answered(self, packet: p.PresenceA) -> None:
+        if not self.inquiries.receive(packet):
+            self._drop("presence that nobody waits for")
+
     def _drop(self, reason: str) -> None:
         self._drops[reason] = self._drops.get(reason, 0) + 1
 
@@ -156,6 +171,8 @@ _ONLINE: dict[type, _Method] = {
     p.Nudge: Reception._on_nudge,
     p.ReadA: Reception._on_read_a,
     p.GroupA: Reception._on_group_a,
+    p.SignalN: Reception._on_signal,
+    p.PresenceA: Reception._on_presence,
 }
 _LOGGING_IN: dict[type, _Method] = {
     p.LoginOk: Reception._on_login_ok,

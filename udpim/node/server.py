@@ -32,6 +32,8 @@ from udpim.node.events import Event, StoreFailed
 from udpim.node.link import Link, LinkTimers
 from udpim.node.logins import REFUSED, Logins
 from udpim.node.packets import TOO_MANY_STREAMS, read_im_packets
+from udpim.node.presence import PresenceDesk
+from udpim.node.signals import SignalRelay
 from udpim.node.totals import HopTotals
 from udpim.wire import im_codec
 from udpim.wire import im_packets as p
@@ -70,14 +72,7 @@ class ServerNode:
         """
         self.config = config
         self._hop_config = (hop_config or HopConfig()).within(config.limits)
-        meta = dict(snapshot.meta)
-        fresh = [
-            PutMeta(key, random_bytes(size))
-            for key, size in (("store_epoch", 8), ("secret", 32))
-            if key not in meta
-        ]
-        meta.update({op.key: op.value for op in fresh})
-        self._random_bytes = random_bytes
+        meta, fresh = _own_values(snapshot, random_bytes)
         self.router = Router(
             config.limits,
             snapshot,
@@ -103,6 +98,8 @@ class ServerNode:
         """Of connections that are closed."""
         self._effects: deque[Effect] = deque()
         self._events: deque[Event] = deque()
+        self.drops: dict[str, int] = {}
+        self._presence = PresenceDesk(self.router, known_user, self.drops)
         self._logins = Logins(
             config,
             self.router,
@@ -110,11 +107,14 @@ class ServerNode:
             touched=self._touched,
             outgoing=self._outgoing,
             events=self._events,
+            last_seen=self._presence.last_seen,
         )
         self._group_requests: dict[int, tuple[Session, int, GroupRequest]] = {}
         self._aging = Aging(self.router, meta, config.retire_after_s)
         self._counter = 0
-        self.drops: dict[str, int] = {}
+        self._signals = SignalRelay(
+            config.limits, self.router, self._logins, touched=self._touched, drops=self.drops
+        )
 
     # --- Inputs ---
 
@@ -208,6 +208,10 @@ class ServerNode:
         """
         self._logins.on_authenticated(token, refusal, now, busy=busy)
 
+    def on_may_see(self, token: int, now: float, *, allowed: bool) -> None:
+        """The may_see hook has answered."""
+        self._presence.on_may_see(token, now, allowed=allowed)
+
     def shutdown(self, now: float) -> None:
         """Say goodbye to everybody; unreceipted pushes go to the queue."""
         for link in self._links.values():
@@ -227,7 +231,7 @@ class ServerNode:
                     assert link.session is not None, "its end took all tags along"
                     self.router.on_acked(link.session, tag)
             if connection.state is not ConnectionState.OPEN and link.session is not None:
-                self._logins.end_session(link)
+                self._logins.end_session(link, now)
 
     # --- IM packets ---
 
@@ -240,6 +244,10 @@ class ServerNode:
             return None
         if isinstance(packet, p.OfflineR):
             return lambda now: self._on_pull(session, packet.bytes_max)
+        if isinstance(packet, p.SignalR):
+            return lambda now: self._signals.receive(link, session, packet, now)
+        if isinstance(packet, p.PresenceR):
+            return lambda now: self._on_presence(session, packet)
         if isinstance(packet, p.MsgR | p.CancelR | p.StatusR):
             return self._on_sender(session, packet)
         if isinstance(packet, p.AckR | p.ReadR):
@@ -304,6 +312,12 @@ class ServerNode:
         self._counter += 1
         self._effects.append(self._logins.receive_login(link, login, self._counter))
 
+    def _on_presence(self, session: Session, packet: p.PresenceR) -> None:
+        self._counter += 1
+        question = self._presence.receive(session, packet, self._counter)
+        if question is not None:
+            self._effects.append(question)
+
     def _on_pull(self, session: Session, bytes_max: int) -> None:
         if session.reading:
             self._drop("offline:R during another one")
@@ -362,11 +376,11 @@ class ServerNode:
             self._touched[link] = None
             connection = link.connection
             if session.outbound.overflowed:
-                self._logins.end_session(link)
+                self._logins.end_session(link, now)
                 connection.close(*TOO_MANY_STREAMS, now)
                 continue
             if connection.queued_frames + len(session.frames) > limits.send_queue_frames_max:
-                self._logins.end_session(link)
+                self._logins.end_session(link, now)
                 connection.close(CloseCode.SHUTDOWN, "too far behind", now)
                 continue
             for packet, tag in session.frames:
@@ -410,6 +424,7 @@ class ServerNode:
             "sessions": len(self.router.sessions),
             **self._logins.sizes(),
             "queue_reads": len(self._reading),
+            "presence_questions": len(self._presence),
         }
 
     def connections(self) -> list[Connection]:
@@ -427,6 +442,20 @@ class ServerNode:
         for connection in self.connections():
             totals.add(connection)
         return totals
+
+
+def _own_values(
+    snapshot: ServerSnapshot, random_bytes: Callable[[int], bytes]
+) -> tuple[dict[str, bytes], list[PutMeta]]:
+    """Return what is a store's own for ever, and what of it was drawn only now."""
+    meta = dict(snapshot.meta)
+    fresh = [
+        PutMeta(key, random_bytes(size))
+        for key, size in (("store_epoch", 8), ("secret", 32))
+        if key not in meta
+    ]
+    meta.update({op.key: op.value for op in fresh})
+    return meta, fresh
 
 
 _ROUTER_METHODS: dict[type, Callable[[Router, Session, StreamId, Any], None]] = {

@@ -35,6 +35,7 @@ def client_stats(node: ClientNode) -> dict[str, Any]:
             "set_aside": node.inbox.aside.count,
             "receipts_acknowledged": node.receipts_acknowledged,
         },
+        "presence_questions": len(node.inquiries),
         "hop": {
             **asdict(totals.stats),
             **_sizes([] if connection is None else [connection]),
@@ -91,6 +92,7 @@ _TABLES = (
     "queued_frames",
     "queued_control_frames",
     "queued_bulk_bytes",
+    "queued_datagram_frames",
     "in_flight_frames",
     "reassembly_bytes",
     "reassembly_groups",

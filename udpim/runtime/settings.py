@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from udpim.config import ClientConfig
 from udpim.errors import ConfigError
+from udpim.hop.config import HopConfig
+from udpim.model import GROUP_MARK, is_group
 from udpim.store.base import Store
 from udpim.store.memory import MemoryStore
 from udpim.store.sqlite import SQLiteStore
@@ -65,6 +69,30 @@ def check_port(port: int, *, least: int) -> int:
 
 
 @lru_cache(maxsize=1024)
+def check_recipient(name: str) -> str:
+    """Return the name of a user or a group.
+
+    Raises:
+        ConfigError: If it is neither.
+    """
+    check_name("recipient", name)
+    if name == GROUP_MARK:
+        raise ConfigError(f"{GROUP_MARK} alone is no group")
+    return name
+
+
+def check_user(name: str) -> str:
+    """Return the name of a user.
+
+    Raises:
+        ConfigError: If no user can have it.
+    """
+    check_name("user", name)
+    if is_group(name):
+        raise ConfigError(f"user {name!r} begins with {GROUP_MARK}, as groups do")
+    return name
+
+
 def check_name(what: str, name: str) -> str:
     """Return the name.
 
@@ -144,3 +172,16 @@ async def close_store(store: Store, choice: StoreChoice) -> None:
     """Commit and close what `open_store` opened; a caller's own store stays open."""
     if store is not choice:
         await asyncio.to_thread(store.close)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings:
+    """What `udpim.connect` was told."""
+
+    config: ClientConfig
+    host: str
+    port: int
+    store: StoreChoice
+    connect_timeout_s: float
+    close_timeout_s: float
+    hop: HopConfig | None

@@ -19,13 +19,13 @@ from udpim.im.records import AsideRow
 from udpim.model import Endpoint, GroupAction, MessageState, MsgId, StreamId
 from udpim.node import events as ev
 from udpim.node.client import ClientNode
-from udpim.node.effects import Authenticate, AuthorizeGroup, NotifyOffline
+from udpim.node.effects import Authenticate, AuthorizeGroup, MaySee, NotifyOffline
 from udpim.node.server import ServerNode
 from udpim.node.state import LinkState
 from udpim.testing.facts import SERVER
 from udpim.testing.process import Surroundings, VirtualProcess
 from udpim.wire import im_codec
-from udpim.wire.im_packets import GroupA, ImPacket, is_bulk
+from udpim.wire.im_packets import SIGNALS, GroupA, ImPacket, PresenceA, SignalN, is_bulk
 
 SERVER_ADDRESS = (SERVER, 9000)
 WALL_MS = 1_800_000_000_000
@@ -41,6 +41,7 @@ class VirtualServer(VirtualProcess):
         may_change_group: The membership hook: a request, and what holds without a hook.
         known_users: Users that may log in one day; others are unknown recipients.
         offline_notices: What the on_offline hook was told.
+        may_see: Whether an endpoint may know who of a user is there.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class VirtualServer(VirtualProcess):
             lambda request, allowed: allowed
         )
         self.offline_notices: list[NotifyOffline] = []
+        self.may_see: Callable[[Endpoint, str], bool] = lambda endpoint, subject: True
         self._hop_config = hop_config
 
     @property
@@ -83,9 +85,14 @@ class VirtualServer(VirtualProcess):
             allowed = self.may_change_group(effect.request, effect.allowed)
             self.node.on_group_authorized(effect.token, allowed, self.now)
 
+        def may_see(effect: MaySee) -> None:
+            allowed = self.may_see(effect.endpoint, effect.subject)
+            self.node.on_may_see(effect.token, self.now, allowed=allowed)
+
         return {
             Authenticate: authenticate,
             AuthorizeGroup: authorize,
+            MaySee: may_see,
             NotifyOffline: self.offline_notices.append,
         }
 
@@ -121,6 +128,8 @@ class VirtualClient(VirtualProcess):
         waiting: What the application was given and has not finished with.
         links: Every state of the link, with its code.
         alarms: Where the view of a message differed from the event that announced it.
+        signals: What others signalled, and when it came.
+        presences: What the server said of who is there.
     """
 
     def __init__(
@@ -146,6 +155,8 @@ class VirtualClient(VirtualProcess):
         self.links: list[tuple[LinkState, int]] = []
         self.alarms: list[str] = []
         self.group_answers: list[GroupA] = []
+        self.signals: list[tuple[float, SignalN]] = []
+        self.presences: list[PresenceA] = []
         self._hop_config = hop_config
         self._ports = ports
 
@@ -180,6 +191,18 @@ class VirtualClient(VirtualProcess):
         self.history.on_send(stream.id, first, payloads)
         self._turn()
         return Sent(stream.id, first, first + len(payloads) - 1)
+
+    def signal(self, recipient: str, payload: bytes) -> bool:
+        """Signal once; tell whether the link took it."""
+        taken = self.node.send_signal(recipient, payload, self.now)
+        self._turn()
+        return taken
+
+    def ask(self, user: str) -> int:
+        """Ask who of a user is there; return the question's number."""
+        request = self.node.inquiries.ask(user)
+        self._turn()
+        return request
 
     def cancel(self, sent: Sent) -> None:
         """Give up on messages."""
@@ -233,7 +256,10 @@ class VirtualClient(VirtualProcess):
         connection = self.node.connection
         assert connection is not None, f"{self.host} has no connection"
         body = im_codec.encode(packet)
-        connection.send_frame(body, None, self.now, bulk=is_bulk(packet, len(body)))
+        if isinstance(packet, SIGNALS):
+            connection.send_datagram(body, self.now)
+        else:
+            connection.send_frame(body, None, self.now, bulk=is_bulk(packet, len(body)))
         self._turn()
 
     def close(self) -> None:
@@ -290,6 +316,10 @@ class VirtualClient(VirtualProcess):
             for run in event.runs:
                 for seq, _, payload in run.messages:
                     self._handed_over(run.stream, seq, payload)
+        elif isinstance(event, ev.SignalsReceived):
+            self.signals += [(self._clock.now, signal) for signal in event.signals]
+        elif isinstance(event, ev.PresenceAnswered):
+            self.presences += event.answers
         elif isinstance(event, ev.LinkChanged):
             self.links.append((event.state, event.code))
         elif isinstance(event, ev.StoreFailed):

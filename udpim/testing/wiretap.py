@@ -91,6 +91,10 @@ def _read_frames(cid: bytes, frames: list[hop_frames.Frame], pieces: Pieces) -> 
     labels = []
     packets = []
     for frame in frames:
+        if frame[0] == hop_frames.DATAGRAM:
+            signal = im_codec.decode(frame[1])
+            labels.append("extension" if signal is None else Kind(frame[1][0]).label)
+            continue
         if frame[0] not in (hop_frames.MESSAGE, hop_frames.BULK):
             labels.append(_FRAME_LABELS.get(frame[0], "extension"))
             body = pieces.body(cid, frame) if frame[0] == hop_frames.FRAGMENT else None

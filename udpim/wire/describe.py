@@ -164,7 +164,10 @@ def _frames(parsed: Any) -> list[dict[str, Any]]:
             tree["bitmap"] = f"{frame.fields.bitmap:#x}"
             tree["acked"] = [{"first": first, "last": last} for first, last in acked]
         elif frame.type in (f.MESSAGE, f.BULK):
-            tree["im_packet"] = _im_packet(frame.fields.hop_seq, bytes.fromhex(tree.pop("body")))
+            where = f"of hop_seq {frame.fields.hop_seq}"
+            tree["im_packet"] = _im_packet(where, bytes.fromhex(tree.pop("body")))
+        elif frame.type == f.DATAGRAM:
+            tree["im_packet"] = _im_packet("of DATAGRAM", bytes.fromhex(tree.pop("body")))
         elif frame.type == f.FRAGMENT:
             tree["body"] = f"{len(frame.fields.body)} bytes of an IM packet"
         elif frame.type >= f.EXTENSION_MIN:
@@ -173,16 +176,19 @@ def _frames(parsed: Any) -> list[dict[str, Any]]:
     return frames
 
 
-def _im_packet(hop_seq: int, body: bytes) -> dict[str, Any]:
+def _im_packet(where: str, body: bytes) -> dict[str, Any]:
     if body and body[0] >= _SKIPPED_KINDS_FROM:
         return {"kind": f"{body[0]:#04x}, unknown and skipped", "body": body[1:].hex()}
     try:
         parsed = im_schema.parse(body)
     except DecodeError as error:
-        words = f"the IM packet of hop_seq {hop_seq}: {error}"
+        words = f"the IM packet {where}: {error}"
         inside = isinstance(error.__cause__, c.ConstructError)
         raise DecodeError(f"{words}: {_cause(error)}" if inside else words) from error
+    payload = parsed.pop("payload", None)  # of a handshake packet it would be its parameters
     tree: dict[str, Any] = _plain("", parsed)
+    if payload is not None:
+        tree["payload"] = _payload(payload)
     tree["flags"] = [name for bit, name in _FLAG_NAMES.items() if parsed.flags & bit]
     return tree
 

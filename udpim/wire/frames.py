@@ -13,6 +13,7 @@ PATH_RESPONSE   ``(PATH_RESPONSE, 8 bytes)``
 FRAGMENT        ``(FRAGMENT, hop_seq u32, group u32, index, count, piece of the body)``
 CREDIT          ``(CREDIT, bulk_bytes_max)``
 BULK            ``(BULK, hop_seq u32, body)``
+DATAGRAM        ``(DATAGRAM, body)``
 extension       ``(0x40 to 0x7F, body)``, to be ignored by whoever does not know it
 ==============  ==========================================================================
 
@@ -40,11 +41,13 @@ PATH_RESPONSE = 0x06
 FRAGMENT = 0x07
 CREDIT = 0x08
 BULK = 0x09
+DATAGRAM = 0x0A
 EXTENSION_MIN = 0x40
 EXTENSION_MAX = 0x7F
 
 MESSAGE_HEADER_BYTES = 7
 FRAGMENT_HEADER_BYTES = 15
+DATAGRAM_HEADER_BYTES = 3
 BODY_BYTES_MAX = config.BODY_BYTES_MAX
 """A payload of 1 MiB and the head of its IM packet."""
 FRAGMENT_BYTES_MIN = 512
@@ -66,7 +69,7 @@ _FRAGMENT = struct.Struct(">BIIHHH")
 _CREDIT = struct.Struct(">BQ")
 _ACK = struct.Struct(">BIHB")
 _CLOSE = struct.Struct(">BHB")
-_EXTENSION = struct.Struct(">BH")
+_BODY = struct.Struct(">BH")
 
 
 # Building.
@@ -86,6 +89,11 @@ def encode_fragment(hop_seq: int, group: int, index: int, count: int, piece: byt
     """A reliable frame with piece ``index`` of the ``count`` that make one bulk body."""
     numbers = (hop_seq & 0xFFFF_FFFF, group & 0xFFFF_FFFF)
     return _FRAGMENT.pack(FRAGMENT, *numbers, index, count, len(piece)) + piece
+
+
+def encode_datagram(body: bytes) -> bytes:
+    """A frame that is sent once: it arrives, or is lost."""
+    return _BODY.pack(DATAGRAM, len(body)) + body
 
 
 def encode_credit(bulk_bytes_max: int) -> bytes:
@@ -127,7 +135,7 @@ def encode_path(kind: int, data: bytes) -> bytes:
 
 def encode_extension(kind: int, body: bytes) -> bytes:
     """A frame that whoever does not know it skips; ``kind`` is 0x40 to 0x7F."""
-    return _EXTENSION.pack(kind, len(body)) + body
+    return _BODY.pack(kind, len(body)) + body
 
 
 # Reading.
@@ -176,9 +184,9 @@ def _parse_rare(kind: int, payload: bytes, position: int) -> tuple[Frame, int]:
             return _CREDIT.unpack_from(payload, position), position + _CREDIT.size
         if kind == CLOSE:
             return _parse_close(payload, position)
-        if EXTENSION_MIN <= kind <= EXTENSION_MAX:
-            _, length = _EXTENSION.unpack_from(payload, position)
-            body, after = _slice(payload, position + _EXTENSION.size, length)
+        if kind == DATAGRAM or EXTENSION_MIN <= kind <= EXTENSION_MAX:
+            _, length = _BODY.unpack_from(payload, position)
+            body, after = _slice(payload, position + _BODY.size, length)
             return (kind, body), after
     except struct.error:
         raise DecodeError("frame is truncated") from None

@@ -101,6 +101,7 @@ FRAME_NAMES = {
     f.FRAGMENT: "FRAGMENT",
     f.CREDIT: "CREDIT",
     f.BULK: "BULK",
+    f.DATAGRAM: "DATAGRAM",
 }
 
 ACK = c.Struct(
@@ -133,7 +134,7 @@ FRAGMENT = c.Struct(
 )
 CREDIT = c.Struct("bulk_bytes_max" / c.Int64ub)
 PATH = c.Struct("data" / c.Bytes(f.CHALLENGE_BYTES))
-EXTENSION = c.Struct("body" / c.Prefixed(c.Int16ub, c.GreedyBytes))
+DATAGRAM = EXTENSION = c.Struct("body" / c.Prefixed(c.Int16ub, c.GreedyBytes))
 EMPTY = c.Struct()
 
 FRAME_FIELDS = {
@@ -147,6 +148,7 @@ FRAME_FIELDS = {
     f.FRAGMENT: FRAGMENT,
     f.CREDIT: CREDIT,
     f.BULK: MESSAGE,
+    f.DATAGRAM: DATAGRAM,
     **dict.fromkeys(range(f.EXTENSION_MIN, f.EXTENSION_MAX + 1), EXTENSION),
 }
 """What follows the type byte."""

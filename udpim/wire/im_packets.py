@@ -1,6 +1,7 @@
 """The values of IM packets: what the codecs of `im_codec` and `im_schema` exchange.
 
-An IM packet travels in one reliable MESSAGE frame between two neighbours (PROTOCOL §4).
+An IM packet travels in one frame between two neighbours (PROTOCOL §4): in a reliable one, or, if
+it is a signal, in one that is sent once.
 Those that concern a stream name it by a *handle*, a small number that the packet's sender
 chose for it on this connection; until one such packet has been acked the stream's *name*
 rides along, so that no packet ever waits for another one.
@@ -297,6 +298,46 @@ class Nudge(NamedTuple):
     """S → B: your queue is not empty."""
 
 
+class SignalR(NamedTuple):
+    """Client → S: tell whoever of this conversation is online now."""
+
+    conversation: str
+    payload: bytes
+
+
+class SignalN(NamedTuple):
+    """S → client: somebody signals."""
+
+    user: str
+    device: str
+    conversation: str
+    payload: bytes
+
+
+class PresenceR(NamedTuple):
+    """Client → S: who of this user is there?"""
+
+    request: int
+    user: str
+
+
+class DeviceSeen(NamedTuple):
+    """One device in a presence:A."""
+
+    device: str
+    online: bool
+    seen_s: int
+    """Seconds since it had a session; `im_schema.NEVER_SEEN_S`: not known."""
+
+
+class PresenceA(NamedTuple):
+    """S → client: these are; or the code says why nobody is named."""
+
+    request: int
+    code: int
+    devices: tuple[DeviceSeen, ...]
+
+
 class Login(NamedTuple):
     """Client → S: who I am."""
 
@@ -353,6 +394,10 @@ ImPacket = (
     | ReadR
     | ReadN
     | ReadA
+    | SignalR
+    | SignalN
+    | PresenceR
+    | PresenceA
     | Login
     | LoginOk
     | LoginRefused
@@ -362,6 +407,8 @@ FRAME_BODY_BYTES_MAX = 1164
 """Largest IM packet that travels in one frame (PROTOCOL §3.4)."""
 PAYLOADS = (MsgR, MsgN, OfflineA)
 """IM packets that travel as bulk: they wait for the receiver's credit (PROTOCOL §3.8)."""
+SIGNALS = (SignalR, SignalN)
+"""IM packets that travel in DATAGRAM frames: sent once, soon or never (PROTOCOL §3.9)."""
 
 
 def is_bulk(packet: ImPacket, size_bytes: int) -> bool:

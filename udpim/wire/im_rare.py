@@ -63,6 +63,10 @@ def _entry_fields(entry: p.TallyEntry) -> Container[Any]:
     )
 
 
+def _seen(items: Any) -> tuple[p.DeviceSeen, ...]:
+    return tuple(p.DeviceSeen(d.device, bool(d.online), d.seen_s) for d in items)
+
+
 _TO_VALUE: dict[Kind, Callable[[Any], Any]] = {
     Kind.MSG_R: lambda c: p.MsgR(
         c.handle,
@@ -136,6 +140,10 @@ _TO_VALUE: dict[Kind, Callable[[Any], Any]] = {
         _section(c.section),
     ),
     Kind.NUDGE: lambda c: p.Nudge(),
+    Kind.SIGNAL_R: lambda c: p.SignalR(c.conversation, c.payload),
+    Kind.SIGNAL_N: lambda c: p.SignalN(c.user, c.device, c.conversation, c.payload),
+    Kind.PRESENCE_R: lambda c: p.PresenceR(c.request, c.user),
+    Kind.PRESENCE_A: lambda c: p.PresenceA(c.request, c.code, _seen(c.devices)),
     Kind.LOGIN: lambda c: p.Login(
         c.user,
         c.device,
@@ -184,6 +192,10 @@ _KINDS: dict[type, Kind] = {
     p.ReadR: Kind.READ_R,
     p.ReadN: Kind.READ_N,
     p.ReadA: Kind.READ_A,
+    p.SignalR: Kind.SIGNAL_R,
+    p.SignalN: Kind.SIGNAL_N,
+    p.PresenceR: Kind.PRESENCE_R,
+    p.PresenceA: Kind.PRESENCE_A,
     p.Login: Kind.LOGIN,
     p.LoginOk: Kind.LOGIN_OK,
     p.LoginRefused: Kind.LOGIN_REFUSED,
@@ -215,7 +227,7 @@ def encode(packet: ImPacket) -> bytes:
     for key in _RANGE_FIELDS:
         if key in fields:
             fields[key] = [Container(first=a, last=b) for a, b in fields[key]]
-    for key in ("runs", "members"):
+    for key in ("runs", "members", "devices"):
         if key in fields:
             fields[key] = [Container(**item._asdict()) for item in fields[key]]
     fields.setdefault("name", None)

@@ -47,6 +47,12 @@ NAME_BYTES_MAX = 32
 """A user's or device's name, UTF-8: three of them and a full section fit one packet."""
 SECTION_BYTES_MAX = 1027
 """A section of several messages: fits every packet that may carry it, with the longest names."""
+SIGNAL_BYTES_MAX = config.SIGNAL_BYTES_MAX
+"""Payload of a signal: with the longest names it fits one packet."""
+PRESENCE_DEVICES_MAX = config.DEVICES_PER_USER_MAX
+"""Devices in one answer: all that a user may have."""
+NEVER_SEEN_S = 0xFFFF_FFFF
+"""Nobody knows since when a device is away."""
 PAYLOAD_BYTES_MAX = config.PAYLOAD_BYTES_MAX
 """One message. What does not fit a section with others is a section of its own."""
 
@@ -170,6 +176,19 @@ TALLY_ENTRY = c.Struct(
     ),
 )
 
+_SIGNAL = told(
+    c.ExprValidator(
+        c.Prefixed(c.Int16ub, c.GreedyBytes), lambda value, _: len(value) <= SIGNAL_BYTES_MAX
+    ),
+    f"*2, at most {SIGNAL_BYTES_MAX} bytes",
+)
+
+SEEN = c.Struct(
+    "device" / _name_text(1),
+    "online" / told(c.ExprValidator(c.Int8ub, lambda value, _: value <= 1), "0 or 1"),
+    "seen_s" / c.Int32ub,
+)
+
 SCHEMAS: dict[Kind, c.Construct[Any, Any]] = {
     Kind.MSG_R: _stream_packet(
         Kind.MSG_R, "floor" / SEQ, "runs" / _runs(), "settled" / _SETTLED, "section" / SECTION
@@ -260,6 +279,30 @@ SCHEMAS: dict[Kind, c.Construct[Any, Any]] = {
         "request" / c.Int32ub,
         "code" / c.Int16ub,
         "names" / told(c.PrefixedArray(c.Int16ub, _name_text(1)), "count 2 · texts"),
+    ),
+    Kind.SIGNAL_R: _plain_packet(
+        Kind.SIGNAL_R, "conversation" / _name_text(1), "payload" / _SIGNAL
+    ),
+    Kind.SIGNAL_N: _plain_packet(
+        Kind.SIGNAL_N,
+        "user" / _name_text(1),
+        "device" / _name_text(1),
+        "conversation" / _name_text(1),
+        "payload" / _SIGNAL,
+    ),
+    Kind.PRESENCE_R: _plain_packet(Kind.PRESENCE_R, "request" / c.Int32ub, "user" / _name_text(1)),
+    Kind.PRESENCE_A: _plain_packet(
+        Kind.PRESENCE_A,
+        "request" / c.Int32ub,
+        "code" / c.Int16ub,
+        "devices"
+        / told(
+            c.ExprValidator(
+                c.PrefixedArray(c.Int8ub, SEEN),
+                lambda value, _: len(value) <= PRESENCE_DEVICES_MAX,
+            ),
+            f"count 1 · devices, at most {PRESENCE_DEVICES_MAX}",
+        ),
     ),
     Kind.LOGIN: _plain_packet(
         Kind.LOGIN,

@@ -29,6 +29,10 @@ class Kind(IntEnum):
     NUDGE = 0x13
     GROUP_R = 0x14
     GROUP_A = 0x15
+    SIGNAL_R = 0x18
+    SIGNAL_N = 0x19
+    PRESENCE_R = 0x1A
+    PRESENCE_A = 0x1B
     READ_R = 0x1C
     READ_N = 0x1D
     READ_A = 0x1E
@@ -39,27 +43,6 @@ class Kind(IntEnum):
     @property
     def label(self) -> str:
         """The name that people use: ``msg:R``."""
-        return _LABELS.get(self, self.name.lower().replace("_", "-"))
-
-
-_LABELS = {
-    Kind.MSG_R: "msg:R",
-    Kind.MSG_A: "msg:A",
-    Kind.MSG_N: "msg:N",
-    Kind.ACK_R: "ack:R",
-    Kind.ACK_A: "ack:A",
-    Kind.ACK_N: "ack:N",
-    Kind.CANCEL_R: "cancel:R",
-    Kind.CANCEL_N: "cancel:N",
-    Kind.STATUS_R: "status:R",
-    Kind.STATUS_N: "status:N",
-    Kind.STATUS_A: "status:A",
-    Kind.OFFLINE_R: "offline:R",
-    Kind.OFFLINE_A: "offline:A",
-    Kind.OFFLINEACK_R: "offlineack:R",
-    Kind.GROUP_R: "group:R",
-    Kind.GROUP_A: "group:A",
-    Kind.READ_R: "read:R",
-    Kind.READ_N: "read:N",
-    Kind.READ_A: "read:A",
-}
+        words, _, last = self.name.lower().rpartition("_")
+        # One of an exchange: request, answer, notification.
+        return f"{words}:{last.upper()}" if len(last) == 1 else self.name.lower().replace("_", "-")
