@@ -10,73 +10,23 @@ Named tuples, not dataclasses: these are made once per frame on the hot path.
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import NamedTuple
 
 from udpim.model import Endpoint, MsgId, StreamId
 from udpim.ranges import Range
+from udpim.wire.im_group_packets import (
+    Gone,
+    GroupA,
+    GroupR,
+    ReadA,
+    ReadN,
+    ReadR,
+    Tally,
+    TallyEntry,
+)
+from udpim.wire.im_kinds import Kind
 
 Ranges = tuple[Range, ...]
-
-
-class Kind(IntEnum):
-    """First byte of an IM packet. Kinds from 0x80 on are skipped when unknown."""
-
-    MSG_R = 0x01
-    MSG_A = 0x02
-    MSG_N = 0x03
-    ACK_R = 0x04
-    ACK_A = 0x05
-    ACK_N = 0x06
-    REFUSE = 0x07
-    MEMBERS = 0x08
-    CANCEL_R = 0x09
-    CANCEL_N = 0x0A
-    STATUS_R = 0x0B
-    STATUS_N = 0x0C
-    STATUS_A = 0x0D
-    TALLY = 0x0E
-    GONE = 0x0F
-    OFFLINE_R = 0x10
-    OFFLINE_A = 0x11
-    OFFLINEACK_R = 0x12
-    NUDGE = 0x13
-    GROUP_R = 0x14
-    GROUP_A = 0x15
-    READ_R = 0x1C
-    READ_N = 0x1D
-    READ_A = 0x1E
-    LOGIN = 0x20
-    LOGIN_OK = 0x21
-    LOGIN_REFUSED = 0x22
-
-    @property
-    def label(self) -> str:
-        """The name that people use: ``msg:R``."""
-        return _LABELS.get(self, self.name.lower().replace("_", "-"))
-
-
-_LABELS = {
-    Kind.MSG_R: "msg:R",
-    Kind.MSG_A: "msg:A",
-    Kind.MSG_N: "msg:N",
-    Kind.ACK_R: "ack:R",
-    Kind.ACK_A: "ack:A",
-    Kind.ACK_N: "ack:N",
-    Kind.CANCEL_R: "cancel:R",
-    Kind.CANCEL_N: "cancel:N",
-    Kind.STATUS_R: "status:R",
-    Kind.STATUS_N: "status:N",
-    Kind.STATUS_A: "status:A",
-    Kind.OFFLINE_R: "offline:R",
-    Kind.OFFLINE_A: "offline:A",
-    Kind.OFFLINEACK_R: "offlineack:R",
-    Kind.GROUP_R: "group:R",
-    Kind.GROUP_A: "group:A",
-    Kind.READ_R: "read:R",
-    Kind.READ_N: "read:N",
-    Kind.READ_A: "read:A",
-}
 
 
 class EpochRun(NamedTuple):
@@ -208,79 +158,6 @@ class Members(NamedTuple):
     store_epoch: int
     epoch: int
     members: tuple[Member, ...]
-
-
-class TallyEntry(NamedTuple):
-    """The same verdict of several endpoints for the same seqs."""
-
-    verdict: int
-    """0 delivered, 1 void, 2 stored, 3 excused."""
-    ranges: Ranges
-    first: int
-    """Ordinal that bit 0 of ``bitmap`` stands for."""
-    bitmap: int
-
-
-class Tally(NamedTuple):
-    """S → A: verdicts of a group's members, collected."""
-
-    handle: int
-    name: StreamId | None
-    store_epoch: int
-    as_of: int
-    """They hold for incarnations that came with this change of the server or an earlier one."""
-    entries: tuple[TallyEntry, ...]
-
-
-class Gone(NamedTuple):
-    """S → B: you are no member any more; what is missing of this stream will not come."""
-
-    handle: int
-    name: StreamId | None
-
-
-class GroupR(NamedTuple):
-    """Client → S: change or list a group."""
-
-    request: int
-    """Number of the question, drawn by the client."""
-    action: int
-    group: str
-    user: str
-    """Whom it is about; empty for the client's own user."""
-
-
-class GroupA(NamedTuple):
-    """S → client: what became of it, and names where the action was to list."""
-
-    request: int
-    code: int
-    names: tuple[str, ...]
-
-
-class ReadR(NamedTuple):
-    """B → S: the application has read everything up to here."""
-
-    handle: int
-    name: StreamId | None
-    read: int
-
-
-class ReadN(NamedTuple):
-    """S → A: an endpoint has read everything up to here."""
-
-    handle: int
-    name: StreamId | None
-    ordinal: int
-    incarnation: int
-    read: int
-
-
-class ReadA(NamedTuple):
-    """S → B: this cannot get lost any more."""
-
-    handle: int
-    read: int
 
 
 class CancelR(NamedTuple):
