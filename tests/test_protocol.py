@@ -10,6 +10,7 @@ import pytest
 from udpim import config
 from udpim.config import about
 from udpim.hop import loss
+from udpim.im import tally
 from udpim.wire import frames, im_schema, packet
 from udpim_tools.protocol import HINT, PROTOCOL, printed
 from udpim_tools.protocol_tables import CONSTANTS, TIMERS, tables
@@ -141,6 +142,10 @@ def test_numbers_are_named_as_their_tables_name_them():
         ("(1 MiB and {})", frames.BODY_BYTES_MAX - 2**20),
         ("{} of the larger of smoothed and latest RTT", Fraction(loss.TIME_RATIOS[0])),
         ("`streams_per_session_max`, {} at least", about("streams_per_session_max").least),
+        ("(§4.5.23) | 1 to {} |", im_schema.TALLY_ENTRIES_MAX),
+        ("first tally of a stream {:g} ms", tally.AT_S[0] * 1000),
+        ("others {0[1]:g} s, {0[2]:g} s, {0[3]:g} s and {0[4]:g} s after it", tally.AT_S),
+        ("as one of the first {} of the schedule", len(tally.AT_S)),
         ("averaged over {:g} s", config.RESEND_MESSAGES_BURST / config.RESEND_MESSAGES_PER_S),
     ],
 )

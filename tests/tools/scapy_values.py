@@ -8,13 +8,22 @@ from scapy.fields import FieldLenField
 from scapy.packet import Packet, Raw
 
 from udpim_tools.layer_im import IM_PACKETS
-from udpim_tools.layer_parts import DeviceSeen, EpochRun, Member, Section, SeqRange, StreamName
+from udpim_tools.layer_parts import (
+    DeviceSeen,
+    EpochRun,
+    Member,
+    Section,
+    SeqRange,
+    StreamName,
+    TallyEntry,
+)
 
 RANGES = ("ranges", "delivered", "void", "stored", "excused", "asked")
 ITEMS = {
     **dict.fromkeys(RANGES, SeqRange),
     "runs": EpochRun,
     "members": Member,
+    "entries": TallyEntry,
     "devices": DeviceSeen,
 }
 RENAMED = {"name": "stream", "payload": "content"}
@@ -38,7 +47,8 @@ def dissected(value):
     if isinstance(value, Packet):
         names = [f.name for f in value.fields_desc if f.name in value.fields]
         hidden = {f.name for f in value.fields_desc if isinstance(f, FieldLenField)}
-        shown = [n for n in names if n not in hidden or n in ("bitmap_bytes", "count")]
+        told = ("count",) if isinstance(value, TallyEntry) else ("bitmap_bytes", "count")
+        shown = [n for n in names if n not in hidden or n in told]
         fields = ((n, value.getfieldval(n)) for n in shown)
         return {n: dissected(v) for n, v in fields if v is not None}
     if isinstance(value, list | tuple):
@@ -51,7 +61,7 @@ def fields_of(container):
     arguments = {}
     for key, value in declared(container).items():
         if key in ITEMS:
-            arguments[key] = [ITEMS[key](**item) for item in value]
+            arguments[key] = [ITEMS[key](**fields_of(item)) for item in value]
         elif key == "stream":
             arguments[key] = StreamName(**value)
         elif key == "section":
@@ -61,7 +71,7 @@ def fields_of(container):
                 payloads=list(value["payloads"]),
             )
         else:
-            arguments[key] = value
+            arguments[key] = list(value) if isinstance(value, tuple) else value
     return arguments
 
 

@@ -7,9 +7,11 @@ from scapy.packet import Raw
 
 from tests.tools.scapy_values import declared, dissected, im_packet_of, rebuilt
 from tests.wire.strategies import EXAMPLES, KINDS, packets
+from udpim.model import LoginCode, RejectCode
 from udpim.wire import im_codec, im_schema
 from udpim.wire.im_packets import Kind
-from udpim_tools.layer_im import IM_PACKETS, LABELS, guess_im_packet
+from udpim_tools.layer_im import IM_PACKETS, LoginRefused, Refuse, guess_im_packet
+from udpim_tools.layer_im_head import LABELS
 
 
 def both(value):
@@ -44,6 +46,17 @@ def test_any_im_packet_is_built_and_dissected_alike(value):
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.label)
 def test_summary_is_the_name_that_people_use(kind):
     assert kind.label == guess_im_packet(both(EXAMPLES[kind])[1]).mysummary()
+
+
+@pytest.mark.parametrize(
+    ("layer", "field", "values"),
+    [
+        (Refuse, "code", RejectCode),
+        (LoginRefused, "code", set(LoginCode) - {LoginCode.REPLACED}),
+    ],
+)
+def test_codes_have_the_names_that_they_have_elsewhere(layer, field, values):
+    assert {int(value): value.name for value in values} == layer().get_field(field).i2s
 
 
 def test_unknown_kind_stays_raw():

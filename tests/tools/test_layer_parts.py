@@ -7,7 +7,8 @@ from hypothesis import given
 from tests.tools.scapy_values import declared, dissected, fields_of, rebuilt
 from tests.wire.strategies import sections, stream_ids
 from udpim.wire import im_schema
-from udpim_tools.layer_parts import ITEMS_MAX, Section, SeqRange, StreamName
+from udpim_tools.layer_im import Members
+from udpim_tools.layer_parts import ITEMS_MAX, Member, Section, SeqRange, StreamName
 
 
 @given(sections())
@@ -31,6 +32,11 @@ def test_section_takes_more_messages_than_scapy_takes_items_by_default():
     whole = Section(stamps=[1] * 130, payloads=[b""] * 130)
     assert [0] * 130 == Section(bytes(whole)).lengths
     assert ITEMS_MAX >= 1200
+
+
+def test_a_membership_takes_more_lines_than_a_datagram_could_hold():
+    lines = [Member(ordinal=n, user="u", device="d") for n in range(ITEMS_MAX + 1)]
+    assert ITEMS_MAX + 1 == len(Members(bytes(Members(members=lines))).members)
 
 
 @pytest.mark.parametrize("lie", [{"count": 3}, {"lengths": [9]}])

@@ -5,7 +5,7 @@ import pytest
 from udpim import config
 from udpim.config import LIMIT_NAMES, Limits
 from udpim.hop.codes import CloseCode
-from udpim.model import MessageState, RejectCode
+from udpim.model import GroupAction, GroupCode, MessageState, RejectCode
 from udpim.node.state import TRANSITIONS, LinkInput, LinkState
 from udpim.wire import hop_schema, im_schema
 from udpim_tools.protocol_tables import CONSTANTS, LAYOUT, TIMERS, amount, joined, tables
@@ -62,13 +62,15 @@ def test_codes_are_those_of_the_enums():
     assert {code.name for code in RejectCode} == cells("reject codes").keys()
     assert ("2", "tries again") == cells("reject codes")["FULL"]
     assert ("18", "gives up") == cells("reject codes")["TOO_LARGE"]
+    assert {code.name: (str(int(code)),) for code in GroupCode} == cells("group codes")
+    assert {action.name: (str(int(action)),) for action in GroupAction} == cells("group actions")
 
 
 def test_states_that_rise_have_their_rank_and_final_ones_say_so():
     named = cells("message states")
     assert {state.name for state in MessageState} == named.keys()
-    assert [("0", ""), ("3", "yes"), ("", "yes"), ("", "")] == [
-        named[name] for name in ("PENDING", "DELIVERED", "VOID", "UNKNOWN")
+    assert [("0", ""), ("3", "yes"), ("4", "yes"), ("", "yes"), ("", "")] == [
+        named[name] for name in ("PENDING", "DELIVERED", "READ", "VOID", "UNKNOWN")
     ]
 
 
@@ -92,6 +94,9 @@ def test_constants_and_timers_have_their_values():
         ("PTO_S_INITIAL", 0.333, "333 ms"),
         ("hello_retry_s_max", 1.0, "1 s"),
         ("STATUS_LEASE_S", 21600.0, "6 h"),
+        ("retire_after_s", 7776000.0, "90 d"),
+        ("SKEW_MS_MAX", 86_400_000, "1 d"),
+        ("grain_ms", 20, "20 ms"),
         ("hello_retry_ratio", 1.5, "1.5"),
         ("resets_per_s", 50.0, "50"),
         ("WINDOW_BYTES", 2 * 2**20, "2 MiB"),

@@ -70,8 +70,18 @@ def sections(draw):
     return im_codec.encode_section(first, stamps, payloads)
 
 
-settled = st.sampled_from([0, 1, 2**255, 2**256 - 1]) | st.integers(0, 2**256 - 1)
-members = st.lists(st.builds(p.Member, u(16), names, u(64), u(32), u(32)), max_size=4).map(tuple)
+settled = (
+    st.sampled_from([0, 1, 2**255, 2**256 - 1, 2**4095, 2**4096 - 1])
+    | st.integers(0, 2**256 - 1)
+    | st.integers(0, 2**4096 - 1)
+)
+member_lines = st.builds(p.Member, u(16), names, names, u(64), u(32), u(32), u(32))
+members = st.lists(member_lines, max_size=4).map(tuple)
+entries = st.builds(p.TallyEntry, st.integers(0, 3), some_ranges, u(16), settled.filter(bool))
+tallies = st.lists(entries, min_size=1, max_size=4) | st.just(
+    [p.TallyEntry(number % 4, ((1, 1),), number, 1) for number in range(64)]
+)
+groups = names.map(lambda name: f"#{name[:7]}")
 signals = st.binary(max_size=40) | st.just(bytes(1024))
 devices = st.lists(st.builds(p.DeviceSeen, names, st.booleans(), u(32)), max_size=16).map(tuple)
 
@@ -85,12 +95,14 @@ BY_KIND = {
         p.AckN, handles, named, u(16), u(64), u(64), ranges, ranges, ranges, ranges
     ),
     p.Kind.REFUSE: st.builds(p.Refuse, handles, u(16), some_ranges),
-    p.Kind.MEMBERS: st.builds(p.Members, handles, named, u(64), u(32), members),
+    p.Kind.MEMBERS: st.builds(p.Members, handles, named, st.booleans(), u(64), u(32), members),
     p.Kind.CANCEL_R: st.builds(p.CancelR, handles, named, seqs, runs, some_ranges),
     p.Kind.CANCEL_N: st.builds(p.CancelN, handles, named, seqs, seqs, some_ranges),
     p.Kind.STATUS_R: st.builds(p.StatusR, handles, named, seqs, runs, some_ranges),
     p.Kind.STATUS_N: st.builds(p.StatusN, handles, named, seqs, seqs),
     p.Kind.STATUS_A: st.builds(p.StatusA, handles, named, u(16), u(64), some_ranges, ranges),
+    p.Kind.TALLY: st.builds(p.Tally, handles, named, u(64), u(32), tallies.map(tuple)),
+    p.Kind.GONE: st.builds(p.Gone, handles, named),
     p.Kind.OFFLINE_R: st.builds(p.OfflineR, u(32)),
     p.Kind.OFFLINE_A: st.builds(
         p.OfflineA,
@@ -110,7 +122,23 @@ BY_KIND = {
     p.Kind.SIGNAL_N: st.builds(p.SignalN, names, names, names, signals),
     p.Kind.PRESENCE_R: st.builds(p.PresenceR, u(32), names),
     p.Kind.PRESENCE_A: st.builds(p.PresenceA, u(32), u(16), devices),
-    p.Kind.LOGIN: st.builds(p.Login, names, names, st.binary(max_size=80), u(64), u(64)),
+    p.Kind.GROUP_R: st.builds(
+        p.GroupR, u(32), u(8), st.just("") | groups | names, st.just("") | names
+    ),
+    p.Kind.GROUP_A: st.builds(p.GroupA, u(32), u(16), st.lists(names, max_size=4).map(tuple)),
+    p.Kind.READ_R: st.builds(p.ReadR, handles, named, seqs),
+    p.Kind.READ_N: st.builds(p.ReadN, handles, named, u(16), u(64), seqs),
+    p.Kind.READ_A: st.builds(p.ReadA, handles, seqs),
+    p.Kind.LOGIN: st.builds(
+        p.Login,
+        names,
+        names,
+        st.binary(max_size=80),
+        u(64),
+        u(64),
+        st.booleans(),
+        st.booleans(),
+    ),
     p.Kind.LOGIN_OK: st.builds(p.LoginOk, u(64), st.booleans(), st.booleans(), u(32), u(16)),
     p.Kind.LOGIN_REFUSED: st.builds(p.LoginRefused, u(16), st.just("") | names),
 }
@@ -123,7 +151,7 @@ _SHORT_RANGES = ((1, 1), (3, U64_MAX))
 
 # One value of each kind with everything in it that can be there.
 EXAMPLES = {
-    p.Kind.MSG_R: p.MsgR(1, _LONG_ID, 5, FULL_RUNS, 2**255 | 1, _LONG_SECTION),
+    p.Kind.MSG_R: p.MsgR(1, _LONG_ID, 5, FULL_RUNS, 2**2050 | 1, _LONG_SECTION),
     p.Kind.MSG_A: p.MsgA(2, 3, _SHORT_RANGES),
     p.Kind.MSG_N: p.MsgN(3, _LONG_ID, 1, U64_MAX, _LONG_SECTION),
     p.Kind.ACK_R: p.AckR(4, _LONG_ID, False, _SHORT_RANGES, ((2, 2),)),
@@ -131,13 +159,29 @@ EXAMPLES = {
     p.Kind.ACK_N: p.AckN(6, _LONG_ID, 7, 8, 9, ((1, 2),), (), ((4, 4),), _SHORT_RANGES),
     p.Kind.REFUSE: p.Refuse(7, 16, _SHORT_RANGES),
     p.Kind.MEMBERS: p.Members(
-        8, _LONG_ID, 9, 10, (p.Member(0, "phone", 1, 2, 0), p.Member(1, "名", U64_MAX, 3, 4))
+        8,
+        _LONG_ID,
+        True,
+        9,
+        10,
+        (p.Member(0, "bob", "phone", 1, 2, 2, 0), p.Member(1, "ü", "名", U64_MAX, 3, 1, 4)),
     ),
     p.Kind.CANCEL_R: p.CancelR(9, _LONG_ID, 1, FULL_RUNS, _SHORT_RANGES),
     p.Kind.CANCEL_N: p.CancelN(10, _LONG_ID, 1, 2, _SHORT_RANGES),
     p.Kind.STATUS_R: p.StatusR(11, _LONG_ID, 1, FULL_RUNS, _SHORT_RANGES),
     p.Kind.STATUS_N: p.StatusN(12, _LONG_ID, 1, 2),
     p.Kind.STATUS_A: p.StatusA(13, _LONG_ID, 1, 2, _SHORT_RANGES, ((1, 1),)),
+    p.Kind.TALLY: p.Tally(
+        16,
+        _LONG_ID,
+        9,
+        10,
+        (
+            p.TallyEntry(0, ((1, 2), (4, U64_MAX)), 7, 0b1101),
+            p.TallyEntry(3, ((3, 3),), 65535, 2**16 | 1),
+        ),
+    ),
+    p.Kind.GONE: p.Gone(17, _LONG_ID),
     p.Kind.OFFLINE_R: p.OfflineR(65536),
     p.Kind.OFFLINE_A: p.OfflineA(14, _LONG_ID, 1, 2, True, 3, 4, ((1, 1),), _LONG_SECTION),
     p.Kind.OFFLINEACK_R: p.AckR(15, _LONG_ID, True, _SHORT_RANGES, ((2, 2),)),
@@ -148,7 +192,12 @@ EXAMPLES = {
     p.Kind.PRESENCE_A: p.PresenceA(
         2, 0, (p.DeviceSeen("phone", True, 0), p.DeviceSeen("名", False, 2**32 - 1))
     ),
-    p.Kind.LOGIN: p.Login("ü" * 16, "phone", b"\x00token", 1, 2),
+    p.Kind.GROUP_R: p.GroupR(18, 2, "#café", "bob"),
+    p.Kind.GROUP_A: p.GroupA(18, 0, ("ü" * 16, "bob")),
+    p.Kind.READ_R: p.ReadR(19, _LONG_ID, U64_MAX),
+    p.Kind.READ_N: p.ReadN(20, _LONG_ID, 65535, U64_MAX, 1),
+    p.Kind.READ_A: p.ReadA(21, 5),
+    p.Kind.LOGIN: p.Login("ü" * 16, "phone", b"\x00token", 1, 2, True, True),
     p.Kind.LOGIN_OK: p.LoginOk(1, True, True, 1000, 1024),
     p.Kind.LOGIN_REFUSED: p.LoginRefused(1, "wrong tökens"),
 }
@@ -178,6 +227,6 @@ def spoilt(draw, bodies):
 def garbage(draw):
     """Any bytes behind any kind, often with flags and small counts that look right."""
     kind = draw(st.sampled_from(KINDS))
-    flags = draw(st.sampled_from([0, 0, 1, 4, 5, 8, 24]) | st.integers(0, 255))
+    flags = draw(st.sampled_from([0, 0, 1, 2, 3, 4, 5, 8, 24, 0x60]) | st.integers(0, 255))
     tail = draw(st.lists(st.sampled_from([0, 0, 0, 1, 2, 255]), max_size=60).map(bytes))
     return bytes((kind, flags)) + tail + draw(st.binary(max_size=20))

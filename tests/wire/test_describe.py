@@ -111,12 +111,44 @@ def test_lists_read_as_people_write_them():
     frames += message(3, im_codec.encode(some.EXAMPLES[Kind.MEMBERS]))
     lines = [line.strip() for line in describe_datagram(sealed(f"{HEADER} {frames}"))]
     assert f"runs: from 1 epoch 0, from 2 epoch 9, from {2**64 - 1} epoch {2**32 - 1}" in lines
-    assert "settled: 0, 255" in lines
+    assert "settled: 0, 2050" in lines
     assert f"ranges: 1, 3-{2**64 - 1}" in lines
     assert "name: none" in lines
     assert "flags: none" in lines
+    assert "flags: named, whole" in lines
     assert "- ordinal: 1" in lines
+    assert "user: 'ü'" in lines
     assert "device: '名'" in lines
+
+
+def test_tally_tells_who_says_what_of_which_messages():
+    body = im_codec.encode(some.EXAMPLES[Kind.TALLY]._replace(name=None))
+    lines = describe_datagram(sealed(f"{HEADER} {message(1, body)}"))
+    assert [
+        "        as_of: 10",
+        "        entries:",
+        "          - verdict: delivered",
+        f"            ranges: 1-2, 4-{2**64 - 1}",
+        "            first: 7",
+        "            bitmap: 7, 9, 10",
+        "          - verdict: excused",
+        "            ranges: 3",
+        "            first: 65535",
+        "            bitmap: 65535, 65551",
+    ] == lines[-10:]
+
+
+def test_names_of_groups_and_of_who_belongs_to_them_are_quoted():
+    frames = message(1, im_codec.encode(some.EXAMPLES[Kind.GROUP_R]))
+    frames += message(2, im_codec.encode(some.EXAMPLES[Kind.GROUP_A]))
+    lines = [line.strip() for line in describe_datagram(sealed(f"{HEADER} {frames}"))]
+    assert "group: '#café'" in lines
+    assert f"names: '{'ü' * 16}', 'bob'" in lines
+
+
+def test_flags_of_a_login_are_named():
+    body = im_codec.encode(some.EXAMPLES[Kind.LOGIN])
+    assert ["continues", "four"] == only_frame(message(1, body))["im_packet"]["flags"]
 
 
 def test_ack_tells_which_numbers_it_acks():
@@ -176,6 +208,12 @@ def test_padding_is_one_line():
 def test_what_could_steer_a_terminal_is_escaped():
     lines = describe_datagram(sealed(f"{HEADER} 03 0003 04 1b5b324a"))
     assert r"      reason: '\x1b[2J'" in lines
+
+
+@given(packet=some.packets)
+def test_no_im_packet_steers_a_terminal(packet):
+    lines = describe_datagram(sealed(f"{HEADER} {message(1, im_codec.encode(packet))}"))
+    assert [] == [line for line in lines if not line.isprintable()]
 
 
 def test_long_payloads_are_elided_for_people_only():

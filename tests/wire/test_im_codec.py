@@ -60,7 +60,7 @@ def declared_fields(packet):
     if "runs" in fields:
         fields["runs"] = [Container(run._asdict()) for run in fields["runs"]]
     if "settled" in fields:
-        fields["settled"] = fields["settled"].to_bytes(32, "little").rstrip(b"\0")
+        fields["settled"] = fields["settled"].to_bytes(512, "little").rstrip(b"\0")
     section = fields.get("section")
     fields["has_section"] = int(section is not None)
     if section is not None:
@@ -140,21 +140,23 @@ ZERO = "0000000000000000"
 RUN = f"01 {SEQ_1} 00000000"
 SECTION = f"{SEQ_1} 0001 00000001 {ZERO} 78"
 NAME = f"{ZERO} 01 62 01 61 01 64"
+ENTRY = f"00 01 {SEQ_1} {SEQ_1} 0000 0001 01"
 
 REFUSED = {
-    "seq 0 as floor of msg:R": f"01 {NAMELESS} {ZERO} {RUN} 00 {SECTION}",
-    "no epoch run": f"01 {NAMELESS} {SEQ_1} 00 00 {SECTION}",
+    "seq 0 as floor of msg:R": f"01 {NAMELESS} {ZERO} {RUN} 0000 {SECTION}",
+    "no epoch run": f"01 {NAMELESS} {SEQ_1} 00 0000 {SECTION}",
     "4 epoch runs": f"01 {NAMELESS} {SEQ_1} 04 "
     + "".join(f"{i:016x} {i:08x}" for i in range(1, 5))
-    + f"00 {SECTION}",
-    "epoch run from seq 0": f"01 {NAMELESS} {SEQ_1} 01 {ZERO} 00000001 00 {SECTION}",
+    + f"0000 {SECTION}",
+    "epoch run from seq 0": f"01 {NAMELESS} {SEQ_1} 01 {ZERO} 00000001 0000 {SECTION}",
     "epoch runs from one seq": f"01 {NAMELESS} {SEQ_1} 02 {SEQ_1} 00000001 {SEQ_1} 00000002"
-    f" 00 {SECTION}",
+    f" 0000 {SECTION}",
     "epoch that does not rise": f"01 {NAMELESS} {SEQ_1} 02 {SEQ_1} 00000001 {SEQ_2} 00000001"
-    f" 00 {SECTION}",
-    "settled bitmap of 33 bytes": f"01 {NAMELESS} {SEQ_1} {RUN} 21 {'01' * 33} {SECTION}",
-    "settled bitmap with a zero at its end": f"01 {NAMELESS} {SEQ_1} {RUN} 02 0100 {SECTION}",
-    "unknown flag": f"01 02 00000001 {SEQ_1} {RUN} 00 {SECTION}",
+    f" 0000 {SECTION}",
+    "settled bitmap of 513 bytes": f"01 {NAMELESS} {SEQ_1} {RUN} 0201 {'01' * 513} {SECTION}",
+    "settled bitmap with a zero at its end": f"01 {NAMELESS} {SEQ_1} {RUN} 0002 0100 {SECTION}",
+    "settled bitmap beyond the rest": f"01 {NAMELESS} {SEQ_1} {RUN} 0200 01 {SECTION}",
+    "flag of another kind": f"01 02 00000001 {SEQ_1} {RUN} 0000 {SECTION}",
     "name where none may be": f"02 01 00000001 00000000 01 {SEQ_1} {SEQ_1}",
     "name in ack:A": f"05 01 00000001 {NAME} 01 {SEQ_1} {SEQ_1}",
     "empty section": f"03 {NAMELESS} {SEQ_1} {SEQ_1} {SEQ_1} 0000",
@@ -185,6 +187,24 @@ REFUSED = {
     "kind 0x7f": f"7f {NAMELESS}",
     "unknown flag of a packet without a stream": "13 01",
     "seq 0 as floor of status:N": f"0c {NAMELESS} {ZERO} {SEQ_1}",
+    "no entry of a tally": f"0e {NAMELESS} {ZERO} 00000001 00",
+    "65 entries of a tally": f"0e {NAMELESS} {ZERO} 00000001 41 {ENTRY * 65}",
+    "verdict 4": f"0e {NAMELESS} {ZERO} 00000001 01 04 {ENTRY[2:]}",
+    "entry without a range": f"0e {NAMELESS} {ZERO} 00000001 01 00 00 0000 0001 01",
+    "entry without ordinals": f"0e {NAMELESS} {ZERO} 00000001 01 00 01 {SEQ_1} {SEQ_1} 0000 0000",
+    "entry with a zero at its end": f"0e {NAMELESS} {ZERO} 00000001 01 00 01 {SEQ_1} {SEQ_1}"
+    " 0000 0002 0100",
+    "entry with 513 bytes of ordinals": f"0e {NAMELESS} {ZERO} 00000001 01 00 01 {SEQ_1} {SEQ_1}"
+    f" 0000 0201 {'01' * 513}",
+    "member without a user": f"08 {NAMELESS} {ZERO} 00000001 0001 0000 00 01 64 {ZERO}"
+    " 00000001 00000001 00000000",
+    "bytes behind gone": f"0f {NAMELESS} 00",
+    "seq 0 as read": f"1c {NAMELESS} {ZERO}",
+    "seq 0 as read of an endpoint": f"1d {NAMELESS} 0000 {ZERO} {ZERO}",
+    "name in read:A": f"1e 01 00000001 {NAME} {SEQ_1}",
+    "empty name in group:A": "15 00 00000001 0000 0001 00",
+    "name of 33 bytes in group:R": f"14 00 00000001 01 21 {'62' * 33} 00",
+    "flag of members in a login": f"20 02 01 61 01 64 0000 {ZERO} {ZERO}",
     "login without a user": f"20 00 00 01 64 0000 {ZERO} {ZERO}",
     "reason that is not UTF-8": "22 00 0001 01 ff",
 }
@@ -198,12 +218,22 @@ def test_is_refused_by_both(reason):
 @pytest.mark.parametrize(
     "text",
     [
-        f"01 {NAMELESS} {SEQ_1} {RUN} 00 {SECTION}",
+        f"01 {NAMELESS} {SEQ_1} {RUN} 0000 {SECTION}",
         f"02 {NAMELESS} 00000000 01 {SEQ_1} {SEQ_1}",
         f"03 {NAMELESS} {SEQ_1} {SEQ_1} {SECTION}",
         f"04 01 00000001 {NAME} 00 00",
         f"05 {NAMELESS} 01 {SEQ_1} {SEQ_1}",
         f"11 {NAMELESS} 00000001 0001 {SEQ_1} {SEQ_1} 00 01 {SECTION}",
+        f"01 {NAMELESS} {SEQ_1} {RUN} 0200 {'01' * 512} {SECTION}",
+        f"0e {NAMELESS} {ZERO} 00000001 40 {ENTRY * 64}",
+        f"0e {NAMELESS} {ZERO} 00000001 01 {ENTRY[:-7]} 0200 {'01' * 512}",
+        f"08 {NAMELESS} {ZERO} 00000001 0001 0000 01 61 01 64 {ZERO} 00000001 00000001 00000000",
+        f"1c {NAMELESS} {SEQ_1}",
+        f"1d {NAMELESS} 0000 {ZERO} {SEQ_1}",
+        f"1e {NAMELESS} {SEQ_1}",
+        "14 00 00000001 01 00 00",
+        "15 00 00000001 0000 0001 01 61",
+        f"20 60 01 61 01 64 0000 {ZERO} {ZERO}",
     ],
 )
 def test_what_the_refused_were_made_of_is_accepted(text):
@@ -245,6 +275,13 @@ def test_cut_section_keeps_seqs_stamps_and_payloads_together(first, last, kept):
     stamps = tuple("abcd".index(letter) + 10 for letter in kept)
     assert (stamps, [letter.encode() for letter in kept]) == im_codec.section_messages(cut)
     assert ("abcd" == kept) == (cut is section)
+
+
+@pytest.mark.parametrize("count", [1, 2, 130])
+def test_last_stamp_is_that_of_the_last_message(count):
+    stamps = [2**64 - 1, *range(1, count)][:count]
+    section = im_codec.encode_section(9, stamps, [b"payload"] * count)
+    assert stamps[-1] == im_codec.last_stamp(section)
 
 
 def test_section_travels_untouched_under_another_head():
@@ -299,6 +336,13 @@ def value_from(kind, fields):
         section = fields["section"]
         payloads = [bytes.fromhex(text) for text in section["payloads"]]
         fields["section"] = im_codec.encode_section(section["first"], section["stamps"], payloads)
+    if "entries" in fields:
+        fields["entries"] = tuple(
+            p.TallyEntry(verdict, tuple(map(tuple, ranges)), first, sum(1 << n for n in bits))
+            for verdict, ranges, first, bits in fields["entries"]
+        )
+    if "names" in fields:
+        fields["names"] = tuple(fields["names"])
     for key in ("token", "payload"):
         if key in fields:
             fields[key] = bytes.fromhex(fields[key])

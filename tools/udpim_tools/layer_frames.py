@@ -26,7 +26,8 @@ from scapy.fields import (
 )
 from scapy.packet import Packet
 
-from udpim_tools.layer_im import LABELS, guess_im_packet
+from udpim_tools.layer_im import guess_im_packet
+from udpim_tools.layer_im_head import LABELS
 from udpim_tools.layer_parts import UDPIMPart, prefixed, value_of
 
 _FRAME_TYPES = {

@@ -12,15 +12,10 @@ every scapy packet has a name and a payload of its own.
 
 from __future__ import annotations
 
-from typing import Any
-
 from scapy.config import conf
 from scapy.fields import (
-    ByteEnumField,
     ByteField,
     ConditionalField,
-    Field,
-    FlagsField,
     IntField,
     LongField,
     PacketField,
@@ -30,80 +25,30 @@ from scapy.fields import (
 )
 from scapy.packet import Packet
 
+from udpim_tools import layer_groups  # noqa: F401  # its classes are found below
+from udpim_tools.layer_im_head import UDPIMImPacket, head, stream_head
 from udpim_tools.layer_parts import (
     DeviceSeen,
     EpochRun,
     Member,
     Section,
     SeqRange,
-    StreamName,
-    UDPIMPart,
     counted,
     prefixed,
 )
 
-LABELS = {
-    0x01: "msg:R",
-    0x02: "msg:A",
-    0x03: "msg:N",
-    0x04: "ack:R",
-    0x05: "ack:A",
-    0x06: "ack:N",
-    0x07: "refuse",
-    0x08: "members",
-    0x09: "cancel:R",
-    0x0A: "cancel:N",
-    0x0B: "status:R",
-    0x0C: "status:N",
-    0x0D: "status:A",
-    0x10: "offline:R",
-    0x11: "offline:A",
-    0x12: "offlineack:R",
-    0x13: "nudge",
-    0x18: "signal:R",
-    0x19: "signal:N",
-    0x1A: "presence:R",
-    0x1B: "presence:A",
-    0x20: "login",
-    0x21: "login-ok",
-    0x22: "login-refused",
-}
-"""What people call each kind, by its first byte."""
-
 _REFUSE_CODES = {
     1: "NO_DEVICE",
     2: "FULL",
+    3: "RATE",
     16: "UNKNOWN_RECIPIENT",
     17: "FORBIDDEN",
     18: "TOO_LARGE",
+    19: "NOT_MEMBER",
+    20: "CLOCK",
 }
 _PRESENCE_CODES = {0: "OK", 1: "REFUSED", 2: "UNKNOWN_USER"}
 _LOGIN_CODES = {1: "BAD_CREDENTIALS", 2: "STALE_STORE", 3: "BUSY"}
-_FLAGS = ["named", "flag1", "more", "durable", "waiting", "continues", "flag6", "flag7"]
-
-
-def _head(kind: int) -> list[Field]:
-    return [ByteEnumField("kind", kind, LABELS), FlagsField("flags", 0, 8, _FLAGS)]
-
-
-def _stream_head(kind: int) -> list[Field]:
-    named = PacketField("stream", StreamName(), StreamName)
-    return [
-        *_head(kind),
-        IntField("handle", 0),
-        ConditionalField(named, lambda packet: packet.flags.named),
-    ]
-
-
-class UDPIMImPacket(UDPIMPart):
-    """What every IM packet is; by itself, the head that all of them share."""
-
-    name = "udpim IM packet"
-    fields_desc: Any = _head(0x13)
-
-    def mysummary(self) -> str:
-        """The name that people use."""
-        return LABELS.get(self.kind, "IM packet")
 
 
 class MsgR(UDPIMImPacket):
@@ -111,10 +56,10 @@ class MsgR(UDPIMImPacket):
 
     name = "udpim msg:R"
     fields_desc = (
-        *_stream_head(0x01),
+        *stream_head(0x01),
         LongField("floor", 1),
         *counted("runs", EpochRun),
-        *prefixed("settled"),
+        *prefixed("settled", "H"),
         PacketField("section", Section(), Section),
     )
 
@@ -124,7 +69,7 @@ class MsgA(UDPIMImPacket):
 
     name = "udpim msg:A"
     fields_desc = (
-        *_stream_head(0x02),
+        *stream_head(0x02),
         IntField("rtt_us", 0),
         *counted("ranges", SeqRange),
     )
@@ -135,7 +80,7 @@ class MsgN(UDPIMImPacket):
 
     name = "udpim msg:N"
     fields_desc = (
-        *_stream_head(0x03),
+        *stream_head(0x03),
         LongField("floor", 1),
         LongField("base", 1),
         PacketField("section", Section(), Section),
@@ -147,7 +92,7 @@ class AckR(UDPIMImPacket):
 
     name = "udpim ack:R"
     fields_desc = (
-        *_stream_head(0x04),
+        *stream_head(0x04),
         *counted("delivered", SeqRange),
         *counted("void", SeqRange),
     )
@@ -158,7 +103,7 @@ class AckA(UDPIMImPacket):
 
     name = "udpim ack:A"
     fields_desc = (
-        *_stream_head(0x05),
+        *stream_head(0x05),
         *counted("ranges", SeqRange),
     )
 
@@ -168,7 +113,7 @@ class AckN(UDPIMImPacket):
 
     name = "udpim ack:N"
     fields_desc = (
-        *_stream_head(0x06),
+        *stream_head(0x06),
         ShortField("ordinal", 0),
         XLongField("incarnation", 0),
         XLongField("store_epoch", 0),
@@ -184,18 +129,18 @@ class Refuse(UDPIMImPacket):
 
     name = "udpim refuse"
     fields_desc = (
-        *_stream_head(0x07),
+        *stream_head(0x07),
         ShortEnumField("code", 16, _REFUSE_CODES),
         *counted("ranges", SeqRange),
     )
 
 
 class Members(UDPIMImPacket):
-    """S → A: the membership history."""
+    """S → A: who belongs to the conversation."""
 
     name = "udpim members"
     fields_desc = (
-        *_stream_head(0x08),
+        *stream_head(0x08),
         XLongField("store_epoch", 0),
         IntField("epoch", 0),
         *counted("members", Member, "H"),
@@ -207,7 +152,7 @@ class CancelR(UDPIMImPacket):
 
     name = "udpim cancel:R"
     fields_desc = (
-        *_stream_head(0x09),
+        *stream_head(0x09),
         LongField("floor", 1),
         *counted("runs", EpochRun),
         *counted("ranges", SeqRange),
@@ -219,7 +164,7 @@ class CancelN(UDPIMImPacket):
 
     name = "udpim cancel:N"
     fields_desc = (
-        *_stream_head(0x0A),
+        *stream_head(0x0A),
         LongField("floor", 1),
         LongField("base", 1),
         *counted("ranges", SeqRange),
@@ -231,8 +176,10 @@ class StatusR(UDPIMImPacket):
 
     name = "udpim status:R"
     fields_desc = (
-        *_stream_head(0x0B),
-        *CancelR.fields_desc[4:],
+        *stream_head(0x0B),
+        LongField("floor", 1),
+        *counted("runs", EpochRun),
+        *counted("ranges", SeqRange),
     )
 
 
@@ -241,7 +188,7 @@ class StatusN(UDPIMImPacket):
 
     name = "udpim status:N"
     fields_desc = (
-        *_stream_head(0x0C),
+        *stream_head(0x0C),
         LongField("floor", 1),
         LongField("base", 1),
     )
@@ -252,7 +199,7 @@ class StatusA(UDPIMImPacket):
 
     name = "udpim status:A"
     fields_desc = (
-        *_stream_head(0x0D),
+        *stream_head(0x0D),
         ShortField("ordinal", 0),
         XLongField("store_epoch", 0),
         *counted("asked", SeqRange),
@@ -265,7 +212,7 @@ class OfflineR(UDPIMImPacket):
 
     name = "udpim offline:R"
     fields_desc = (
-        *_head(0x10),
+        *head(0x10),
         IntField("bytes_max", 0),
     )
 
@@ -275,7 +222,7 @@ class OfflineA(UDPIMImPacket):
 
     name = "udpim offline:A"
     fields_desc = (
-        *_stream_head(0x11),
+        *stream_head(0x11),
         IntField("batch", 0),
         ShortField("total", 0),
         LongField("floor", 1),
@@ -293,8 +240,9 @@ class OfflineAckR(UDPIMImPacket):
 
     name = "udpim offlineack:R"
     fields_desc = (
-        *_stream_head(0x12),
-        *AckR.fields_desc[4:],
+        *stream_head(0x12),
+        *counted("delivered", SeqRange),
+        *counted("void", SeqRange),
     )
 
 
@@ -302,7 +250,7 @@ class Nudge(UDPIMImPacket):
     """S → B: your queue is not empty."""
 
     name = "udpim nudge"
-    fields_desc = _head(0x13)
+    fields_desc = head(0x13)
 
 
 class SignalR(UDPIMImPacket):
@@ -310,7 +258,7 @@ class SignalR(UDPIMImPacket):
 
     name = "udpim signal:R"
     fields_desc = (
-        *_head(0x18),
+        *head(0x18),
         *prefixed("conversation"),
         *prefixed("content", "H"),
     )
@@ -321,7 +269,7 @@ class SignalN(UDPIMImPacket):
 
     name = "udpim signal:N"
     fields_desc = (
-        *_head(0x19),
+        *head(0x19),
         *prefixed("user"),
         *prefixed("device"),
         *prefixed("conversation"),
@@ -334,7 +282,7 @@ class PresenceR(UDPIMImPacket):
 
     name = "udpim presence:R"
     fields_desc = (
-        *_head(0x1A),
+        *head(0x1A),
         IntField("request", 0),
         *prefixed("user"),
     )
@@ -345,7 +293,7 @@ class PresenceA(UDPIMImPacket):
 
     name = "udpim presence:A"
     fields_desc = (
-        *_head(0x1B),
+        *head(0x1B),
         IntField("request", 0),
         ShortEnumField("code", 0, _PRESENCE_CODES),
         *counted("devices", DeviceSeen),
@@ -357,7 +305,7 @@ class Login(UDPIMImPacket):
 
     name = "udpim login"
     fields_desc = (
-        *_head(0x20),
+        *head(0x20),
         *prefixed("user"),
         *prefixed("device"),
         *prefixed("token", "H"),
@@ -371,7 +319,7 @@ class LoginOk(UDPIMImPacket):
 
     name = "udpim login-ok"
     fields_desc = (
-        *_head(0x21),
+        *head(0x21),
         XLongField("store_epoch", 0),
         IntField("payload_bytes_max", 0),
         ShortField("window", 0),
@@ -383,7 +331,7 @@ class LoginRefused(UDPIMImPacket):
 
     name = "udpim login-refused"
     fields_desc = (
-        *_head(0x22),
+        *head(0x22),
         ShortEnumField("code", 1, _LOGIN_CODES),
         *prefixed("reason"),
     )

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scapy.fields import (
+    ByteEnumField,
     ByteField,
     Field,
     FieldLenField,
@@ -29,6 +30,10 @@ from scapy.packet import Packet
 
 ITEMS_MAX = 1200
 """More than a datagram can hold; scapy's own limit of 100 items would cut a section."""
+MEMBERS_MAX = 0xFFFF
+"""As many lines as a membership can have."""
+VERDICTS = {0: "delivered", 1: "void", 2: "stored", 3: "excused"}
+"""What an entry of a tally says."""
 
 
 class UDPIMPart(Packet):
@@ -59,9 +64,10 @@ def prefixed(name: str, fmt: str = "B") -> list[Field]:
 def counted(name: str, item: type[Packet], fmt: str = "B") -> list[Field]:
     """Packets behind their count."""
     count = f"{name}_count"
+    most = MEMBERS_MAX if fmt == "H" else ITEMS_MAX
     return [
         FieldLenField(count, None, count_of=name, fmt=fmt),
-        PacketListField(name, [], item, count_from=value_of(count), max_count=ITEMS_MAX),
+        PacketListField(name, [], item, count_from=value_of(count), max_count=most),
     ]
 
 
@@ -89,6 +95,31 @@ class _PayloadsField(Field):
             payloads.append(s[:length])
             s = s[length:]
         return s, payloads
+
+
+class _NamesField(Field):
+    """Names, each behind its length; as many as the field before it says."""
+
+    islist = 1
+
+    def i2count(self, _pkt: Packet, val: list[bytes]) -> int:
+        return len(val)
+
+    def addfield(self, _pkt: Packet, s: bytes, val: list[bytes]) -> bytes:
+        return s + b"".join(bytes((len(name),)) + name for name in val)
+
+    def getfield(self, pkt: Packet, s: bytes) -> tuple[bytes, list[bytes]]:
+        names = []
+        for _ in range(pkt.getfieldval(f"{self.name}_count")):
+            end = 1 + s[0] if s else 0
+            names.append(s[1:end])
+            s = s[end:]
+        return s, names
+
+
+def names(name: str) -> list[Field]:
+    """Names behind their count."""
+    return [FieldLenField(f"{name}_count", None, count_of=name, fmt="H"), _NamesField(name, [])]
 
 
 class StreamName(UDPIMPart):
@@ -124,13 +155,15 @@ class EpochRun(UDPIMPart):
 
 
 class Member(UDPIMPart):
-    """One line of a conversation's membership history."""
+    """One line of a conversation's membership."""
 
     name = "udpim member"
     fields_desc = (
         ShortField("ordinal", 0),
+        *prefixed("user"),
         *prefixed("device"),
         XLongField("incarnation", 0),
+        IntField("renewed", 0),
         IntField("joined", 0),
         IntField("left", 0),
     )
@@ -144,6 +177,18 @@ class DeviceSeen(UDPIMPart):
         *prefixed("device"),
         ByteField("online", 0),
         IntField("seen_s", 0xFFFF_FFFF),
+    )
+
+
+class TallyEntry(UDPIMPart):
+    """The same verdict of several endpoints for the same seqs."""
+
+    name = "udpim tally entry"
+    fields_desc = (
+        ByteEnumField("verdict", 0, VERDICTS),
+        *counted("ranges", SeqRange),
+        ShortField("first", 0),
+        *prefixed("bitmap", "H"),
     )
 
 

@@ -19,8 +19,16 @@ from udpim.crypto import handshake, tokens
 from udpim.hop import acks, connection, dial, loss, newreno, pacing, path, recovery, rtt, window
 from udpim.hop.codes import CloseCode, ConnectionState
 from udpim.hop.config import HopConfig
-from udpim.im import history, puller, transmitter
-from udpim.model import FINAL_STATES, LoginCode, MessageState, RejectCode
+from udpim.im import group_questions, groups, history, puller, router, tally, transmitter
+from udpim.model import (
+    FINAL_STATES,
+    GroupAction,
+    GroupCode,
+    LoginCode,
+    MessageState,
+    RejectCode,
+)
+from udpim.node import aging, server
 from udpim.node.state import TRANSITIONS, LinkInput, LinkState
 from udpim.wire import frames, hop_schema, im_schema, layout, packet, parameters
 from udpim.wire.im_packets import Kind
@@ -82,6 +90,14 @@ CONSTANTS: dict[str, int | float] = {
     "PULL_BYTES_MAX": config.PULL_BYTES_MAX,
     "ROWS_MAX": puller.ROWS_MAX,
     "RETIRED_INCARNATIONS_MAX": config.RETIRED_INCARNATIONS_MAX,
+    "GROUP_USERS_MAX": config.GROUP_USERS_MAX,
+    "GROUPS_MAX": config.GROUPS_MAX,
+    "ORDINALS_MAX": groups.ORDINALS_MAX,
+    "LEFT_LINES_MAX": groups.LEFT_LINES_MAX,
+    "TALLY_ENTRIES_MAX": im_schema.TALLY_ENTRIES_MAX,
+    "GROUP_REQUESTS_MAX": server.GROUP_REQUESTS_MAX,
+    "QUESTIONS_MAX": group_questions.QUESTIONS_MAX,
+    "SKEW_MS_MAX": router.SKEW_MS_MAX,
 }
 """Numbers that are no setting: the protocol's own, and the policy of one machine."""
 
@@ -110,6 +126,10 @@ TIMERS: dict[str, float] = {
     "E2E_TIMER_S_MIN": config.E2E_TIMER_S_MIN,
     "E2E_TIMER_S_MAX": config.E2E_TIMER_S_MAX,
     "STATUS_LEASE_S": config.STATUS_LEASE_S,
+    "TALLY_GAP_S_MIN": tally.GAP_S_MIN,
+    "TALLY_INTERVAL_S_MAX": tally.INTERVAL_S_MAX,
+    "AGE_TICK_S": aging.TICK_S,
+    "retire_after_s": ServerConfig().retire_after_s,
     "reconnect_s_min": _CLIENT.reconnect_s_min,
     "reconnect_s_max": _CLIENT.reconnect_s_max,
 }
@@ -165,6 +185,7 @@ def _layouts() -> dict[str, Table]:
         "stream name": im_schema.STREAM_NAME,
         "section": im_schema.SECTION,
         "member": im_schema.MEMBER,
+        "tally entry": im_schema.TALLY_ENTRY,
     }
     declared |= {kind.label: im_schema.SCHEMAS[kind] for kind in im_schema.SCHEMAS}
     return {name: _layout(declaration) for name, declaration in declared.items()}
@@ -238,6 +259,8 @@ def _states_and_codes() -> dict[str, Table]:
         ),
         "close codes": _codes(CloseCode),
         "login codes": _codes(LoginCode),
+        "group actions": _codes(GroupAction),
+        "group codes": _codes(GroupCode),
         "reject codes": _table(
             "name code sender",
             (
@@ -287,10 +310,14 @@ def _named(numbers: dict[str, Any]) -> Table:
 def amount(name: str, value: float) -> str:
     """Write a number with the unit that its name ends in; whole numbers without a point."""
     words = name.lower().removesuffix("_max").removesuffix("_min").removesuffix("_initial")
+    if words.endswith("_ms"):
+        return amount(f"{words.removesuffix('_ms')}_s", value / 1000)
     if words.endswith("_per_s") or not words.endswith(("_s", "_bytes")):
         return f"{value:g}" if isinstance(value, float) else str(value)
     if words.endswith("_bytes"):
         return f"{value // 2**20} MiB" if value and value % 2**20 == 0 else str(value)
     if value < 1:
         return f"{value * 1000:g} ms"
+    if value >= 86400:
+        return f"{value / 86400:g} d"
     return f"{value / 3600:g} h" if value >= 3600 else f"{value:g} s"

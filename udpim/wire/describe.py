@@ -19,19 +19,14 @@ from udpim.wire import frames as f
 from udpim.wire import hop_schema, im_schema
 from udpim.wire import packet as p
 from udpim.wire.im_packets import Kind
+from udpim.wire.layout import FLAG_NAMES
 
 SHOWN_BYTES_MAX = 64
 """Longer texts and byte strings are elided in the form for people."""
 
-_FLAG_NAMES = {
-    im_schema.FLAG_NAMED: "named",
-    im_schema.FLAG_MORE: "more",
-    im_schema.FLAG_DURABLE: "durable",
-    im_schema.FLAG_WAITING: "waiting",
-    im_schema.FLAG_CONTINUES: "continues",
-}
 _SKIPPED_KINDS_FROM = 0x80
-_TEXTS = {"user", "device", "conversation", "reason", "text"}
+_TEXTS = {"user", "device", "conversation", "group", "names", "reason", "text"}
+_VERDICTS = ("delivered", "void", "stored", "excused")
 
 # PROTOCOL §2.1: what stays readable when bit 6 is set. Not normative until encryption exists.
 _SEALED_SHORT = c.Struct(
@@ -136,6 +131,7 @@ _SPECIAL: dict[str, Any] = {
     "incarnation": lambda value: f"{value:016x}",
     "store_epoch": lambda value: f"{value:016x}",
     "settled": lambda value: _bits(int.from_bytes(value, "little")),
+    "entries": lambda value: [_tally_entry(entry) for entry in value],
     "payloads": lambda value: [_payload(raw) for raw in value],
     "payload": _parameters,
     "padding": lambda value: f"{len(value)} bytes",
@@ -145,6 +141,12 @@ _SPECIAL: dict[str, Any] = {
 
 def _bits(bitmap: int) -> list[int]:
     return [index for index in range(bitmap.bit_length()) if bitmap >> index & 1]
+
+
+def _tally_entry(entry: Any) -> dict[str, Any]:
+    """An entry of a tally, with its bitmap as the ordinals that it stands for."""
+    ordinals = [entry.first + bit for bit in _bits(int.from_bytes(entry.bitmap, "little"))]
+    return {**_plain("", entry), "verdict": _VERDICTS[entry.verdict], "bitmap": ordinals}
 
 
 def _frames(parsed: Any) -> list[dict[str, Any]]:
@@ -189,7 +191,7 @@ def _im_packet(where: str, body: bytes) -> dict[str, Any]:
     tree: dict[str, Any] = _plain("", parsed)
     if payload is not None:
         tree["payload"] = _payload(payload)
-    tree["flags"] = [name for bit, name in _FLAG_NAMES.items() if parsed.flags & bit]
+    tree["flags"] = [name for bit, name in FLAG_NAMES.items() if parsed.flags & bit]
     return tree
 
 
@@ -263,7 +265,7 @@ def _human(key: str, value: Any) -> str | None:
     if value is None or value == []:
         return "none"
     if isinstance(value, list):
-        return _human_list(value)
+        return _human_list([repr(item) for item in value] if key in _TEXTS else value)
     if isinstance(value, dict):
         return None
     if key == "delay":

@@ -15,7 +15,17 @@ from typing import NamedTuple
 
 from udpim.model import Endpoint, StreamId
 from udpim.ranges import Range
-from udpim.wire.kinds import Kind as Kind  # noqa: PLC0414  # importers find it beside the values
+from udpim.wire.im_group_packets import (
+    Gone,
+    GroupA,
+    GroupR,
+    ReadA,
+    ReadN,
+    ReadR,
+    Tally,
+    TallyEntry,
+)
+from udpim.wire.im_kinds import Kind
 
 Ranges = tuple[Range, ...]
 
@@ -149,79 +159,6 @@ class Members(NamedTuple):
     store_epoch: int
     epoch: int
     members: tuple[Member, ...]
-
-
-class TallyEntry(NamedTuple):
-    """The same verdict of several endpoints for the same seqs."""
-
-    verdict: int
-    """0 delivered, 1 void, 2 stored, 3 excused."""
-    ranges: Ranges
-    first: int
-    """Ordinal that bit 0 of ``bitmap`` stands for."""
-    bitmap: int
-
-
-class Tally(NamedTuple):
-    """S → A: verdicts of a group's members, collected."""
-
-    handle: int
-    name: StreamId | None
-    store_epoch: int
-    as_of: int
-    """They hold for incarnations that came with this change of the server or an earlier one."""
-    entries: tuple[TallyEntry, ...]
-
-
-class Gone(NamedTuple):
-    """S → B: you are no member any more; what is missing of this stream will not come."""
-
-    handle: int
-    name: StreamId | None
-
-
-class GroupR(NamedTuple):
-    """Client → S: change or list a group."""
-
-    request: int
-    """Number of the question, drawn by the client."""
-    action: int
-    group: str
-    user: str
-    """Whom it is about; empty for the client's own user."""
-
-
-class GroupA(NamedTuple):
-    """S → client: what became of it, and names where the action was to list."""
-
-    request: int
-    code: int
-    names: tuple[str, ...]
-
-
-class ReadR(NamedTuple):
-    """B → S: the application has read everything up to here."""
-
-    handle: int
-    name: StreamId | None
-    read: int
-
-
-class ReadN(NamedTuple):
-    """S → A: an endpoint has read everything up to here."""
-
-    handle: int
-    name: StreamId | None
-    ordinal: int
-    incarnation: int
-    read: int
-
-
-class ReadA(NamedTuple):
-    """S → B: this cannot get lost any more."""
-
-    handle: int
-    read: int
 
 
 class CancelR(NamedTuple):
@@ -414,3 +351,48 @@ SIGNALS = (SignalR, SignalN)
 def is_bulk(packet: ImPacket, size_bytes: int) -> bool:
     """Tell whether a packet of this size travels as bulk: with payloads, or too large otherwise."""
     return isinstance(packet, PAYLOADS) or size_bytes > FRAME_BODY_BYTES_MAX
+
+
+__all__ = [
+    "AckA",
+    "AckN",
+    "AckR",
+    "CancelN",
+    "CancelR",
+    "DeviceSeen",
+    "Endpoint",
+    "EpochRun",
+    "Gone",
+    "GroupA",
+    "GroupR",
+    "ImPacket",
+    "Kind",
+    "Login",
+    "LoginOk",
+    "LoginRefused",
+    "Member",
+    "Members",
+    "MsgA",
+    "MsgN",
+    "MsgR",
+    "Nudge",
+    "OfflineA",
+    "OfflineR",
+    "PresenceA",
+    "PresenceR",
+    "Range",
+    "Ranges",
+    "ReadA",
+    "ReadN",
+    "ReadR",
+    "Refuse",
+    "Section",
+    "SignalN",
+    "SignalR",
+    "StatusA",
+    "StatusN",
+    "StatusR",
+    "StreamId",
+    "Tally",
+    "TallyEntry",
+]

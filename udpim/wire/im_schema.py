@@ -31,7 +31,6 @@ FLAG_WAITING = 0x10
 """The offline queue is not empty."""
 FLAG_CONTINUES = 0x20
 """The client's store still has messages of an older incarnation to bring to their end."""
-
 FLAG_FOUR = 0x40
 """The session does without msg:A and ack:A."""
 

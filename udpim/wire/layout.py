@@ -5,7 +5,8 @@ fixed, its width, its name and its rule. A rule is read off where it can be (a c
 of one byte, a condition on a flag); else it is the ``docs`` of the declaration that checks it. What
 checks something and tells it nowhere has the rule `UNTOLD`, which a test finds.
 
-Used by the command that prints tables into PROTOCOL.md; nothing at run time needs it.
+Used by the command that prints tables into PROTOCOL.md; of all this, only the names of flags serve
+at run time (`describe`).
 """
 
 from __future__ import annotations

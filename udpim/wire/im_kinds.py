@@ -1,4 +1,4 @@
-"""The kinds of IM packets: their first byte, and the names that people use (PROTOCOL §4.1)."""
+"""The kinds of IM packets: the first byte of each, and the name that people use (PROTOCOL §4.1)."""
 
 from __future__ import annotations
 
