@@ -63,6 +63,10 @@ PULL_BYTES_MAX = 256 * 1024
 """Payload bytes that a client asks for in one offline:R."""
 QUEUE_ENTRY_BYTES = 1024
 """What a smaller offline message counts as, so that the sizes of small ones need no memory."""
+SKEW_MS_MAX = 2 * 365 * 86_400_000
+"""A stamp further ahead would put every clock that merges it out of use (R12)."""
+GROUP_LINES_MAX = 8192
+"""Devices of all members of a group at one time: their lines fit one packet."""
 GROUP_USERS_MAX = 2000
 """Users in one group."""
 GROUPS_MAX = 100_000

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 
+from udpim.config import GROUP_LINES_MAX
 from udpim.im.devices import Registry
 from udpim.im.group_records import DropMember, GroupRecord, MemberRecord, PutGroup, PutMember
 from udpim.im.records import Op
@@ -96,6 +97,8 @@ class Groups:
         self._latest: dict[str, GroupRecord] = {record.name: record for record in groups}
         self._latest_users: dict[str, dict[str, None]] = {}
         """By group, with what is not durable yet."""
+        self._latest_lines: dict[str, int] = {}
+        """Devices of these, about: some may have had no room."""
         self._latest_of_user: dict[str, dict[str, None]] = {}
         for record in groups:
             registry.changes = max(registry.changes, record.epoch)
@@ -104,6 +107,8 @@ class Groups:
             self._enter(member)
             if not member.device:
                 self._note_latest(member.group, member.user, present=True)
+            else:
+                self._latest_lines[member.group] = self._latest_lines.get(member.group, 0) + 1
 
     # --- Looking ---
 
@@ -153,7 +158,10 @@ class Groups:
         """Tell whether there are ordinals left for a user's devices."""
         record = self._latest.get(name)
         devices = len(self._registry.latest(user))
-        return record is None or record.next_ordinal + devices <= ORDINALS_MAX
+        if record is None:
+            return True
+        lines = self._latest_lines.get(name, 0)
+        return record.next_ordinal + devices <= ORDINALS_MAX and lines + devices <= GROUP_LINES_MAX
 
     def join(self, name: str, user: str) -> list[Op]:
         """Return what makes a user a member; the group is made if there is none."""
@@ -166,6 +174,7 @@ class Groups:
         record = GroupRecord(name, owner, number, old.next_ordinal + len(present))
         self._latest[name] = record
         lines = zip(present, ordinals, strict=True)
+        self._latest_lines[name] = self._latest_lines.get(name, 0) + len(present)
         return [
             PutGroup(record),
             PutMember(MemberRecord(name, user, "", 0, number)),
@@ -177,7 +186,10 @@ class Groups:
         number = self._registry.next_change()
         record = self._latest[name] = self._latest[name]._replace(epoch=number)
         self._note_latest(name, user, present=False)
-        devices = ["", *(r.device for r in self._registry.latest(user).values())]
+        latest = self._registry.latest(user).values()
+        present = sum(not record.left for record in latest)
+        self._latest_lines[name] = max(0, self._latest_lines.get(name, 0) - present)
+        devices = ["", *(record.device for record in latest)]
         return [PutGroup(record), *(DropMember(name, user, device) for device in devices)]
 
     def device_joins(self, endpoint: Endpoint, number: int) -> list[Op]:
@@ -185,8 +197,10 @@ class Groups:
         ops: list[Op] = []
         for name in self.latest_of_user(endpoint.user):
             record = self._latest[name]
-            if record.next_ordinal >= ORDINALS_MAX:
+            lines = self._latest_lines.get(name, 0)
+            if record.next_ordinal >= ORDINALS_MAX or lines >= GROUP_LINES_MAX:
                 continue
+            self._latest_lines[name] = lines + 1
             line = MemberRecord(name, *endpoint, record.next_ordinal, number)
             record = record._replace(epoch=number, next_ordinal=record.next_ordinal + 1)
             self._latest[name] = record
@@ -198,6 +212,7 @@ class Groups:
         ops: list[Op] = []
         for name in self.latest_of_user(endpoint.user):
             record = self._latest[name] = self._latest[name]._replace(epoch=number)
+            self._latest_lines[name] = max(0, self._latest_lines.get(name, 0) - 1)
             ops += [PutGroup(record), DropMember(name, *endpoint)]
         return ops
 

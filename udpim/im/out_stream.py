@@ -175,6 +175,7 @@ class OutStream:
             members, epoch, whole=whole, same_store=self.epoch != 0
         )
         last = self.next_seq - 1
+        self._read_before()
         for view in forgotten:
             if self.audience.counts(view):
                 self.doubtful.update(view.confirmed.missing(self.floor, last))
@@ -188,6 +189,15 @@ class OutStream:
         changes = self.refresh(self.floor, last)
         self.audience.forget_below(self.floor)
         return changes
+
+    def _read_before(self) -> None:
+        """Whoever joined later is asked to read nothing that was not due to it."""
+        for view in self.audience.views:
+            if not view.read and not view.left:
+                undue = [run.first for run in self.runs if run.epoch < view.joined]
+                if undue:
+                    later = (run.first for run in self.runs if run.epoch >= view.joined)
+                    view.read = min(later, default=self.next_seq) - 1
 
     def stamp_undue(self) -> int | None:
         """Give the present epoch to the last rows if they are due to nobody: no device was there.

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+from udpim import config
 from udpim.config import GROUP_USERS_MAX, GROUPS_MAX, Limits
 from udpim.im.answers import RANGES_A_PACKET, Answers
 from udpim.im.conversations import Conversations
@@ -37,7 +38,7 @@ from udpim.wire.im_codec import (
     SECTION_ENTRY_BYTES,
     SECTION_HEAD_BYTES,
     cut_section,
-    last_stamp,
+    top_stamp,
 )
 from udpim.wire.im_packets import (
     AckA,
@@ -55,8 +56,6 @@ CHANGES = "changes"
 """Name of the store's value that holds the highest number given to a change."""
 
 
-SKEW_MS_MAX = 2 * 365 * 86_400_000
-"""A stamp so far ahead would put every clock that merges it out of use."""
 SEEN_S = 3600
 """How exactly the server knows when it saw a device last."""
 
@@ -190,8 +189,8 @@ class Router:
         """Route a run, and say that we do: msg:A."""
         section = packet.section
         first, last = section.first, section.last
-        stamp = last_stamp(section)
-        if self._wall_ms is not None and stamp >> 16 > self._wall_ms() + SKEW_MS_MAX:
+        stamp = top_stamp(section)
+        if self._wall_ms is not None and stamp >> 16 > self._wall_ms() + config.SKEW_MS_MAX:
             session.send(Refuse(packet.handle, RejectCode.CLOCK, ((first, last),)))
             return
         session.mark = max(session.mark, stamp)

@@ -148,7 +148,9 @@ class Outbox:
                 )
             )
         count = len(payloads)
-        base = max(self.stamp + 1, self.heard + 1, wall_ms << 16)
+        latest = (wall_ms + config.SKEW_MS_MAX) << 16
+        heard = self.heard if self.heard <= latest else 0  # an absurd one says nothing
+        base = max(self.stamp, heard, (wall_ms << 16) - 1) + 1
         stamps = tuple(range(base, base + count))
         self.stamp = base + count - 1
         first = stream.append(stamps, payloads)

@@ -311,10 +311,10 @@ def section_messages(section: Section) -> tuple[tuple[int, ...], list[bytes]]:
     return entries[count:], payloads
 
 
-def last_stamp(section: Section) -> int:
-    """Return the stamp of a section's last message."""
-    at = SECTION_HEAD_BYTES + 4 * section.count + 8 * (section.count - 1)
-    return int(_U64.unpack_from(section.raw, at)[0])
+def top_stamp(section: Section) -> int:
+    """Return the highest stamp in a section."""
+    entries = _section_entries(section.count).unpack_from(section.raw, SECTION_HEAD_BYTES)
+    return int(max(entries[section.count :]))
 
 
 def cut_section(section: Section, first: int, last: int) -> Section:
