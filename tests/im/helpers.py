@@ -31,8 +31,9 @@ def run_of(first, last):
     return section(first, *[b"m%d" % seq for seq in range(first, last + 1)])
 
 
-def member(ordinal, device="phone", incarnation=DURABLE | 1, joined=1, left=0):
-    return p.Member(ordinal, device, incarnation, joined, left)
+def member(ordinal, device="phone", incarnation=DURABLE | 1, joined=1, left=0, *, user="bob"):
+    """A line whose incarnation is as old as its membership."""
+    return p.Member(ordinal, user, device, incarnation, joined, joined, left)
 
 
 ONE = (member(0),)
@@ -101,9 +102,9 @@ class Sender:
                 words += [f"{kind} {a}-{b}" for a, b in packet.ranges]
         return words
 
-    def members(self, stream, *members, epoch=None, store_epoch=EPOCH):
+    def members(self, stream, *members, epoch=None, store_epoch=EPOCH, whole=True):
         epoch = len(members) if epoch is None else epoch
-        packet = p.Members(1, None, store_epoch, epoch, members)
+        packet = p.Members(1, None, whole, store_epoch, epoch, members)
         self.outbox.receive_members(stream, packet)
         self.commit()
 
@@ -268,19 +269,27 @@ class Server:
             self.router.on_acked(session, tag)
         return [packet for packet, _ in frames]
 
-    def msg(self, session, message, floor=1, runs=((1, 1),), *, settled=0, stream=STREAM):
-        epochs = tuple(p.EpochRun(*run) for run in runs)
+    def epoch(self, stream=STREAM):
+        """The membership epoch that a sender is told."""
+        return self.router.conversations.epoch(stream)
+
+    def runs(self, stream, runs):
+        """Runs as heads carry them; by default all seqs have the present epoch."""
+        return tuple(p.EpochRun(*run) for run in runs or ((1, self.epoch(stream)),))
+
+    def msg(self, session, message, floor=1, runs=None, *, settled=0, stream=STREAM):
+        epochs = self.runs(stream, runs)
         session.inbound.resolve(1, stream)
         packet = p.MsgR(1, None, floor, epochs, settled, message)
         self.router.receive_msg_r(session, stream, packet)
 
-    def cancel(self, session, *ranges, floor=1, runs=((1, 1),), stream=STREAM):
-        epochs = tuple(p.EpochRun(*run) for run in runs)
+    def cancel(self, session, *ranges, floor=1, runs=None, stream=STREAM):
+        epochs = self.runs(stream, runs)
         packet = p.CancelR(1, None, floor, epochs, ranges)
         self.router.receive_cancel_r(session, stream, packet)
 
-    def status(self, session, *ranges, floor=1, runs=((1, 1),), stream=STREAM):
-        epochs = tuple(p.EpochRun(*run) for run in runs)
+    def status(self, session, *ranges, floor=1, runs=None, stream=STREAM):
+        epochs = self.runs(stream, runs)
         packet = p.StatusR(1, None, floor, epochs, ranges)
         self.router.receive_status_r(session, stream, packet)
 

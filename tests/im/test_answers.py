@@ -4,7 +4,9 @@ import pytest
 
 from tests.im.helpers import ALICE, DURABLE, EPOCH, INC, LAPTOP, PHONE, STREAM
 from udpim.im.answers import RANGES_A_PACKET, Answers
+from udpim.im.conversations import Conversations
 from udpim.im.devices import Registry
+from udpim.im.groups import Groups
 from udpim.im.session import Named, Relay, Session
 from udpim.wire.im_codec import decode, encode
 from udpim.wire.im_packets import AckN, Members, StatusA
@@ -12,12 +14,16 @@ from udpim.wire.im_packets import AckN, Members, StatusA
 FRAME_BYTES_MAX = 1164
 LONG = STREAM._replace(user="u" * 32, device="d" * 32, conversation="bob")
 
+LAPTOP_ORDINAL = 2
+"""The recipient's second device: the sender's own have the odd ordinals."""
+
 
 def setup(*, durable=True):
     registry = Registry(())
     for endpoint in (PHONE, LAPTOP):
         registry.put(registry.logged_in(endpoint, DURABLE | 1, 1))
-    answers = Answers(registry, store_epoch=EPOCH, durable=durable)
+    conversations = Conversations(registry, Groups((), (), registry))
+    answers = Answers(conversations, store_epoch=EPOCH, durable=durable)
     return answers, Session(ALICE, INC, lambda: 0.0, {}), registry
 
 
@@ -81,7 +87,7 @@ def test_verdicts_with_many_holes_take_several_packets(kept):
     packets = sent(alice)[1:]
     assert delivered == tuple(r for packet in packets for r in packet.delivered)
     assert void == tuple(r for packet in packets for r in packet.void)
-    assert {(1, DURABLE | 1, EPOCH)} == {
+    assert {(LAPTOP_ORDINAL, DURABLE | 1, EPOCH)} == {
         (packet.ordinal, packet.incarnation, packet.store_epoch) for packet in packets
     }
     if not kept:
@@ -93,7 +99,7 @@ def test_stored_is_the_servers_own_word_and_a_memory_store_has_none():
     answers.stored(alice, LAPTOP, STREAM, holes(RANGES_A_PACKET + 1))
     packets = [packet for packet in sent(alice) if isinstance(packet, AckN)]
     assert [RANGES_A_PACKET, 1] == [len(packet.stored) for packet in packets]
-    assert {(1, 0)} == {(packet.ordinal, packet.incarnation) for packet in packets}
+    assert {(LAPTOP_ORDINAL, 0)} == {(packet.ordinal, packet.incarnation) for packet in packets}
     answers, alice, _ = setup(durable=False)
     answers.stored(alice, LAPTOP, STREAM, [(1, 1)])
     assert [] == sent(alice)

@@ -7,7 +7,7 @@ from udpim.config import RETIRED_INCARNATIONS_MAX
 from udpim.im.devices import Registry, base_for, epoch_at, epochs_known
 from udpim.im.records import DeviceRecord
 from udpim.model import Endpoint
-from udpim.wire.im_packets import EpochRun, Member
+from udpim.wire.im_packets import EpochRun
 
 RUNS = (EpochRun(3, 1), EpochRun(7, 2), EpochRun(9, 4))
 
@@ -22,15 +22,22 @@ def registry(*logins):
 def test_devices_join_in_order_and_each_is_an_epoch():
     r = registry((PHONE, 1, 1), (LAPTOP, 2, 1), (PHONE, 1, 2))
     assert 2 == r.epoch("bob")
-    assert (Member(0, "phone", 1, 1, 0), Member(1, "laptop", 2, 2, 0)) == r.members("bob")
+    assert [(0, 1), (1, 2)] == [(x.ordinal, x.joined) for x in r.devices("bob").values()]
     assert (0, {}, None) == (r.epoch("zoe"), r.devices("zoe"), r.get(Endpoint("zoe", "x")))
 
 
-def test_every_change_of_a_membership_line_has_a_version():
-    r = registry((PHONE, 1, 1))
-    before = r.versions["bob"]
-    r.put(r.logged_in(PHONE, 2, 1))
-    assert r.versions["bob"] > before
+def test_every_change_has_a_number_that_rises_over_the_whole_store():
+    alice = Endpoint("alice", "a")
+    r = registry((PHONE, 1, 1), (alice, 1, 1), (PHONE, 2, 1), (LAPTOP, 1, 1), (LAPTOP, 1, 2))
+    assert (4, 4, 4) == (r.changes, r.epoch("bob"), r.number("bob"))
+    assert [(1, 3), (4, 4)] == [(x.joined, x.renewed) for x in r.devices("bob").values()]
+    assert (2, 2) == (r.epoch("alice"), r.number("alice"))
+    assert 0 == r.number("zoe")
+
+
+def test_a_new_incarnation_changes_the_lines_and_not_the_epoch():
+    r = registry((PHONE, 1, 1), (PHONE, 2, 1))
+    assert (1, 2) == (r.epoch("bob"), r.number("bob"))
 
 
 def test_nobody_is_told_of_a_login_before_it_is_durable_but_it_holds_its_place():

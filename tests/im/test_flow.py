@@ -219,9 +219,9 @@ def test_bytes_move_with_what_takes_a_new_identity():
 # At S: what it holds of whom.
 
 
-def msg_r(first, *payloads, handle=1, floor=1):
+def msg_r(first, *payloads, handle=1, floor=1, epoch=2):
     name = STREAM._replace(user="", device="")
-    return p.MsgR(handle, name, floor, (p.EpochRun(1, 1),), 0, section(first, *payloads))
+    return p.MsgR(handle, name, floor, (p.EpochRun(1, epoch),), 0, section(first, *payloads))
 
 
 def met_server(*, durable=True, **config):
@@ -306,7 +306,7 @@ def test_one_session_may_have_no_more_than_what_all_together_have_left():
     for seq in (1, 2, 3):
         server.router.receive_msg_r(alice, STREAM, msg_r(seq, LARGE))
     assert [1, 2] == [packet.section.first for packet in sent(phone, p.MsgN)]
-    server.router.receive_msg_r(alice, to_carol, msg_r(1, LARGE, handle=2))
+    server.router.receive_msg_r(alice, to_carol, msg_r(1, LARGE, handle=2, epoch=3))
     assert 1 == len(sent(laptop, p.MsgN)), "who has little pushed still gets some of the rest"
     server.commit()
     assert [(3, 3)] == list(server.router.queue.find(PHONE, STREAM).messages)

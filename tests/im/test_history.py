@@ -15,17 +15,17 @@ def stream(count=LAST):
     s = OutStream(STREAM, FRESH)
     s.append([0] * count, [b"x"] * count)
     s.committed = count
-    s.learn_members(EPOCH, 1, [member(0)])
+    s.learn_members(EPOCH, 1, [member(0)], whole=True)
     return s
 
 
 def void(s, seq):
-    s.member(0).take_void(seq, seq)
+    s.audience.view(0).take_void(seq, seq)
     s.refresh(seq, seq)
 
 
 def runs(s):
-    view = s.member(0)
+    view = s.audience.view(0)
     tables = (s.delivered, s.void, s.cancelled, view.delivered, view.void, view.confirmed)
     return len(s.rejected) + sum(map(len, tables))
 

@@ -4,7 +4,7 @@ from tests.im.helpers import DURABLE
 from udpim.im.member_view import MemberView
 from udpim.im.records import OutMember
 
-EMPTY = OutMember("phone", 3, DURABLE | 1, 2, 0, (), (), (), ())
+EMPTY = OutMember("bob", "phone", 3, DURABLE | 1, 2, 2, 0, (), (), (), ())
 
 
 def test_a_message_is_due_to_who_belongs_at_its_epoch():
@@ -32,6 +32,7 @@ def test_an_excuse_changes_no_verdict():
 
 
 def test_a_view_survives_its_record():
-    record = OutMember("phone", 3, DURABLE | 1, 2, 5, ((1, 2),), ((3, 3),), ((7, 9),), ((5, 5),))
+    verdicts = (((1, 2),), ((3, 3),), ((7, 9),), ((5, 5),))
+    record = OutMember("bob", "phone", 3, DURABLE | 1, 4, 2, 5, *verdicts, 2)
     assert record == MemberView(record).record()
     assert [(1, 3), (5, 5)] == list(MemberView(record).confirmed)

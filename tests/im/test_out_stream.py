@@ -16,12 +16,12 @@ def stream(count=9, *members):
     s = OutStream(STREAM, FRESH)
     s.append([0] * count, [b"x"] * count)
     s.committed = count
-    s.learn_members(EPOCH, len(members or TWO), members or TWO)
+    s.learn_members(EPOCH, len(members or TWO), members or TWO, whole=True)
     return s
 
 
 def settle(s, ordinal, first, last):
-    view = s.member(ordinal)
+    view = s.audience.view(ordinal)
     view.delivered.add(first, last)
     view.confirmed.add(first, last)
     s.delivered.add(first, last)
@@ -39,7 +39,7 @@ def test_floor_waits_for_every_endpoint_due():
 
 def test_stored_lets_the_window_go_on_but_not_floor():
     s = stream(9, member(0))
-    s.take_stored(s.member(0), ((1, 4),))
+    s.take_stored(s.audience.view(0), ((1, 4),))
     s.refresh(1, 4)
     assert (1, 6) == (s.floor, s.sendable_until(2))
 
@@ -48,15 +48,15 @@ def test_what_was_never_used_is_never_recorded():
     s = stream(5, member(0))
     far = ((4, 9), (2**63, 2**64 - 1))
     assert [(4, 5)] == s.used(far)
-    assert [(4, 5, MessageState.STORED)] == s.take_stored(s.member(0), far)
-    assert [(4, 5)] == list(s.member(0).stored)
-    assert ([], []) == s.lapse_stored(s.member(0), ((2**63, 2**64 - 1),), ())
+    assert [(4, 5, MessageState.STORED)] == s.take_stored(s.audience.view(0), far)
+    assert [(4, 5)] == list(s.audience.view(0).stored)
+    assert ([], []) == s.lapse_stored(s.audience.view(0), ((2**63, 2**64 - 1),), ())
 
 
 def test_a_membership_of_another_store_starts_over():
     s = stream()
     settle(s, 0, 1, 1)
-    s.take_stored(s.member(1), ((2, 3),))
+    s.take_stored(s.audience.view(1), ((2, 3),))
     assert s.forget_membership(EPOCH) is None
     assert [(2, 3, MessageState.PENDING)] == s.forget_membership(EPOCH + 1)
     assert (0, [EpochRun(1, 0)]) == (s.epoch, s.runs)
@@ -68,11 +68,11 @@ def test_nobody_says_void_for_an_endpoint_that_a_new_store_does_not_know():
     settle(s, 1, 1, 1)
     s.cancelled.add(1, 3)
     s.forget_membership(EPOCH + 1)
-    s.learn_members(EPOCH + 1, 1, [member(0)])
+    s.learn_members(EPOCH + 1, 1, [member(0)], whole=True)
     s.append([0], [b"x"])
     s.cancelled.add(4, 4)
     assert [(2, 3)] == list(s.doubtful), "the laptop may have a copy of what it gave no verdict on"
-    s.member(0).take_void(1, 4)
+    s.audience.view(0).take_void(1, 4)
     assert [(4, 4, MessageState.VOID)] == s.refresh(1, 4)
     s = OutStream(STREAM, s.record())
     shown = [s.state(seq) for seq in (2, 4)]
@@ -83,8 +83,8 @@ def test_a_restart_does_not_make_a_void_of_what_one_endpoint_could_not_promise()
     s = stream(1)
     s.cancelled.add(1, 1)
     s.runs = [EpochRun(1, 2)]
-    s.member(0).take_void(1, 1)
-    s.member(1).take_excused(1, 1)
+    s.audience.view(0).take_void(1, 1)
+    s.audience.view(1).take_excused(1, 1)
     s.refresh(1, 1)
     assert MessageState.UNKNOWN == s.state(1)
     assert MessageState.UNKNOWN == OutStream(STREAM, s.record()).state(1)
@@ -94,18 +94,18 @@ def test_a_new_incarnation_takes_back_what_is_open_and_nothing_that_was_shown():
     s = stream(9, member(0))
     settle(s, 0, 1, 2)
     settle(s, 0, 4, 5)
-    s.take_stored(s.member(0), ((5, 6),))
-    s.learn_members(EPOCH, 1, [member(0, incarnation=DURABLE | 9)])
+    s.take_stored(s.audience.view(0), ((5, 6),))
+    s.learn_members(EPOCH, 1, [member(0, incarnation=DURABLE | 9)], whole=True)
     assert s.renewed
     assert (3, [(3, 5), (7, 9)]) == (s.floor, s.covered.missing(1, 9))
     assert MessageState.DELIVERED == s.state(4)
-    assert [(6, 6)] == list(s.member(0).stored), "its queue has it for the new one"
+    assert [(6, 6)] == list(s.audience.view(0).stored), "its queue has it for the new one"
 
 
 def test_the_same_membership_again_changes_nothing():
     s = stream(3, member(0))
     settle(s, 0, 2, 2)
-    s.learn_members(EPOCH, 1, [member(0)])
+    s.learn_members(EPOCH, 1, [member(0)], whole=True)
     assert not s.renewed
     assert [(1, 1), (3, 3)] == s.covered.missing(1, 3)
 
@@ -113,7 +113,7 @@ def test_the_same_membership_again_changes_nothing():
 def test_heads_carry_the_runs_from_floor_on():
     s = stream(2, member(0))
     for epoch in range(2, 6):
-        s.learn_members(EPOCH, epoch, [member(0)])
+        s.learn_members(EPOCH, epoch, [member(0)], whole=True)
         s.append([0], [b"x"])
     s.committed = 6
     assert 5 == len(s.runs)
@@ -133,9 +133,9 @@ def test_a_head_without_rows_still_names_its_epoch():
 def test_who_needs_no_copy_is_told_to_the_server():
     s = stream()
     settle(s, 0, 1, 3)
-    s.take_stored(s.member(1), ((4, 4),))
-    assert [0b01, 0b00, 0b10] == [s.covered_members(n, n) for n in (3, 5, 4)]
-    assert 0 == stream(3, member(0)).covered_members(1, 3)
+    s.take_stored(s.audience.view(1), ((4, 4),))
+    assert [0b01, 0b00, 0b10] == [s.audience.bitmap_of_covered(n, n) for n in (3, 5, 4)]
+    assert 0 == stream(3, member(0)).audience.bitmap_of_covered(1, 3)
 
 
 @pytest.mark.parametrize(
@@ -158,9 +158,9 @@ def test_the_whole_is_decided_by_all_who_are_due(phone, laptop, shown):
         if said == "delivered":
             settle(s, ordinal, 1, 1)
         elif said == "void":
-            s.member(ordinal).take_void(1, 1)
+            s.audience.view(ordinal).take_void(1, 1)
         elif said == "excused":
-            s.member(ordinal).take_excused(1, 1)
+            s.audience.view(ordinal).take_excused(1, 1)
     changes = s.refresh(1, 1)
     assert shown == s.state(1).name
     assert (shown in ("VOID", "EXCUSED")) == bool(changes)
@@ -172,7 +172,7 @@ def test_the_whole_is_decided_by_all_who_are_due(phone, laptop, shown):
 def test_a_cancelled_message_that_nobody_can_promise_never_is_unknown():
     s = stream(1, member(0, incarnation=7))
     s.cancelled.add(1, 1)
-    s.member(0).take_void(1, 1)
+    s.audience.view(0).take_void(1, 1)
     assert [] == s.refresh(1, 1)
     assert MessageState.UNKNOWN == s.state(1)
     assert 2 == s.floor
@@ -207,7 +207,7 @@ def test_a_stream_survives_its_record():
     settle(s, 0, 1, 4)
     settle(s, 1, 1, 2)
     for ordinal in (0, 1):
-        s.member(ordinal).take_void(3, 3)
+        s.audience.view(ordinal).take_void(3, 3)
     s.refresh(3, 3)
     s.close(6, 6, 16, at_once=False)
     s.cancelled.add(7, 7)
@@ -227,7 +227,7 @@ def test_a_stream_survives_its_record():
 def test_a_copy_in_doubt_is_not_forgotten_below_floor():
     s = OutStream(STREAM, FRESH._replace(next_seq=4, floor=1))
     assert [(1, 3)] == list(s.resent)
-    assert s.member(9) is None
+    assert s.audience.view(9) is None
 
 
 def test_states_rise_in_the_order_of_the_lattice():
@@ -236,7 +236,7 @@ def test_states_rise_in_the_order_of_the_lattice():
     assert [(1, 1, MessageState.ACCEPTED)] == s.take_accepted(((1, 1),))
     assert [] == s.take_accepted(((1, 1),))
     seen.append(s.state(1))
-    s.take_stored(s.member(0), ((1, 1),))
+    s.take_stored(s.audience.view(0), ((1, 1),))
     seen.append(s.state(1))
     settle(s, 0, 1, 1)
     seen.append(s.state(1))

@@ -195,12 +195,12 @@ def test_only_the_first_dial_after_a_reset_comes_at_once():
 def test_a_restarted_server_gets_its_sessions_back():
     net = Net()
     server = Server(net)
-    client = Client(net).login()
+    phone, tablet = Client(net).login(), Client(net, "alice/tablet").login()
     server.start()
-    stream, seq = client.send("alice", b"to myself")
+    stream, seq = phone.send("alice", b"to myself")
     net.until(lambda: stream.state(seq) is MessageState.DELIVERED)
-    assert {"alice/phone"} == server.sessions
-    assert [b"to myself"] == client.received
+    assert {"alice/phone", "alice/tablet"} == server.sessions
+    assert ([], [b"to myself"]) == (phone.received, tablet.received)
 
 
 def test_a_reset_with_a_wrong_token_or_for_another_connection_changes_nothing():

@@ -8,14 +8,19 @@ from hypothesis import strategies as st
 from udpim.im.records import (
     DeleteQueue,
     DeviceRecord,
+    DropMember,
     DropReceipt,
+    GroupRecord,
     InStreamRecord,
     MarkHandled,
+    MemberRecord,
     OutMember,
     OutStreamRecord,
     PutDevice,
+    PutGroup,
     PutInbox,
     PutInStream,
+    PutMember,
     PutMeta,
     PutOutbox,
     PutOutStream,
@@ -39,15 +44,18 @@ BOB_TABLET = Endpoint("bob", "tablet")
 
 def member(device="phone", **changes):
     values = {
+        "user": "bob",
         "device": device,
         "ordinal": 3,
         "incarnation": U64_MAX,
+        "renewed": 4,
         "joined": 1,
         "left": 0,
         "delivered": ((1, 5), (8, 8)),
         "void": ((6, 6),),
         "stored": (),
         "excused": ((2**63, U64_MAX),),
+        "read": 5,
     }
     return OutMember(**(values | changes))
 
@@ -65,6 +73,7 @@ def out_stream(number=1, next_seq=9):
         cancelled=((4, 4),),
         rejected=((5, 6, 16),),
         delivered=((1, 2),),
+        void=((3, 3),),
         doubtful=((7, 8),),
     )
 
@@ -89,6 +98,8 @@ def in_stream(stream=STREAM, cum=5):
         void=2,
         floor=2,
         void_runs=((3, 3), (5, 5)),
+        read=4,
+        read_told=U64_MAX,
     )
 
 
@@ -102,7 +113,8 @@ def inbox(stream=STREAM, seqs=(1, 2, 3)):
 
 
 def device(endpoint=BOB, login_count=1):
-    return DeviceRecord(*endpoint, 2, 1, U64_MAX, (5, U64_MAX - 1), login_count)
+    record = DeviceRecord(*endpoint, 2, 1, U64_MAX, (5, U64_MAX - 1), login_count)
+    return record._replace(continues=True, renewed=3, left=4, seen_s=5)
 
 
 def message(seq, payload=None):
@@ -117,8 +129,16 @@ def queued(*rows, endpoint=BOB, stream=STREAM, floor=1, base=1):
     return PutQueue(endpoint, stream, floor, base, rows)
 
 
-def receipt(device="phone", stream=STREAM, delivered=((1, 4),)):
-    return ReceiptRecord(stream, device, U64_MAX, delivered, ((5, 5),))
+def receipt(endpoint=BOB, stream=STREAM, delivered=((1, 4),), read=0):
+    return ReceiptRecord(stream, endpoint, U64_MAX, delivered, ((5, 5),), read)
+
+
+def group(name="#g", epoch=3):
+    return GroupRecord(name, "alice", epoch, 2)
+
+
+def membership(group="#g", user="bob", device="phone", ordinal=1):
+    return MemberRecord(group, user, device, ordinal, 3)
 
 
 # --- Any operations ---
@@ -134,8 +154,11 @@ ascending = st.lists(st.integers(0, 12), max_size=4, unique=True).map(sorted).ma
 
 common_ops = st.builds(PutMeta, st.sampled_from(["incarnation", "secret"]), bodies)
 numbers = st.integers(1, 2)
+names = st.sampled_from(["bob", "eve"])
 members = st.builds(
-    OutMember, st.just("phone"), u64s, u64s, u64s, u64s, ranges, ranges, ranges, ranges
+    OutMember,
+    *(names, st.just("phone"), u64s, u64s, u64s, u64s, u64s),
+    *(ranges, ranges, ranges, ranges, u64s),
 )
 
 
@@ -176,6 +199,9 @@ client_ops = st.one_of(
             members=st.lists(members, max_size=2).map(tuple),
             cancelled=ranges,
             rejected=st.lists(st.tuples(seqs, seqs, st.integers(1, 18)), max_size=2).map(tuple),
+            delivered=ranges,
+            void=ranges,
+            doubtful=ranges,
         ),
     ),
     st.builds(lambda n, s, e: StampOutbox(n, *s, e), numbers, spans, u64s),
@@ -190,6 +216,8 @@ client_ops = st.one_of(
             void=st.integers(0, 2**1024 - 1),
             floor=u64s,
             void_runs=ranges,
+            read=u64s,
+            read_told=u64s,
         ),
     ),
     inbox_ops(),
@@ -206,6 +234,9 @@ rows = st.builds(
     u64s,
     bodies,
 )
+counts = st.integers(0, 9) | st.integers(0, 2**63 - 1)
+groups = st.sampled_from(["#a", "#b"])
+devices = st.sampled_from(["", "phone", "tablet"])
 server_ops = st.one_of(
     common_ops,
     st.builds(
@@ -217,7 +248,7 @@ server_ops = st.one_of(
             u64s,
             u64s,
             st.lists(u64s, max_size=2).map(tuple),
-            st.integers(0, 9),
+            *(st.integers(0, 9), st.booleans(), u64s, u64s, u64s),
         ),
     ),
     st.builds(PutQueue, endpoints, streams, u64s, u64s, st.lists(rows, max_size=4).map(tuple)),
@@ -225,9 +256,12 @@ server_ops = st.one_of(
     st.builds(DeleteQueue, endpoints, streams, ranges),
     st.builds(
         PutReceipt,
-        st.builds(ReceiptRecord, streams, st.sampled_from(["a", "b"]), u64s, ranges, ranges),
+        st.builds(ReceiptRecord, streams, endpoints, u64s, ranges, ranges, u64s),
     ),
-    st.builds(DropReceipt, streams, st.sampled_from(["a", "b"])),
+    st.builds(DropReceipt, streams, endpoints),
+    st.builds(PutGroup, st.builds(GroupRecord, groups, names, counts, counts)),
+    st.builds(PutMember, st.builds(MemberRecord, groups, names, devices, counts, counts)),
+    st.builds(DropMember, groups, names, devices),
 )
 
 

@@ -15,8 +15,10 @@ from tests.store.samples import (
     U64_MAX,
     Driver,
     device,
+    group,
     in_stream,
     inbox,
+    membership,
     message,
     out_stream,
     outbox,
@@ -29,13 +31,16 @@ from udpim.im.records import (
     AsideRow,
     ClientSnapshot,
     DeleteQueue,
+    DropMember,
     DropReceipt,
     InboxRow,
     MarkHandled,
     OutboxRow,
     PutDevice,
+    PutGroup,
     PutInbox,
     PutInStream,
+    PutMember,
     PutMeta,
     PutOutbox,
     PutOutStream,
@@ -49,7 +54,7 @@ from udpim.im.records import (
     TakeBack,
     TrimOutbox,
 )
-from udpim.model import SEQ_MAX
+from udpim.model import SEQ_MAX, Endpoint
 from udpim.store.memory import MemoryStore
 from udpim.store.sqlite import SQLiteStore
 
@@ -347,13 +352,37 @@ def test_deleting_touches_only_what_it_names(server):
 
 def test_a_receipt_is_replaced_and_dropped(server):
     server.commit(
-        *(PutReceipt(receipt(name)) for name in ("phone", "tablet")),
-        PutReceipt(receipt("phone", OTHER)),
+        *(PutReceipt(receipt(endpoint)) for endpoint in (BOB, BOB_TABLET)),
+        PutReceipt(receipt(BOB, OTHER)),
     )
-    server.commit(PutReceipt(receipt("phone", delivered=())))
-    server.commit(DropReceipt(STREAM, "tablet"), DropReceipt(OTHER, "tablet"))
-    expected = (receipt("phone", OTHER), receipt("phone", delivered=()))
+    server.commit(PutReceipt(receipt(BOB, delivered=(), read=7)))
+    server.commit(DropReceipt(STREAM, BOB_TABLET), DropReceipt(OTHER, BOB_TABLET))
+    expected = (receipt(BOB, OTHER), receipt(BOB, delivered=(), read=7))
     assert expected == server.snapshot().receipts
+
+
+def test_a_receipt_belongs_to_the_user_and_the_device(server):
+    eve = Endpoint("eve", BOB.device)
+    server.commit(PutReceipt(receipt(BOB)), PutReceipt(receipt(eve, delivered=())))
+    server.commit(DropReceipt(STREAM, BOB))
+    assert (receipt(eve, delivered=()),) == server.snapshot().receipts
+
+
+# --- Groups ---
+
+
+def test_a_group_is_replaced_and_outlives_its_members(server):
+    server.commit(PutGroup(group()), PutGroup(group("#a")), PutMember(membership()))
+    server.commit(PutGroup(group(epoch=9)), DropMember("#g", "bob", "phone"))
+    assert (group("#a"), group(epoch=9)) == server.snapshot().groups
+    assert () == server.snapshot().members
+
+
+def test_a_membership_is_that_of_one_device_or_of_the_user(server):
+    kept = (membership(device=""), membership(device="tablet", ordinal=7), membership("#h"))
+    server.commit(*map(PutMember, (membership(device="tablet"), membership(), *kept)))
+    server.commit(DropMember("#g", "bob", "phone"), DropMember("#g", "eve", "phone"))
+    assert kept == server.snapshot().members
 
 
 # --- Reading the queue ---

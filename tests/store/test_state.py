@@ -5,12 +5,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.store import samples
-from tests.store.samples import BOB, STREAM, in_stream, inbox, message, outbox, queued, receipt
+from tests.store.samples import (
+    BOB,
+    BOB_TABLET,
+    STREAM,
+    group,
+    in_stream,
+    inbox,
+    membership,
+    message,
+    outbox,
+    queued,
+    receipt,
+)
 from udpim.errors import LocalProtocolError
 from udpim.im.records import (
     DeleteQueue,
+    DropMember,
     MarkHandled,
+    PutGroup,
     PutInStream,
+    PutMember,
     PutMeta,
     PutReceipt,
     StampOutbox,
@@ -25,6 +40,7 @@ def filled():
     state = StoreState()
     state.apply([PutMeta("a", b""), outbox(), inbox(), PutInStream(in_stream())])
     state.apply([queued(message(1)), PutReceipt(receipt())])
+    state.apply([PutGroup(group()), PutMember(membership())])
     return state
 
 
@@ -37,9 +53,11 @@ def test_a_copy_is_equal_and_independent():
     before = both(state)
     copy = state.copy()
     assert before == both(copy)
+    left = DropMember("#g", "bob", "phone")
     copy.apply([PutMeta("a", b"1"), StampOutbox(1, 1, 1, 9), TrimOutbox(1, 2, 2), outbox(7)])
     copy.apply([MarkHandled(STREAM, ((1, 1),)), PutInStream(in_stream(cum=99)), inbox(seqs=(9,))])
-    copy.apply([queued(message(2), floor=9), PutReceipt(receipt("tablet"))])
+    copy.apply([queued(message(2), floor=9), PutReceipt(receipt(BOB_TABLET))])
+    copy.apply([PutGroup(group(epoch=9)), PutMember(membership(device="")), left])
     assert before == both(state)
     state.apply([DeleteQueue(BOB, STREAM, ((1, 1),))])
     assert ((1, 2),) == copy.server_snapshot().queue[0].messages

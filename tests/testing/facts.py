@@ -1,6 +1,6 @@
 """Histories made by hand: one message that went well, for tests that then break one fact."""
 
-from udpim.im.records import DeviceRecord
+from udpim.im.records import DeviceRecord, PutDevice
 from udpim.model import Endpoint, MessageState, MsgId, StreamId
 from udpim.testing.clock import VirtualClock
 from udpim.testing.facts import SERVER, SeenFrame
@@ -47,7 +47,8 @@ def went_well():
     history = History(VirtualClock())
     history.store_epoch = EPOCH
     history.incarnations.update({ALICE: 7, BOB: INCARNATION})
-    history.devices[EPOCH][BOB] = DeviceRecord("bob", "phone", 0, 1, INCARNATION, (), 1)
+    record = DeviceRecord("bob", "phone", 0, 1, INCARNATION, (), 1, renewed=1)
+    history.lines[EPOCH].apply(PutDevice(record), history.tick())
     history.on_send(STREAM, 1, [b"one"])
     history.rows[ONE] = (history.tick(), b"one")
     history.epochs[ONE] = 1

@@ -62,11 +62,12 @@ def test_server_s_disk_tells_devices_queue_and_receipts():
         SERVER,
         [r.PutMeta("store_epoch", b"\x05"), r.PutDevice(device)],
         [r.PutQueue(BOB, STREAM, 1, 1, rows)],
-        [r.PutReceipt(r.ReceiptRecord(STREAM, "phone", 9, ((1, 1),), ((3, 3),)))],
+        [r.PutReceipt(r.ReceiptRecord(STREAM, BOB, 9, ((1, 1),), ((3, 3),)))],
     )
-    assert history.devices == {5: {BOB: device}}
+    (line,) = history.lines[5].devices[BOB]
+    assert (line.endpoint, line.ordinal, line.joined, line.left) == (BOB, 0, 1, 0)
     assert history.stored == {(5, BOB, ONE): 2}
-    assert history.kept == {(STREAM, "phone", 9, 1): 3, (STREAM, "phone", 9, 3): 3}
+    assert history.kept == {(STREAM, BOB, 9, 1): 3, (STREAM, BOB, 9, 3): 3}
 
 
 def test_open_messages_are_those_without_an_outcome():

@@ -114,7 +114,7 @@ def row_went_before_the_verdict(h):
 
 
 def row_went_before_anybody_could_answer(h):
-    h.devices[EPOCH].clear()
+    h.lines[EPOCH].devices.clear()
 
 
 def verdict_without_a_copy(h):
@@ -239,14 +239,14 @@ def test_what_a_liar_claims_is_no_breach_of_authority():
 
 def test_lapsed_stored_and_new_incarnation_make_a_copy_new():
     history = went_well()
-    member = p.Member(0, "phone", INCARNATION, 1, 0)
+    member = p.Member(0, "bob", "phone", INCARNATION, 1, 1, 0)
     for number in range(100):
         frame(history, msg_r(), "alice/phone", SERVER)
         if number % 2:
             packet = p.StatusA(1, STREAM, 0, EPOCH, RUN, ())
         else:
             members = (member._replace(incarnation=number),)
-            packet = p.Members(1, STREAM, EPOCH, 1, members)
+            packet = p.Members(1, STREAM, True, EPOCH, 1, members)
         frame(history, packet, SERVER, "alice/phone")
     assert [s for s in stories(i.i12_restraint, history) if "re-sent" in s] == []
 

@@ -73,7 +73,7 @@ def test_promises_after_their_commits_are_kept():
     history.floors[STREAM].append((history.tick(), 2))
     history.voided[INBOX, ONE._replace(seq=2)] = history.tick()
     history.stored[EPOCH, BOB, ONE._replace(seq=2)] = history.tick()
-    history.kept[STREAM, "phone", INCARNATION, 2] = history.tick()
+    history.kept[STREAM, BOB, INCARNATION, 2] = history.tick()
     history.logins[BOB][INCARNATION, 2] = history.tick()
     floor_is_not_durable(history)
     void_without_a_record(history)
