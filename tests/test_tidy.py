@@ -19,6 +19,7 @@ CORES = ("wire", "crypto", "hop", "im", "node")
 MODULE_LINES_MAX = 400
 COMPOSER_LINES_MAX = 500
 COMPOSERS = {  # they only join what others decide
+    "udpim/client.py",
     "udpim/hop/connection.py",
     "udpim/im/sender.py",
     "udpim/node/client.py",

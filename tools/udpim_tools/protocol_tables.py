@@ -19,7 +19,7 @@ from udpim.crypto import handshake, tokens
 from udpim.hop import acks, connection, dial, loss, newreno, pacing, path, recovery, rtt, window
 from udpim.hop.codes import CloseCode, ConnectionState
 from udpim.hop.config import HopConfig
-from udpim.im import group_questions, groups, history, puller, router, tally, transmitter
+from udpim.im import group_questions, groups, history, puller, tally, transmitter
 from udpim.model import (
     FINAL_STATES,
     GroupAction,
@@ -97,7 +97,7 @@ CONSTANTS: dict[str, int | float] = {
     "TALLY_ENTRIES_MAX": im_schema.TALLY_ENTRIES_MAX,
     "GROUP_REQUESTS_MAX": server.GROUP_REQUESTS_MAX,
     "QUESTIONS_MAX": group_questions.QUESTIONS_MAX,
-    "SKEW_MS_MAX": router.SKEW_MS_MAX,
+    "SKEW_MS_MAX": config.SKEW_MS_MAX,
 }
 """Numbers that are no setting: the protocol's own, and the policy of one machine."""
 

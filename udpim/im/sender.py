@@ -23,6 +23,7 @@ from udpim.config import ClientConfig
 from udpim.im.changes import Change, StreamChanged, StreamReborn
 from udpim.im.deadlines import Deadlines
 from udpim.im.handles import OutHandles
+from udpim.im.out_membership import forget_membership, learn_members, stamp_undue
 from udpim.im.out_stream import WITHDRAWN, OutStream
 from udpim.im.rebirth import split_stream
 from udpim.im.records import (
@@ -34,6 +35,7 @@ from udpim.im.records import (
     StampOutbox,
     TrimOutbox,
 )
+from udpim.im.stamps import next_stamp
 from udpim.im.tally_intake import take_tally
 from udpim.im.transmitter import Transmitter
 from udpim.model import MessageState, RejectCode, StreamId
@@ -148,9 +150,7 @@ class Outbox:
                 )
             )
         count = len(payloads)
-        latest = (wall_ms + config.SKEW_MS_MAX) << 16
-        heard = self.heard if self.heard <= latest else 0  # an absurd one says nothing
-        base = max(self.stamp, heard, (wall_ms << 16) - 1) + 1
+        base = next_stamp(self.stamp, self.heard, wall_ms)
         stamps = tuple(range(base, base + count))
         self.stamp = base + count - 1
         first = stream.append(stamps, payloads)
@@ -237,7 +237,7 @@ class Outbox:
         # First come those that the last connection did not get to (PROTOCOL §4.3).
         for stream in sorted(self._streams.values(), key=lambda s: before.is_known(s.id)):
             stream.telling_floor = False
-            if (lapsed := stream.forget_membership(store_epoch)) is not None:
+            if (lapsed := forget_membership(stream, store_epoch)) is not None:
                 self._refresh(stream, ())
                 self._changed(stream, lapsed)
                 self._stamp_rows(stream, stream.floor)
@@ -303,11 +303,9 @@ class Outbox:
         unknown = stream.epoch == 0
         self._changed(
             stream,
-            stream.learn_members(
-                packet.store_epoch, packet.epoch, packet.members, whole=packet.whole
-            ),
+            learn_members(stream, packet),
         )
-        undue = stream.floor if unknown else stream.stamp_undue()
+        undue = stream.floor if unknown else stamp_undue(stream)
         if undue is not None:
             self._stamp_rows(stream, undue)
             stream.cursor = min(stream.cursor, undue)
@@ -362,11 +360,9 @@ class Outbox:
         if packet.store_epoch != stream.store_epoch:
             self._drop("tally of another store")
             return
-        taken = take_tally(stream, packet)
+        taken = take_tally(stream, packet, self.drops)
         if taken.top >= stream.next_seq:
             self.rolled_back |= stream.id.incarnation == self.incarnation
-        for reason, count in taken.drops.items():
-            self.drops[reason] = self.drops.get(reason, 0) + count
         self._tell_floor(stream, taken.top)
         self._refresh(stream, taken.touched)
 
