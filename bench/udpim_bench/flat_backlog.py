@@ -37,18 +37,18 @@ SHARE_MIN = 100
 FILL_BURSTS = 50
 """Bursts in one commit while the backlog is made."""
 STORE_S_MAX = 60.0
-_RUNS = (EpochRun(1, 1),)
 _PAYLOADS = [bytes(SIZE_BYTES)] * BURST
 
 
 class Sender:
     """A user online who writes to one other user."""
 
-    def __init__(self, session: Session, recipient: str) -> None:
-        """Write from this session."""
+    def __init__(self, session: Session, recipient: str, router: Router) -> None:
+        """Write from this session, with the membership that the router knows now."""
         self.session = session
         user, device = session.endpoint
         self.stream = StreamId(user, device, session.incarnation, recipient)
+        self._runs = (EpochRun(1, router.conversations.epoch(self.stream)),)
         self.next_seq = 1
         self.floor = 1
 
@@ -57,7 +57,7 @@ class Sender:
         first = self.next_seq
         self.next_seq += BURST
         stamps = range(first << 16, (first << 16) + BURST)
-        return MsgR(1, None, self.floor, _RUNS, 0, encode_section(first, stamps, _PAYLOADS))
+        return MsgR(1, None, self.floor, self._runs, 0, encode_section(first, stamps, _PAYLOADS))
 
 
 class Backlog:
@@ -86,12 +86,12 @@ class Backlog:
         self._outgoing: dict[Session, None] = {}
         self._bob = self._log_in(AWAY)
         carol = self._log_in(Endpoint("carol", "d"))
-        self._other = Sender(self._log_in(Endpoint("dave", "d")), "carol")
+        self._other = Sender(self._log_in(Endpoint("dave", "d")), "carol", self._router)
         self._carol = carol
         # Each has as much as one pull plans for, so that every pull looks at one stream.
         count = max(1, min(streams, backlog // SHARE_MIN))
         self._senders = deque(
-            Sender(self._log_in(Endpoint(f"a{i}", "d")), "bob") for i in range(count)
+            Sender(self._log_in(Endpoint(f"a{i}", "d")), "bob", self._router) for i in range(count)
         )
         self._by_stream = {sender.stream: sender for sender in self._senders}
         self._moved = {"insert": 0, "pull": 0, "beside": 0}

@@ -41,11 +41,12 @@ class Late:
         self._now = 0.0
         self._room = late + STREAMS
         self._outbox.session_started(OutHandles(), STORE_EPOCH, 0.0)
-        members = Members(1, None, STORE_EPOCH, 1, (Member(0, "d", 1, 1, 0),))
         for number in range(STREAMS):
             share = late // STREAMS + (number < late % STREAMS)
             payloads = [_PAYLOAD] * max(1, share)
             stream, _ = self._outbox.send(f"b{number}", payloads, now=0.0, wall_ms=0)
+            device = Member(0, f"b{number}", "d", 1, 1, 1, 0)
+            members = Members(1, None, True, STORE_EPOCH, 1, (device,))
             self._outbox.receive_members(stream, members)
         # Only what goes out in the second session has flights that wake, and it earns no budget.
         self._outbox.session_ended()
