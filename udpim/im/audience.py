@@ -129,7 +129,12 @@ class Audience:
     # --- Verdicts ---
 
     def judge(self, epoch: int, first: int, last: int) -> Judgement | None:
-        """Tell what holds of first..last, all stamped with ``epoch``; None while nobody is due."""
+        """Tell what holds of first..last, all stamped with ``epoch``.
+
+        Returns:
+            None while nobody who has a say is due a direct message, for it waits for somebody. A
+            group's is excused then.
+        """
         due = [view for view in self.views if view.due(epoch)]
         whole = [(first, last)]
         if not due:
@@ -143,8 +148,7 @@ class Audience:
             if self.counts(view):
                 users.setdefault(view.endpoint.user, []).append(view)
         if not users:
-            shown = whole if self.group else []
-            return Judgement(settled, covered, shown, [], [], shown)
+            return Judgement(settled, covered, whole, [], [], whole) if self.group else None
         decided, void, kept = whole, whole, whole
         some = RangeSet()
         for views in users.values():
@@ -160,6 +164,16 @@ class Audience:
             decided = intersect(decided, has)
             kept = intersect(kept, stored)
         return Judgement(settled, covered, decided, intersect(decided, some), void, kept)
+
+    def somebody(self, epoch: int) -> bool:
+        """Tell whether a message stamped with ``epoch`` is due to anybody who has a say.
+
+        Where nobody is, a direct message is stamped anew once somebody comes. Who comes to a group
+        gets only what is sent afterwards.
+        """
+        if self.group:
+            return epoch > 0
+        return any(view.due(epoch) and self.counts(view) for view in self.views)
 
     def read_up_to(self) -> int:
         """Return up to where every user has read, on one device at least."""

@@ -9,7 +9,7 @@ decision, and nobody is told of it before.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 
 from udpim.im.devices import Registry
@@ -27,7 +27,9 @@ from udpim.wire.im_packets import Member
 LEFT_LINES_MAX = 1024
 """Lines of leavers that a group remembers; whoever was told less gets the whole membership."""
 ORDINALS_MAX = 65_535
-"""Lines that a group can ever have."""
+"""Lines that a group can ever have …"""
+LINES_MAX = 10_000
+"""… and those that it has at a time: with the longest names they fit one IM packet."""
 
 
 class Group:
@@ -103,12 +105,15 @@ class Groups:
         self._latest_users: dict[str, dict[str, None]] = {}
         """By group, with what is not durable yet."""
         self._latest_of_user: dict[str, dict[str, None]] = {}
+        self._latest_lines: defaultdict[str, set[Endpoint]] = defaultdict(set)
         for record in groups:
             registry.changes = max(registry.changes, record.epoch)
             self._groups[record.name].left_from = record.epoch
         for member in members:
             self._enter(member)
-            if not member.device:
+            if member.device:
+                self._note_line(member)
+            else:
                 self._note_latest(member.group, member.user, present=True)
 
     # --- Looking ---
@@ -156,10 +161,13 @@ class Groups:
         return self._latest_of_user.get(user, {})
 
     def has_room(self, name: str, user: str) -> bool:
-        """Tell whether there are ordinals left for a user's devices."""
+        """Tell whether there is room for the lines of a user's devices."""
         record = self._latest.get(name)
-        devices = len(self._registry.latest(user))
-        return record is None or record.next_ordinal + devices <= ORDINALS_MAX
+        return record is None or self._has_room(record, len(self._registry.latest(user)))
+
+    def _has_room(self, record: GroupRecord, count: int) -> bool:
+        lines = len(self._latest_lines.get(record.name, ()))
+        return record.next_ordinal + count <= ORDINALS_MAX and lines + count <= LINES_MAX
 
     def join(self, name: str, user: str) -> list[Op]:
         """Return what makes a user a member; the group is made if there is none."""
@@ -171,12 +179,14 @@ class Groups:
         ordinals = range(old.next_ordinal, old.next_ordinal + len(present))
         record = GroupRecord(name, owner, number, old.next_ordinal + len(present))
         self._latest[name] = record
-        lines = zip(present, ordinals, strict=True)
-        return [
-            PutGroup(record),
-            PutMember(MemberRecord(name, user, "", 0, number)),
-            *(PutMember(MemberRecord(name, user, device, n, number)) for device, n in lines),
+        lines = [
+            MemberRecord(name, user, device, ordinal, number)
+            for device, ordinal in zip(present, ordinals, strict=True)
         ]
+        for line in lines:
+            self._note_line(line)
+        mine = MemberRecord(name, user, "", 0, number)
+        return [PutGroup(record), *map(PutMember, (mine, *lines))]
 
     def leave(self, name: str, user: str) -> list[Op]:
         """Return what ends a user's membership."""
@@ -184,6 +194,7 @@ class Groups:
         record = self._latest[name] = self._latest[name]._replace(epoch=number)
         self._note_latest(name, user, present=False)
         devices = ["", *(r.device for r in self._registry.latest(user).values())]
+        self._latest_lines[name] -= {Endpoint(user, device) for device in devices}
         return [PutGroup(record), *(DropMember(name, user, device) for device in devices)]
 
     def device_joins(self, endpoint: Endpoint, number: int) -> list[Op]:
@@ -191,11 +202,12 @@ class Groups:
         ops: list[Op] = []
         for name in self.latest_of_user(endpoint.user):
             record = self._latest[name]
-            if record.next_ordinal >= ORDINALS_MAX:
+            if not self._has_room(record, 1):
                 continue
             line = MemberRecord(name, *endpoint, record.next_ordinal, number)
             record = record._replace(epoch=number, next_ordinal=record.next_ordinal + 1)
             self._latest[name] = record
+            self._note_line(line)
             ops += [PutGroup(record), PutMember(line)]
         return ops
 
@@ -204,8 +216,13 @@ class Groups:
         ops: list[Op] = []
         for name in self.latest_of_user(endpoint.user):
             record = self._latest[name] = self._latest[name]._replace(epoch=number)
+            self._latest_lines[name].discard(endpoint)
             ops += [PutGroup(record), DropMember(name, *endpoint)]
         return ops
+
+    def _note_line(self, line: MemberRecord) -> None:
+        endpoint = Endpoint(line.user, line.device)
+        self._latest_lines[line.group].add(endpoint)
 
     def _note_latest(self, name: str, user: str, *, present: bool) -> None:
         users = self._latest_users.setdefault(name, {})
@@ -233,7 +250,8 @@ class Groups:
                 group.record = op.record
             elif isinstance(op, PutMember):
                 self._enter(op.record)
-            elif isinstance(op, DropMember):
+            else:
+                assert isinstance(op, DropMember), "groups have no other operations"
                 left += self._remove(op)
         return left
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from udpim.im.audience import Audience
 from udpim.im.changes import Change
 from udpim.im.deciding import decide
-from udpim.im.epoch_runs import epoch_at, segments
+from udpim.im.epoch_runs import epoch_at, restamp, segments
 from udpim.im.history import forget_oldest
 from udpim.im.member_view import MemberView
 from udpim.im.records import OutStreamRecord
@@ -24,13 +24,17 @@ from udpim.wire.im_schema import RUNS_MAX, SECTION_BYTES_MAX
 
 REPEATS_MAX = 1024
 """Ranges sent again that are remembered; beyond, an old flight may repeat once more."""
-
 WITHDRAWN = 0
 """Stands in a record's ``rejected`` for seqs that were given up before any copy left."""
 
 
 class OutStream:
     """The state of one stream at its sender. Payloads are in ``rows`` until floor passes them."""
+
+    renewed = False
+    """The last membership brought a new incarnation of an endpoint that we knew (R7)."""
+    restamped_from: int | None = None
+    """From here on the last membership gave rows another epoch."""
 
     def __init__(self, id_: StreamId, record: OutStreamRecord) -> None:
         """Restore from a record (a fresh one for a new stream)."""
@@ -76,8 +80,6 @@ class OutStream:
         """(number of a flight, first, last): sent again in it, so earlier flights rest."""
         self.telling_floor = False
         """A status:R that brings the recipients our floor is on its way."""
-        self.renewed = False
-        """The last membership brought a new incarnation of an endpoint that we knew (R7)."""
         self.accepted = RangeSet()
         self.delivered = RangeSet()
         self.void = RangeSet()
@@ -170,7 +172,7 @@ class OutStream:
     def learn_members(
         self, store_epoch: int, epoch: int, members: Sequence[Member], *, whole: bool
     ) -> list[Change]:
-        """Take over a membership; rows of unknown epoch are stamped with ``epoch``."""
+        """Take over a membership; rows that are due to nobody are stamped with ``epoch``."""
         renewed, forgotten = self.audience.learn(
             members, epoch, whole=whole, same_store=self.epoch != 0
         )
@@ -182,8 +184,7 @@ class OutStream:
             self._forget_confirmations(view)
         self.renewed = bool(renewed)
         self.store_epoch, self.epoch = store_epoch, epoch
-        if self.runs and self.runs[0].epoch == 0:
-            self.runs = [EpochRun(self.runs[0].first, epoch)]
+        self.restamped_from = restamp(self.runs, self.audience.somebody, epoch)
         self.audience.excuse(self.floor, last)
         changes = self.refresh(self.floor, last)
         self.audience.forget_below(self.floor)

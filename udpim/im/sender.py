@@ -236,7 +236,7 @@ class Outbox:
             if (lapsed := stream.forget_membership(store_epoch)) is not None:
                 self._refresh(stream, ())
                 self._changed(stream, lapsed)
-                self._stamp_rows(stream)
+                self._stamp_rows(stream, stream.floor)
             if stream.floor < stream.next_seq:
                 stream.cursor = stream.floor
                 self._transmitter.ready(stream)
@@ -303,22 +303,23 @@ class Outbox:
                 packet.store_epoch, packet.epoch, packet.members, whole=packet.whole
             ),
         )
-        if unknown:
-            self._stamp_rows(stream)
-            stream.cursor = stream.floor
-        elif stream.renewed:
+        if stream.restamped_from is not None:
+            first = max(stream.restamped_from, stream.floor)
+            self._stamp_rows(stream, first)
+            stream.cursor = min(stream.cursor, first)
+        if stream.renewed and not unknown:
             # The new incarnation takes our floor from the question, and waits for nothing below.
             self._transmitter.ask(stream, stream.floor, max(stream.floor, stream.next_seq - 1))
             self._transmitter.again(stream, stream.floor, stream.cursor - 1)
         self._dirty[stream] = None
         self._transmitter.ready(stream)
 
-    def _stamp_rows(self, stream: OutStream) -> None:
-        """Make the new stamp durable before any further transmission."""
-        if stream.floor < stream.next_seq:
-            last, epoch = stream.next_seq - 1, stream.runs[0].epoch
-            self._ops.append(StampOutbox(stream.number, stream.floor, last, epoch))
-            stream.committed = stream.floor - 1
+    def _stamp_rows(self, stream: OutStream, first: int) -> None:
+        """Make the new stamp of all from ``first`` on durable before they are transmitted again."""
+        if first < stream.next_seq:
+            last, epoch = stream.next_seq - 1, stream.epoch_of(first)
+            self._ops.append(StampOutbox(stream.number, first, last, epoch))
+            stream.committed = min(stream.committed, first - 1)
             stream.stamps_wanted += 1
 
     def receive_ack_n(self, stream: OutStream, packet: AckN) -> None:
