@@ -65,7 +65,7 @@ QUEUE_ENTRY_BYTES = 1024
 """What a smaller offline message counts as, so that the sizes of small ones need no memory."""
 SKEW_MS_MAX = 2 * 365 * 86_400_000
 """A stamp further ahead would put every clock that merges it out of use (R12)."""
-GROUP_LINES_MAX = 8192
+GROUP_LINES_MAX = 10_000
 """Devices of all members of a group at one time: their lines fit one packet."""
 GROUP_USERS_MAX = 2000
 """Users in one group."""

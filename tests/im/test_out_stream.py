@@ -3,9 +3,11 @@
 import pytest
 
 from tests.im.helpers import DURABLE, EPOCH, STREAM, TWO, member
+from udpim.im.out_membership import forget_membership, learn_members
 from udpim.im.out_stream import REPEATS_MAX, WITHDRAWN, OutStream
 from udpim.im.records import OutStreamRecord
 from udpim.model import MessageState, RejectCode
+from udpim.wire import im_packets as p
 from udpim.wire.im_packets import EpochRun
 from udpim.wire.im_schema import RUNS_MAX
 
@@ -16,7 +18,7 @@ def stream(count=9, *members):
     s = OutStream(STREAM, FRESH)
     s.append([0] * count, [b"x"] * count)
     s.committed = count
-    s.learn_members(EPOCH, len(members or TWO), members or TWO, whole=True)
+    learn_members(s, p.Members(1, None, True, EPOCH, len(members or TWO), tuple(members or TWO)))
     return s
 
 
@@ -57,8 +59,8 @@ def test_a_membership_of_another_store_starts_over():
     s = stream()
     settle(s, 0, 1, 1)
     s.take_stored(s.audience.view(1), ((2, 3),))
-    assert s.forget_membership(EPOCH) is None
-    assert [(2, 3, MessageState.PENDING)] == s.forget_membership(EPOCH + 1)
+    assert forget_membership(s, EPOCH) is None
+    assert [(2, 3, MessageState.PENDING)] == forget_membership(s, EPOCH + 1)
     assert (0, [EpochRun(1, 0)]) == (s.epoch, s.runs)
     assert [] == s.refresh(1, 9), "nobody is due anything before the new membership is known"
 
@@ -67,8 +69,8 @@ def test_nobody_says_void_for_an_endpoint_that_a_new_store_does_not_know():
     s = stream(3)
     settle(s, 1, 1, 1)
     s.cancelled.add(1, 3)
-    s.forget_membership(EPOCH + 1)
-    s.learn_members(EPOCH + 1, 1, [member(0)], whole=True)
+    forget_membership(s, EPOCH + 1)
+    learn_members(s, p.Members(1, None, True, EPOCH + 1, 1, (member(0),)))
     s.append([0], [b"x"])
     s.cancelled.add(4, 4)
     assert [(2, 3)] == list(s.doubtful), "the laptop may have a copy of what it gave no verdict on"
@@ -95,7 +97,9 @@ def test_a_new_incarnation_takes_back_what_is_open_and_nothing_that_was_shown():
     settle(s, 0, 1, 2)
     settle(s, 0, 4, 5)
     s.take_stored(s.audience.view(0), ((5, 6),))
-    s.learn_members(EPOCH, 1, [member(0, incarnation=DURABLE | 9)], whole=True)
+    learn_members(
+        s, p.Members(1, None, True, EPOCH, 1, (member(0, incarnation=DURABLE | 9),))
+    )
     assert s.renewed
     assert (3, [(3, 5), (7, 9)]) == (s.floor, s.covered.missing(1, 9))
     assert MessageState.DELIVERED == s.state(4)
@@ -105,7 +109,7 @@ def test_a_new_incarnation_takes_back_what_is_open_and_nothing_that_was_shown():
 def test_the_same_membership_again_changes_nothing():
     s = stream(3, member(0))
     settle(s, 0, 2, 2)
-    s.learn_members(EPOCH, 1, [member(0)], whole=True)
+    learn_members(s, p.Members(1, None, True, EPOCH, 1, (member(0),)))
     assert not s.renewed
     assert [(1, 1), (3, 3)] == s.covered.missing(1, 3)
 
@@ -113,7 +117,7 @@ def test_the_same_membership_again_changes_nothing():
 def test_heads_carry_the_runs_from_floor_on():
     s = stream(2, member(0))
     for epoch in range(2, 6):
-        s.learn_members(EPOCH, epoch, [member(0)], whole=True)
+        learn_members(s, p.Members(1, None, True, EPOCH, epoch, (member(0),)))
         s.append([0], [b"x"])
     s.committed = 6
     assert 5 == len(s.runs)

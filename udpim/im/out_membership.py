@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from udpim.im.changes import Change
+from udpim.im.epoch_runs import restamp
 from udpim.im.member_view import MemberView
 from udpim.model import MessageState
 from udpim.ranges import RangeSet
@@ -37,7 +38,7 @@ def forget_membership(stream: OutStream, store_epoch: int) -> list[Change] | Non
 
 
 def learn_members(stream: OutStream, packet: Members) -> list[Change]:
-    """Take over a membership; rows of unknown epoch are stamped with its epoch."""
+    """Take over a membership; rows that are due to nobody are stamped with its epoch."""
     epoch = packet.epoch
     renewed, forgotten = stream.audience.learn(
         packet.members, epoch, whole=packet.whole, same_store=stream.epoch != 0
@@ -50,8 +51,7 @@ def learn_members(stream: OutStream, packet: Members) -> list[Change]:
         _forget_confirmations(stream, view)
     stream.renewed = bool(renewed)
     stream.store_epoch, stream.epoch = packet.store_epoch, epoch
-    if stream.runs and stream.runs[0].epoch == 0:
-        stream.runs = [EpochRun(stream.runs[0].first, epoch)]
+    stream.restamped_from = restamp(stream.runs, stream.audience.somebody, epoch)
     _read_before(stream)
     stream.audience.excuse(stream.floor, last)
     changes = stream.refresh(stream.floor, last)
@@ -67,24 +67,6 @@ def _read_before(stream: OutStream) -> None:
             if undue:
                 later = (run.first for run in stream.runs if run.epoch >= view.joined)
                 view.read = min(later, default=stream.next_seq) - 1
-
-
-def stamp_undue(stream: OutStream) -> int | None:
-    """Give the present epoch to the last rows if they are due to nobody: no device was there.
-
-    Returns:
-        The first of them; None if there are none.
-    """
-    if stream.audience.group or not stream.audience.anybody(stream.epoch):
-        return None
-    first = None
-    while stream.runs and stream.runs[-1].first < stream.next_seq:
-        if stream.audience.anybody(stream.runs[-1].epoch):
-            break
-        first = max(stream.floor, stream.runs.pop().first)
-    if first is not None:
-        stream.runs.append(EpochRun(first, stream.epoch))
-    return first
 
 
 def _forget_confirmations(stream: OutStream, view: MemberView) -> None:

@@ -24,13 +24,17 @@ from udpim.wire.im_schema import RUNS_MAX, SECTION_BYTES_MAX
 
 REPEATS_MAX = 1024
 """Ranges sent again that are remembered; beyond, an old flight may repeat once more."""
-
 WITHDRAWN = 0
 """Stands in a record's ``rejected`` for seqs that were given up before any copy left."""
 
 
 class OutStream:
     """The state of one stream at its sender. Payloads are in ``rows`` until floor passes them."""
+
+    renewed = False
+    """The last membership brought a new incarnation of an endpoint that we knew (R7)."""
+    restamped_from: int | None = None
+    """From here on the last membership gave rows another epoch."""
 
     def __init__(self, id_: StreamId, record: OutStreamRecord) -> None:
         """Restore from a record (a fresh one for a new stream)."""
@@ -76,8 +80,6 @@ class OutStream:
         """(number of a flight, first, last): sent again in it, so earlier flights rest."""
         self.telling_floor = False
         """A status:R that brings the recipients our floor is on its way."""
-        self.renewed = False
-        """The last membership brought a new incarnation of an endpoint that we knew (R7)."""
         self.accepted = RangeSet()
         self.delivered = RangeSet()
         self.void = RangeSet()

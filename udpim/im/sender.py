@@ -23,7 +23,7 @@ from udpim.config import ClientConfig
 from udpim.im.changes import Change, StreamChanged, StreamReborn
 from udpim.im.deadlines import Deadlines
 from udpim.im.handles import OutHandles
-from udpim.im.out_membership import forget_membership, learn_members, stamp_undue
+from udpim.im.out_membership import forget_membership, learn_members
 from udpim.im.out_stream import WITHDRAWN, OutStream
 from udpim.im.rebirth import split_stream
 from udpim.im.records import (
@@ -305,11 +305,11 @@ class Outbox:
             stream,
             learn_members(stream, packet),
         )
-        undue = stream.floor if unknown else stamp_undue(stream)
-        if undue is not None:
-            self._stamp_rows(stream, undue)
-            stream.cursor = min(stream.cursor, undue)
-        elif stream.renewed:
+        if stream.restamped_from is not None:
+            first = max(stream.restamped_from, stream.floor)
+            self._stamp_rows(stream, first)
+            stream.cursor = min(stream.cursor, first)
+        if stream.renewed and not unknown:
             # The new incarnation takes our floor from the question, and waits for nothing below.
             self._transmitter.ask(stream, stream.floor, max(stream.floor, stream.next_seq - 1))
             self._transmitter.again(stream, stream.floor, stream.cursor - 1)
@@ -317,9 +317,9 @@ class Outbox:
         self._transmitter.ready(stream)
 
     def _stamp_rows(self, stream: OutStream, first: int) -> None:
-        """Make the new stamp of ``first`` … durable before any further transmission."""
+        """Make the new stamp of all from ``first`` on durable before they are transmitted again."""
         if first < stream.next_seq:
-            last, epoch = stream.next_seq - 1, stream.runs[-1].epoch
+            last, epoch = stream.next_seq - 1, stream.epoch_of(first)
             self._ops.append(StampOutbox(stream.number, first, last, epoch))
             stream.committed = min(stream.committed, first - 1)
             stream.stamps_wanted += 1
