@@ -4,7 +4,7 @@ import pytest
 
 from tests.im.helpers import ALICE, CAROL, GROUP, LAPTOP, PHONE, Server, of
 from udpim.im.group_desk import GroupRequest
-from udpim.im.groups import LINES_MAX
+from udpim.im.groups import GROUP_LINES_MAX
 from udpim.model import GroupAction, GroupCode
 from udpim.wire.im_codec import encode
 from udpim.wire.im_packets import GroupA, GroupR, Member, Members
@@ -152,7 +152,7 @@ def test_a_group_without_room_for_the_users_devices_is_full(monkeypatch):
     s = Desk()
     s.login(LAPTOP)
     s.group("alice")
-    monkeypatch.setattr("udpim.im.groups.LINES_MAX", 2)
+    monkeypatch.setattr("udpim.im.groups.GROUP_LINES_MAX", 2)
     assert (GroupCode.FULL, []) == s.change(JOIN, "#g", "bob")
     assert DONE == s.change(JOIN, "#g", "carol")[0]
 
@@ -164,7 +164,7 @@ def test_the_largest_membership_fits_one_im_packet():
     name = GROUP._replace(user="u" * 32, device="d" * 32, conversation="#" * 32)
     head = len(encode(Members(2**32 - 1, name, True, 2**64 - 1, 2**32 - 1, ())))
     each = len(encode(Members(2**32 - 1, name, True, 2**64 - 1, 2**32 - 1, (line,)))) - head
-    assert head + LINES_MAX * each <= BODY_BYTES_MAX
+    assert head + GROUP_LINES_MAX * each <= BODY_BYTES_MAX
 
 
 # --- Who may ---

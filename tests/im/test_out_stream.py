@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.im.helpers import DURABLE, EPOCH, STREAM, TWO, member
-from udpim.im.out_membership import forget_membership, learn_members
+from tests.im.helpers import EPOCH, STREAM, TWO, member
+from udpim.im.out_membership import learn_members
 from udpim.im.out_stream import REPEATS_MAX, WITHDRAWN, OutStream
 from udpim.im.records import OutStreamRecord
 from udpim.model import MessageState, RejectCode
@@ -55,32 +55,6 @@ def test_what_was_never_used_is_never_recorded():
     assert ([], []) == s.lapse_stored(s.audience.view(0), ((2**63, 2**64 - 1),), ())
 
 
-def test_a_membership_of_another_store_starts_over():
-    s = stream()
-    settle(s, 0, 1, 1)
-    s.take_stored(s.audience.view(1), ((2, 3),))
-    assert forget_membership(s, EPOCH) is None
-    assert [(2, 3, MessageState.PENDING)] == forget_membership(s, EPOCH + 1)
-    assert (0, [EpochRun(1, 0)]) == (s.epoch, s.runs)
-    assert [] == s.refresh(1, 9), "nobody is due anything before the new membership is known"
-
-
-def test_nobody_says_void_for_an_endpoint_that_a_new_store_does_not_know():
-    s = stream(3)
-    settle(s, 1, 1, 1)
-    s.cancelled.add(1, 3)
-    forget_membership(s, EPOCH + 1)
-    learn_members(s, p.Members(1, None, True, EPOCH + 1, 1, (member(0),)))
-    s.append([0], [b"x"])
-    s.cancelled.add(4, 4)
-    assert [(2, 3)] == list(s.doubtful), "the laptop may have a copy of what it gave no verdict on"
-    s.audience.view(0).take_void(1, 4)
-    assert [(4, 4, MessageState.VOID)] == s.refresh(1, 4)
-    s = OutStream(STREAM, s.record())
-    shown = [s.state(seq) for seq in (2, 4)]
-    assert [MessageState.UNKNOWN, MessageState.VOID] == shown, "a restart claims no more"
-
-
 def test_a_restart_does_not_make_a_void_of_what_one_endpoint_could_not_promise():
     s = stream(1)
     s.cancelled.add(1, 1)
@@ -90,28 +64,6 @@ def test_a_restart_does_not_make_a_void_of_what_one_endpoint_could_not_promise()
     s.refresh(1, 1)
     assert MessageState.UNKNOWN == s.state(1)
     assert MessageState.UNKNOWN == OutStream(STREAM, s.record()).state(1)
-
-
-def test_a_new_incarnation_takes_back_what_is_open_and_nothing_that_was_shown():
-    s = stream(9, member(0))
-    settle(s, 0, 1, 2)
-    settle(s, 0, 4, 5)
-    s.take_stored(s.audience.view(0), ((5, 6),))
-    learn_members(
-        s, p.Members(1, None, True, EPOCH, 1, (member(0, incarnation=DURABLE | 9),))
-    )
-    assert s.renewed
-    assert (3, [(3, 5), (7, 9)]) == (s.floor, s.covered.missing(1, 9))
-    assert MessageState.DELIVERED == s.state(4)
-    assert [(6, 6)] == list(s.audience.view(0).stored), "its queue has it for the new one"
-
-
-def test_the_same_membership_again_changes_nothing():
-    s = stream(3, member(0))
-    settle(s, 0, 2, 2)
-    learn_members(s, p.Members(1, None, True, EPOCH, 1, (member(0),)))
-    assert not s.renewed
-    assert [(1, 1), (3, 3)] == s.covered.missing(1, 3)
 
 
 def test_heads_carry_the_runs_from_floor_on():

@@ -1,10 +1,9 @@
 """The sender's machine: outbox, waiting-ack queue and the end-to-end timer (PROTOCOL §5.3).
 
 A message is a row (durable before the first transmission), then a member of one or more *flights*:
-ranges of seqs that left in one IM packet. A flight sleeps while its packet is queued or in flight
-on the first hop (R11), then waits in the waiting-ack queue; when it wakes, what is still open in it
-is sent again, with doubled interval. Nothing but verdicts empties a row: neither msg:A nor a hop
-ack does (I9).
+ranges of seqs that left in one IM packet. A flight sleeps while its packet is on the first hop
+(R11), then waits in the waiting-ack queue; when it wakes, what is still open in it is sent again,
+with doubled interval. Nothing but verdicts empties a row: neither msg:A nor a hop ack does (I9).
 
 ::
 
@@ -77,9 +76,9 @@ class Outbox:
         self._lease_at: float | None = None
         """When to ask again what is STORED; None without a session."""
         self.heard = 0
-        """The highest stamp among received messages: ours are above it (R12)."""
+        """Highest stamp received (R12)."""
         self.stamp = 0
-        """The last stamp given; only rises (R12)."""
+        """The last one given; only rises."""
         self.touched: list[tuple[OutStream, list[Range]]] = []
         """What endpoints of groups gave verdicts for; drained by the node."""
         self.reborn: list[StreamReborn] = []
