@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from coverage import Coverage
 from hypothesis import HealthCheck, settings
 
 # The default finds the same examples on every machine, so that a red run is red again.
@@ -41,12 +42,31 @@ LONG = {
 def pytest_collection_modifyitems(config, items):
     """Begin with long files, and have coverage of the cores rest where others are tested."""
     measured = set(config.getoption("cov_source", None) or ())
-    if measured <= {f"udpim.{core}" for core in CORES}:
+    on = measured and not config.getoption("no_cov")
+    if on and measured <= {f"udpim.{core}" for core in CORES}:
         here = Path(__file__).parent
         for item in items:
             if item.path.relative_to(here).parts[0] not in CORES:
                 item.add_marker(pytest.mark.no_cover)
     items.sort(key=lambda item: item.path.name not in LONG)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session):
+    """In a worker of xdist, end the coverage that nobody can pause.
+
+    A worker sees the options of its controller, so pytest-cov starts the coverage of a controller
+    there, and then that of the worker above it. The marker pauses the latter only.
+    """
+    plugin = session.config.pluginmanager.getplugin("_cov")
+    controller = getattr(plugin, "cov_controller", None)
+    if controller is None or not hasattr(session.config, "workerinput"):
+        return
+    controller.pause()
+    below = Coverage.current()
+    if below is not None:
+        below.stop()
+    controller.resume()
 
 
 @pytest.fixture
