@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from udpim.model import Endpoint
+from udpim.model import Endpoint, MsgId
 from udpim.testing.facts import SeenFrame, endpoint_of
 from udpim.testing.history import History
 from udpim.wire import im_packets as p
@@ -20,9 +20,13 @@ NEVER = 1 << 62
 
 def i7_promise_after_durable(h: History) -> Stories:
     """Nothing that promises leaves before its transaction is durable."""
+    heard = _receipts_heard(h)
     for frame in h.frames:
-        check = _PROMISES.get(type(frame.packet))
-        if check is not None and frame.source not in h.hostile:
+        if frame.source in h.hostile:
+            continue
+        if isinstance(frame.packet, p.AckA):
+            yield from _ack_a(h, frame, heard)
+        elif (check := _PROMISES.get(type(frame.packet))) is not None:
             yield from check(h, frame)
     for msgid, send in h.sends.items():
         if send.accepted is not None and h.rows.get(msgid, (NEVER,))[0] > send.accepted:
@@ -59,22 +63,24 @@ def _ack_n(h: History, frame: SeenFrame) -> Stories:
             yield f"ack:N said STORED of {msgid} for {endpoint} without a durable row"
 
 
-def _ack_a(h: History, frame: SeenFrame) -> Stories:
-    assert frame.stream is not None
-    stream = frame.stream
-    host = f"{stream.user}/{stream.device}"
+def _receipts_heard(h: History) -> dict[MsgId, int]:
+    """Return when each receipt reached the message's sender for the first time."""
+    heard: dict[MsgId, int] = {}
+    for frame in h.frames:
+        if not isinstance(frame.packet, p.AckN) or frame.stream is None or frame.arrived is None:
+            continue
+        if frame.destination == f"{frame.stream.user}/{frame.stream.device}":
+            for name in ("delivered", "void"):
+                for msgid in frame.ranges(name):
+                    heard[msgid] = min(frame.arrived, heard.get(msgid, NEVER))
+    return heard
+
+
+def _ack_a(h: History, frame: SeenFrame, heard: dict[MsgId, int]) -> Stories:
     device = endpoint_of(frame.destination).device
-    heard = {
-        msgid.seq
-        for other in h.frames
-        if isinstance(other.packet, p.AckN) and other.stream == stream
-        if other.destination == host and (other.arrived or NEVER) < frame.sent
-        for name in ("delivered", "void")
-        for msgid in other.ranges(name)
-    }
     for msgid in frame.ranges("ranges"):
-        kept = h.kept.get((stream, device, frame.incarnation, msgid.seq), NEVER)
-        if msgid.seq not in heard and kept > frame.sent:
+        kept = h.kept.get((msgid.stream, device, frame.incarnation, msgid.seq), NEVER)
+        if heard.get(msgid, NEVER) >= frame.sent and kept > frame.sent:
             yield f"ack:A of {msgid} left although its receipt could still get lost"
 
 
@@ -91,7 +97,6 @@ _PROMISES: dict[type, Callable[[History, SeenFrame], Stories]] = {
     p.MsgR: _msg_r,
     p.AckR: _ack_r,
     p.AckN: _ack_n,
-    p.AckA: _ack_a,
     p.Login: _login,
 }
 
