@@ -1,5 +1,6 @@
 """What all tests share: repeatable randomness, outside data, what CI demands."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -49,6 +50,12 @@ def pytest_collection_modifyitems(config, items):
             if item.path.relative_to(here).parts[0] not in CORES:
                 item.add_marker(pytest.mark.no_cover)
     items.sort(key=lambda item: item.path.name not in LONG)
+
+
+def pytest_collection_finish():
+    """Spare every later garbage collection the thousands of tests and all that was imported."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)
