@@ -7,10 +7,10 @@ from scapy.packet import Raw
 
 from tests.tools.scapy_values import declared, dissected, im_packet_of, rebuilt
 from tests.wire.strategies import EXAMPLES, KINDS, packets
-from udpim.model import LoginCode, RejectCode
+from udpim.model import LoginCode, PresenceCode, RejectCode
 from udpim.wire import im_codec, im_schema
 from udpim.wire.im_packets import Kind
-from udpim_tools.layer_im import IM_PACKETS, LoginRefused, Refuse, guess_im_packet
+from udpim_tools.layer_im import IM_PACKETS, LoginRefused, PresenceA, Refuse, guess_im_packet
 from udpim_tools.layer_im_head import LABELS
 
 
@@ -52,6 +52,7 @@ def test_summary_is_the_name_that_people_use(kind):
     ("layer", "field", "values"),
     [
         (Refuse, "code", RejectCode),
+        (PresenceA, "code", PresenceCode),
         (LoginRefused, "code", set(LoginCode) - {LoginCode.REPLACED}),
     ],
 )

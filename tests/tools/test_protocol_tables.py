@@ -5,7 +5,7 @@ import pytest
 from udpim import config
 from udpim.config import LIMIT_NAMES, Limits
 from udpim.hop.codes import CloseCode
-from udpim.model import GroupAction, GroupCode, MessageState, RejectCode
+from udpim.model import GroupAction, GroupCode, MessageState, PresenceCode, RejectCode
 from udpim.node.state import TRANSITIONS, LinkInput, LinkState
 from udpim.wire import hop_schema, im_schema
 from udpim_tools.protocol_tables import CONSTANTS, LAYOUT, TIMERS, amount, joined, tables
@@ -64,6 +64,7 @@ def test_codes_are_those_of_the_enums():
     assert ("18", "gives up") == cells("reject codes")["TOO_LARGE"]
     assert {code.name: (str(int(code)),) for code in GroupCode} == cells("group codes")
     assert {action.name: (str(int(action)),) for action in GroupAction} == cells("group actions")
+    assert {code.name: (str(int(code)),) for code in PresenceCode} == cells("presence codes")
 
 
 def test_states_that_rise_have_their_rank_and_final_ones_say_so():

@@ -277,11 +277,12 @@ def test_cut_section_keeps_seqs_stamps_and_payloads_together(first, last, kept):
     assert ("abcd" == kept) == (cut is section)
 
 
-@pytest.mark.parametrize("count", [1, 2, 130])
-def test_last_stamp_is_that_of_the_last_message(count):
-    stamps = [2**64 - 1, *range(1, count)][:count]
+@pytest.mark.parametrize(("count", "at"), [(1, 0), (2, 0), (2, 1), (130, 64), (130, 129)])
+def test_top_stamp_is_the_highest_wherever_it_stands(count, at):
+    stamps = list(range(1, count))
+    stamps.insert(at, 2**64 - 1)
     section = im_codec.encode_section(9, stamps, [b"payload"] * count)
-    assert stamps[-1] == im_codec.last_stamp(section)
+    assert 2**64 - 1 == im_codec.top_stamp(section)
 
 
 def test_section_travels_untouched_under_another_head():

@@ -123,7 +123,7 @@ def names(name: str) -> list[Field]:
 
 
 class StreamName(UDPIMPart):
-    """Whose messages, to whom (PROTOCOL §4.1)."""
+    """Whose messages, to whom (PROTOCOL §4.3)."""
 
     name = "udpim stream name"
     fields_desc = (

@@ -16,7 +16,19 @@ from typing import Any
 from udpim import config
 from udpim.config import LIMIT_NAMES, ClientConfig, Limits, ServerConfig, about
 from udpim.crypto import handshake, tokens
-from udpim.hop import acks, connection, dial, loss, newreno, pacing, path, recovery, rtt, window
+from udpim.hop import (
+    acks,
+    connection,
+    datagrams,
+    dial,
+    loss,
+    newreno,
+    pacing,
+    path,
+    recovery,
+    rtt,
+    window,
+)
 from udpim.hop.codes import CloseCode, ConnectionState
 from udpim.hop.config import HopConfig
 from udpim.im import group_questions, groups, history, puller, tally, transmitter
@@ -26,6 +38,7 @@ from udpim.model import (
     GroupCode,
     LoginCode,
     MessageState,
+    PresenceCode,
     RejectCode,
 )
 from udpim.node import aging, server
@@ -73,8 +86,10 @@ CONSTANTS: dict[str, int | float] = {
     "READY_ACKS_MAX": acks.READY_ACKS_MAX,
     "RESPONSES_MAX": path.RESPONSES_MAX,
     "LOST_PACKETS_MAX": loss.LOST_PACKETS_MAX,
+    "DATAGRAM_TURN_PACKETS": datagrams.TURN_PACKETS,
     "PAYLOAD_BYTES_MAX": im_schema.PAYLOAD_BYTES_MAX,
     "SECTION_BYTES_MAX": im_schema.SECTION_BYTES_MAX,
+    "SIGNAL_BYTES_MAX": im_schema.SIGNAL_BYTES_MAX,
     "NAME_BYTES_MAX": im_schema.NAME_BYTES_MAX,
     "RANGES_MAX": im_schema.RANGES_MAX,
     "RUNS_MAX": im_schema.RUNS_MAX,
@@ -92,11 +107,13 @@ CONSTANTS: dict[str, int | float] = {
     "RETIRED_INCARNATIONS_MAX": config.RETIRED_INCARNATIONS_MAX,
     "GROUP_USERS_MAX": config.GROUP_USERS_MAX,
     "GROUPS_MAX": config.GROUPS_MAX,
+    "GROUP_LINES_MAX": config.GROUP_LINES_MAX,
     "ORDINALS_MAX": groups.ORDINALS_MAX,
     "LEFT_LINES_MAX": groups.LEFT_LINES_MAX,
     "TALLY_ENTRIES_MAX": im_schema.TALLY_ENTRIES_MAX,
     "GROUP_REQUESTS_MAX": server.GROUP_REQUESTS_MAX,
     "QUESTIONS_MAX": group_questions.QUESTIONS_MAX,
+    "INQUIRIES_MAX": config.INQUIRIES_MAX,
     "SKEW_MS_MAX": config.SKEW_MS_MAX,
 }
 """Numbers that are no setting: the protocol's own, and the policy of one machine."""
@@ -118,6 +135,7 @@ TIMERS: dict[str, float] = {
     "GRANULARITY_S": rtt.GRANULARITY_S,
     "BURST_S": pacing.BURST_S,
     "CHALLENGE_S_MIN": path.CHALLENGE_S_MIN,
+    "DATAGRAM_WAIT_S_MAX": datagrams.WAIT_S_MAX,
     "keepalive_s": _HOP.keepalive_s,
     "idle_timeout_s": _HOP.idle_timeout_s,
     "IDLE_TIMEOUT_S_MIN": handshake.IDLE_TIMEOUT_S_MIN,
@@ -186,6 +204,7 @@ def _layouts() -> dict[str, Table]:
         "section": im_schema.SECTION,
         "member": im_schema.MEMBER,
         "tally entry": im_schema.TALLY_ENTRY,
+        "device": im_schema.SEEN,
     }
     declared |= {kind.label: im_schema.SCHEMAS[kind] for kind in im_schema.SCHEMAS}
     return {name: _layout(declaration) for name, declaration in declared.items()}
@@ -261,6 +280,7 @@ def _states_and_codes() -> dict[str, Table]:
         "login codes": _codes(LoginCode),
         "group actions": _codes(GroupAction),
         "group codes": _codes(GroupCode),
+        "presence codes": _codes(PresenceCode),
         "reject codes": _table(
             "name code sender",
             (

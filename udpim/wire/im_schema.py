@@ -300,7 +300,7 @@ SCHEMAS: dict[Kind, c.Construct[Any, Any]] = {
                 c.PrefixedArray(c.Int8ub, SEEN),
                 lambda value, _: len(value) <= PRESENCE_DEVICES_MAX,
             ),
-            f"count 1 · devices, at most {PRESENCE_DEVICES_MAX}",
+            f"at most {PRESENCE_DEVICES_MAX} devices",
         ),
     ),
     Kind.LOGIN: _plain_packet(
