@@ -31,6 +31,7 @@ POSITIONAL_MAX = 5
 TWINLESS = {
     "udpim/costs.py": "tests/test_worst_memory.py measures them, tests/test_config.py reads them",
     "udpim/im/changes.py": "named tuples without behaviour",
+    "udpim/im/records.py": "named tuples; tests/store holds what operations mean",
     "udpim/__main__.py": "one call of udpim.cli.main",
     "bench/udpim_bench/__main__.py": "one call of the command's main",
 }

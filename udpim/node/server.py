@@ -77,7 +77,6 @@ class ServerNode:
             if key not in meta
         ]
         meta.update({op.key: op.value for op in fresh})
-        self._random_bytes = random_bytes
         self.router = Router(
             config.limits,
             snapshot,
