@@ -1,5 +1,6 @@
 """What all tests share: repeatable randomness, outside data, what CI demands."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from coverage import Coverage
 from hypothesis import HealthCheck, settings
 
 # The default finds the same examples on every machine, so that a red run is red again.
@@ -26,26 +28,53 @@ settings.register_profile(
 settings.load_profile(os.environ.get("UDPIM_HYPOTHESIS", "repeatable"))
 
 
-# The branches of the cores are counted by the tests of the cores and of what stands on them. Here
-# it would only take time: tracing makes Python slow, and most of these run processes of their own.
-UNTRACED = {"bench", "cli", "kills", "model", "tools"}
+# Tracing makes Python three to four times slower, and the branches of the cores are the business of
+# the tests of the cores: where nothing else is measured, coverage rests during all other tests.
+CORES = ("wire", "hop", "im", "node")
 
 # Files with few but long tests: begun last, one of them would keep one core busy alone.
 LONG = {
     "test_large.py", "test_swarm.py", "test_base.py", "test_replay.py", "test_flat.py",
     "test_flat_traffic.py", "test_slow.py", "test_sender.py", "test_recipient.py", "test_server.py",
     "test_model.py", "test_sizes.py", "test_garbage.py", "test_hostile.py", "test_cli.py",
+    "test_lab.py", "test_exchange.py", "test_restart.py", "test_window.py", "test_im_codec.py",
 }  # fmt: skip
 
 
-def pytest_collection_modifyitems(items):
-    """Begin with long files, and have coverage rest where nothing of the cores is looked at."""
-    here = Path(__file__).parent
-    for item in items:
-        folder, *rest = item.path.relative_to(here).parts
-        if rest and folder in UNTRACED:
-            item.add_marker(pytest.mark.no_cover)
+def pytest_collection_modifyitems(config, items):
+    """Begin with long files, and have coverage of the cores rest where others are tested."""
+    measured = set(config.getoption("cov_source", None) or ())
+    on = measured and not config.getoption("no_cov")
+    if on and measured <= {f"udpim.{core}" for core in CORES}:
+        here = Path(__file__).parent
+        for item in items:
+            if item.path.relative_to(here).parts[0] not in CORES:
+                item.add_marker(pytest.mark.no_cover)
     items.sort(key=lambda item: item.path.name not in LONG)
+
+
+def pytest_collection_finish():
+    """Spare every later garbage collection the thousands of tests and all that was imported."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session):
+    """In a worker of xdist, end the coverage that nobody can pause.
+
+    A worker sees the options of its controller, so pytest-cov starts the coverage of a controller
+    there, and then that of the worker above it. The marker pauses the latter only.
+    """
+    plugin = session.config.pluginmanager.getplugin("_cov")
+    controller = getattr(plugin, "cov_controller", None)
+    if controller is None or not hasattr(session.config, "workerinput"):
+        return
+    controller.pause()
+    below = Coverage.current()
+    if below is not None:
+        below.stop()
+    controller.resume()
 
 
 @pytest.fixture

@@ -428,10 +428,6 @@ class Client:
         stats["inbox"]["handled_messages"] = self._incoming.handled_count
         stats["inbox"]["handler_failures"] = self._handling.failures
         stats["outbox"] |= self._outgoing.sizes()
-        stats["signals"] = {
-            "received_signals": self._signals.received_count,
-            "waiting_signals": len(self._signals),
-        }
-        stats["drops"] |= {f"signals: {why}": n for why, n in self._signals.drops.items()}
+        self._signals.add_to(stats)
         stats["receipts_awaited"] = self._book.waiting
         return stats | self._driver.stats(stats["drops"])

@@ -10,7 +10,6 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from udpim.costs import (
-    CONVERSATION_BYTES,
     DEVICE_BYTES,
     FRAME_BYTES,
     FRAME_WIRE_BYTES,
@@ -20,6 +19,7 @@ from udpim.costs import (
     SESSION_BYTES,
     STREAM_BYTES,
     About,
+    Estimates,
     limit,
 )
 from udpim.errors import ConfigError
@@ -65,7 +65,7 @@ QUEUE_ENTRY_BYTES = 1024
 """What a smaller offline message counts as, so that the sizes of small ones need no memory."""
 SKEW_MS_MAX = 2 * 365 * 86_400_000
 """A stamp further ahead would put every clock that merges it out of use (R12)."""
-GROUP_LINES_MAX = 8192
+GROUP_LINES_MAX = 10_000
 """Devices of all members of a group at one time: their lines fit one packet."""
 GROUP_USERS_MAX = 2000
 """Users in one group."""
@@ -80,7 +80,7 @@ HANDLES_MAX = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Estimates):
     """How much a client or a server may hold, and so how much memory it can need.
 
     One value for both: `udpim.connect` takes what concerns clients, `udpim.Server` the rest. Units
@@ -352,38 +352,6 @@ class Limits:
             if getattr(self, low) > getattr(self, high):
                 least, most = getattr(self, low), getattr(self, high)
                 raise ConfigError(f"{low} is {least}, it must not exceed {high}, which is {most}")
-
-    def worst_client_bytes(self, *, senders: int = 10, conversations: int = 100) -> int:
-        """Estimate the memory that a client's tables take when all are full.
-
-        Of a store in memory the rows come on top, and in any case what the application keeps.
-
-        Args:
-            senders: Users who ever sent to this device, from as many stores as one may.
-            conversations: Users to whom this device ever sent.
-        """
-        tables = self._worst("client", {"process": 1, "session": 1, "sender": senders})
-        return tables + conversations * CONVERSATION_BYTES
-
-    def worst_server_bytes(self, *, endpoints: int | None = None) -> int:
-        """Estimate the memory that a server's tables take when all are full.
-
-        This is what logged-in clients could do to it if all of them tried. On top come receipts
-        that wait for senders who are away, 1 KiB per stream and device, and of a store in memory
-        the rows.
-
-        Args:
-            endpoints: Registered devices, whose number is up to the authenticate hook; None for
-                as many as there may be sessions.
-        """
-        if endpoints is None:
-            endpoints = self.sessions_max
-        counts = {"process": 1, "session": self.sessions_max, "endpoint": endpoints}
-        return self._worst("server", counts)
-
-    def _worst(self, of: str, counts: dict[str, int]) -> int:
-        abouts = [about(name) for name in LIMIT_NAMES]
-        return sum(a.worst(self) * counts[a.per] for a in abouts if a.of in (of, "both"))
 
 
 LIMIT_NAMES = tuple(item.name for item in fields(Limits))

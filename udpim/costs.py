@@ -6,7 +6,7 @@ Below `udpim.config`, whose `Limits` is made of these. PROTOCOL §5.9.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,3 +53,42 @@ class About:
 def limit(default: int, **about: Any) -> int:  # noqa: ANN401  # the fields of About
     """Declare a field of `Limits`."""
     return field(default=default, metadata={"about": About(**about)})
+
+
+class Estimates:
+    """What `Limits` can say of the worst case: all tables full at once."""
+
+    __slots__ = ()
+    sessions_max: int
+
+    def worst_client_bytes(self, *, senders: int = 10, conversations: int = 100) -> int:
+        """Estimate the memory that a client's tables take when all are full.
+
+        Of a store in memory the rows come on top, and in any case what the application keeps.
+
+        Args:
+            senders: Users who ever sent to this device, from as many stores as one may.
+            conversations: Users to whom this device ever sent.
+        """
+        tables = self._worst("client", {"process": 1, "session": 1, "sender": senders})
+        return tables + conversations * CONVERSATION_BYTES
+
+    def worst_server_bytes(self, *, endpoints: int | None = None) -> int:
+        """Estimate the memory that a server's tables take when all are full.
+
+        This is what logged-in clients could do to it if all of them tried. On top come receipts
+        that wait for senders who are away, 1 KiB per stream and device, and of a store in memory
+        the rows.
+
+        Args:
+            endpoints: Registered devices, whose number is up to the authenticate hook; None for
+                as many as there may be sessions.
+        """
+        if endpoints is None:
+            endpoints = self.sessions_max
+        counts = {"process": 1, "session": self.sessions_max, "endpoint": endpoints}
+        return self._worst("server", counts)
+
+    def _worst(self, of: str, counts: dict[str, int]) -> int:
+        abouts = [item.metadata["about"] for item in fields(self)]  # type: ignore[arg-type]  # of the dataclass below
+        return sum(a.worst(self) * counts[a.per] for a in abouts if a.of in (of, "both"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from udpim.errors import ConfigError, Error, LocalProtocolError, PayloadTooLarge
 from udpim.hop.datagrams import WAIT_S_MAX
@@ -101,6 +101,12 @@ class SignalQueue:
         if signal is None:
             raise StopAsyncIteration
         return Signal(*signal)
+
+    def add_to(self, stats: dict[str, Any]) -> None:
+        """Enter counters and drops into a client's statistics."""
+        waiting = len(self._waiting)
+        stats["signals"] = {"received_signals": self.received_count, "waiting_signals": waiting}
+        stats["drops"] |= {f"signals: {why}": n for why, n in self.drops.items()}
 
     def __len__(self) -> int:
         """Return how many wait."""

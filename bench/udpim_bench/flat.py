@@ -32,7 +32,7 @@ METHOD = {
     "late": "one sender with its budget for re-sends spent; a unit is a second of its timers",
     "hop": "one connection: a frame that fills a packet leaves each round, n packets are under way",
     "sessions": "bursts of 10 between one pair beside idle sessions; between each session and "
-    "itself, in turn; keepalives, whose unit is a PING and its ack",
+    "one more, in turn; keepalives, whose unit is a PING and its ack",
     "backlog": "server and store: bursts of 10 into the queue of who is away, out by offline:R, "
     "and between two others beside it",
     "clock": "virtual; nothing sleeps",

@@ -100,7 +100,7 @@ class Sessions:
     """``sessions`` logged in at one server.
 
     * one pair: session 0 writes to session 1, all others are idle;
-    * in turn: every session writes to itself, one after the other, so that one will do;
+    * in turn: every session writes to one more, one after the other, so that one will do;
     * keepalive: they say their PING in turn, as idle clients do; a unit is one PING.
     """
 
@@ -110,8 +110,9 @@ class Sessions:
         self._world = world = World()
         self._clients = [world.log_in(f"u{i}") for i in range(sessions)]
         self._turn = 0
+        self._other = world.log_in("other")
         for client in self._clients * 2:
-            self._exchange(client, client)
+            self._exchange(client, self._other)
         if sessions > 1:
             self._exchange(self._clients[0], self._clients[1])
             self._exchange(self._clients[0], self._clients[1])
@@ -139,8 +140,7 @@ class Sessions:
                     self._exchange(first, second)
         with meter.section("in turn", units):
             for _ in range(self._rounds):
-                client = self._next()
-                self._exchange(client, client)
+                self._exchange(self._next(), self._other)
         with meter.section("keepalive", self._rounds):
             for _ in range(self._rounds):
                 world.ping(self._next())

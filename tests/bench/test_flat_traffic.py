@@ -38,7 +38,7 @@ def test_sessions_cost_no_calls():
         assert 0.8 < many[operation] / count < 1.2, operation
 
 
-def test_one_session_writes_to_itself():
+def test_one_session_writes_to_one_that_is_not_counted():
     case = Sessions(1, rounds=2)
     assert {"in turn", "keepalive"} == calls(case).keys()
     assert 1 == case.counts()["sessions"]

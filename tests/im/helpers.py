@@ -7,7 +7,7 @@ from udpim.im.receiver import Inbox
 from udpim.im.router import Router
 from udpim.im.sender import Outbox
 from udpim.im.session import Session
-from udpim.model import Endpoint, StreamId
+from udpim.model import Endpoint, GroupAction, StreamId
 from udpim.store.state import StoreState
 from udpim.wire import im_packets as p
 from udpim.wire.im_codec import decode, encode, encode_section, section_messages
@@ -21,6 +21,10 @@ STREAM = StreamId("alice", "a", INC, "bob")
 PHONE = Endpoint("bob", "phone")
 LAPTOP = Endpoint("bob", "laptop")
 ALICE = Endpoint("alice", "a")
+TABLET = Endpoint("alice", "tablet")
+CAROL = Endpoint("carol", "c")
+GROUP = STREAM._replace(conversation="#g")
+"""Of the same sender, to a group."""
 
 
 def section(first, *payloads):
@@ -255,6 +259,36 @@ class Server:
         session = Session(endpoint, incarnation, lambda: rtt_s, {})
         self.router.session_opened(session)
         return session
+
+    def change(self, action, group, user):
+        """Change a group; returns the code, and what was said of its durability so far."""
+        said = []
+        return self.router.desk.change(action, group, user, said.append), said
+
+    def group(self, *users, name="#g"):
+        """Make a group of these; whoever is in it already stays."""
+        for user in users:
+            there = self.router.groups.exists(name)
+            self.change(GroupAction.JOIN if there else GroupAction.CREATE, name, user)
+        self.commit()
+
+    def leave(self, user, name="#g"):
+        self.change(GroupAction.LEAVE, name, user)
+        self.commit()
+
+    def tallied(self, session):
+        """Let all collected receipts leave; returns what they say, acked by the client's hop."""
+        for now in (0.0, 1e6):
+            self.router.answers.send_tallies(now)
+        packets = of(p.Tally, self.hop_acks(session))
+        return [
+            (entry.verdict, entry.first + bit, part)
+            for packet in packets
+            for entry in packet.entries
+            for bit in range(entry.bitmap.bit_length())
+            if entry.bitmap >> bit & 1
+            for part in entry.ranges
+        ]
 
     def logout(self, session, *unacked):
         self.router.session_closed(session, unacked)

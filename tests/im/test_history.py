@@ -3,8 +3,10 @@
 from tests.im.helpers import EPOCH, STREAM, member
 from tests.im.test_out_stream import FRESH, settle
 from udpim.im.history import HISTORY_RUNS_MAX
+from udpim.im.out_membership import learn_members
 from udpim.im.out_stream import OutStream
 from udpim.model import MessageState, RejectCode
+from udpim.wire import im_packets as p
 
 LAST = 4 * HISTORY_RUNS_MAX
 VOID, DELIVERED, EXCUSED = MessageState.VOID, MessageState.DELIVERED, MessageState.EXCUSED
@@ -15,7 +17,7 @@ def stream(count=LAST):
     s = OutStream(STREAM, FRESH)
     s.append([0] * count, [b"x"] * count)
     s.committed = count
-    s.learn_members(EPOCH, 1, [member(0)], whole=True)
+    learn_members(s, p.Members(1, None, True, EPOCH, 1, (member(0),)))
     return s
 
 

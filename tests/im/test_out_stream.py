@@ -2,10 +2,12 @@
 
 import pytest
 
-from tests.im.helpers import DURABLE, EPOCH, STREAM, TWO, member
+from tests.im.helpers import EPOCH, STREAM, TWO, member
+from udpim.im.out_membership import learn_members
 from udpim.im.out_stream import REPEATS_MAX, WITHDRAWN, OutStream
 from udpim.im.records import OutStreamRecord
 from udpim.model import MessageState, RejectCode
+from udpim.wire import im_packets as p
 from udpim.wire.im_packets import EpochRun
 from udpim.wire.im_schema import RUNS_MAX
 
@@ -16,7 +18,7 @@ def stream(count=9, *members):
     s = OutStream(STREAM, FRESH)
     s.append([0] * count, [b"x"] * count)
     s.committed = count
-    s.learn_members(EPOCH, len(members or TWO), members or TWO, whole=True)
+    learn_members(s, p.Members(1, None, True, EPOCH, len(members or TWO), tuple(members or TWO)))
     return s
 
 
@@ -53,32 +55,6 @@ def test_what_was_never_used_is_never_recorded():
     assert ([], []) == s.lapse_stored(s.audience.view(0), ((2**63, 2**64 - 1),), ())
 
 
-def test_a_membership_of_another_store_starts_over():
-    s = stream()
-    settle(s, 0, 1, 1)
-    s.take_stored(s.audience.view(1), ((2, 3),))
-    assert s.forget_membership(EPOCH) is None
-    assert [(2, 3, MessageState.PENDING)] == s.forget_membership(EPOCH + 1)
-    assert (0, [EpochRun(1, 0)]) == (s.epoch, s.runs)
-    assert [] == s.refresh(1, 9), "nobody is due anything before the new membership is known"
-
-
-def test_nobody_says_void_for_an_endpoint_that_a_new_store_does_not_know():
-    s = stream(3)
-    settle(s, 1, 1, 1)
-    s.cancelled.add(1, 3)
-    s.forget_membership(EPOCH + 1)
-    s.learn_members(EPOCH + 1, 1, [member(0)], whole=True)
-    s.append([0], [b"x"])
-    s.cancelled.add(4, 4)
-    assert [(2, 3)] == list(s.doubtful), "the laptop may have a copy of what it gave no verdict on"
-    s.audience.view(0).take_void(1, 4)
-    assert [(4, 4, MessageState.VOID)] == s.refresh(1, 4)
-    s = OutStream(STREAM, s.record())
-    shown = [s.state(seq) for seq in (2, 4)]
-    assert [MessageState.UNKNOWN, MessageState.VOID] == shown, "a restart claims no more"
-
-
 def test_a_restart_does_not_make_a_void_of_what_one_endpoint_could_not_promise():
     s = stream(1)
     s.cancelled.add(1, 1)
@@ -90,30 +66,10 @@ def test_a_restart_does_not_make_a_void_of_what_one_endpoint_could_not_promise()
     assert MessageState.UNKNOWN == OutStream(STREAM, s.record()).state(1)
 
 
-def test_a_new_incarnation_takes_back_what_is_open_and_nothing_that_was_shown():
-    s = stream(9, member(0))
-    settle(s, 0, 1, 2)
-    settle(s, 0, 4, 5)
-    s.take_stored(s.audience.view(0), ((5, 6),))
-    s.learn_members(EPOCH, 1, [member(0, incarnation=DURABLE | 9)], whole=True)
-    assert s.renewed
-    assert (3, [(3, 5), (7, 9)]) == (s.floor, s.covered.missing(1, 9))
-    assert MessageState.DELIVERED == s.state(4)
-    assert [(6, 6)] == list(s.audience.view(0).stored), "its queue has it for the new one"
-
-
-def test_the_same_membership_again_changes_nothing():
-    s = stream(3, member(0))
-    settle(s, 0, 2, 2)
-    s.learn_members(EPOCH, 1, [member(0)], whole=True)
-    assert not s.renewed
-    assert [(1, 1), (3, 3)] == s.covered.missing(1, 3)
-
-
 def test_heads_carry_the_runs_from_floor_on():
     s = stream(2, member(0))
     for epoch in range(2, 6):
-        s.learn_members(EPOCH, epoch, [member(0)], whole=True)
+        learn_members(s, p.Members(1, None, True, EPOCH, epoch, (member(0),)))
         s.append([0], [b"x"])
     s.committed = 6
     assert 5 == len(s.runs)

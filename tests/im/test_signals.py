@@ -4,6 +4,7 @@ import pytest
 
 from tests.im.helpers import INC, LAPTOP, PHONE
 from udpim.im.devices import Registry
+from udpim.im.groups import Groups
 from udpim.im.session import Session
 from udpim.im.signals import recipients
 from udpim.model import Endpoint
@@ -24,7 +25,9 @@ def online(*endpoints):
 
 
 def heard(registry, sessions, conversation, sender=ALICE):
-    found = recipients(conversation, sender, registry=registry, sessions=sessions)
+    found = recipients(
+        conversation, sender, registry=registry, groups=Groups((), (), registry), sessions=sessions
+    )
     return [session.endpoint for session in found]
 
 

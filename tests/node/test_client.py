@@ -664,6 +664,22 @@ def test_receipts_wait_in_the_inbox_while_the_hop_has_enough_to_send():
     assert set(range(1, 40)) == {seq for a, b in ranges for seq in range(a, b + 1)}
 
 
+def test_payloads_wait_in_the_outbox_while_the_hop_has_enough_of_them():
+    net = Net()
+    Server(net)
+    client = Client(net, hop_bytes_max=100_000).login()
+    payloads = [bytes([n]) * 300_000 for n in range(5)]
+    stream, first = client.send("alice", *payloads)
+    waiting = []
+    limit = net.now + 60
+    while client.received != payloads:
+        assert net.step(limit)
+        waiting.append(client.node.connection.queued_bulk_bytes)
+    assert 100_000 < max(waiting) < 100_000 + 300_000 + 100, "one payload may go beyond"
+    net.run(1)
+    assert {MessageState.DELIVERED} == {stream.state(first + n) for n in range(5)}
+
+
 # --- More streams than fit one connection (PROTOCOL §4.3) ---
 
 FEW = 8192

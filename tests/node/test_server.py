@@ -235,6 +235,23 @@ def test_a_stale_store_may_try_again_on_the_same_connection():
     assert 1 == len(raw.of(p.LoginOk))
 
 
+def test_a_copy_of_the_store_beside_its_session_is_stale_up_to_what_the_session_wrote():
+    net = Net()
+    net.server()
+    writer = logged_in(net)
+    writer.send(p.MsgR(1, ME, 1, (p.EpochRun(1, 1),), 0, encode_section(1, [7], [b"x"])))
+    net.run(0.3)
+    copy = dialled(net, "copy")
+    copy.send(login(count=7))
+    net.run(0.3)
+    assert [LoginCode.STALE_STORE] == [packet.code for packet in copy.packets]
+    assert writer.open, "who may be stale takes nobody's place"
+    copy.send(login(count=8))
+    net.run(0.3)
+    assert 1 == len(copy.of(p.LoginOk))
+    assert CloseCode.REPLACED == writer.connection.closed.code
+
+
 def test_sessions_are_limited_but_a_session_may_be_taken_over():
     net = Net()
     net.server(sessions_max=1)

@@ -72,10 +72,6 @@ class Audience:
         """Tell whether an endpoint has a say in what is shown: it is not one of the sender's."""
         return self._own_counts or view.endpoint.user != self._sender
 
-    def anybody(self, epoch: int) -> bool:
-        """Tell whether a message with this epoch is due to somebody who has a say."""
-        return any(view.due(epoch) and self.counts(view) for view in self.views)
-
     # --- Membership ---
 
     def learn(
@@ -147,7 +143,12 @@ class Audience:
     # --- Verdicts ---
 
     def judge(self, epoch: int, first: int, last: int) -> Judgement | None:
-        """Tell what holds of first..last, all stamped with ``epoch``; None while nobody is due."""
+        """Tell what holds of first..last, all stamped with ``epoch``.
+
+        Returns:
+            None while nobody who has a say is due a direct message, for it waits for somebody. A
+            group's is excused then.
+        """
         due = [view for view in self.views if view.due(epoch)]
         whole = [(first, last)]
         if not due:
@@ -161,8 +162,7 @@ class Audience:
             if self.counts(view):
                 users.setdefault(view.endpoint.user, []).append(view)
         if not users:
-            shown = whole if self.group else []
-            return Judgement(settled, covered, shown, [], [], shown)
+            return Judgement(settled, covered, whole, [], [], whole) if self.group else None
         decided, void, kept = whole, whole, whole
         some = RangeSet()
         for views in users.values():
@@ -178,6 +178,16 @@ class Audience:
             decided = intersect(decided, has)
             kept = intersect(kept, stored)
         return Judgement(settled, covered, decided, intersect(decided, some), void, kept)
+
+    def somebody(self, epoch: int) -> bool:
+        """Tell whether a message stamped with ``epoch`` is due to anybody who has a say.
+
+        Where nobody is, a direct message is stamped anew once somebody comes. Who comes to a group
+        gets only what is sent afterwards.
+        """
+        if self.group:
+            return epoch > 0
+        return any(view.due(epoch) and self.counts(view) for view in self.views)
 
     def progress(self, epoch: int, seq: int) -> Progress:
         """Tell who has one message, of those that it is due to or that spoke of it."""

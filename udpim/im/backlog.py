@@ -7,8 +7,10 @@ empty ones are bounded, too.
 
 from __future__ import annotations
 
-from udpim.config import Limits
+from udpim.config import WINDOW, Limits
+from udpim.im.in_stream import InStream
 from udpim.wire.im_codec import SECTION_ENTRY_BYTES
+from udpim.wire.im_packets import Section
 
 
 class Backlog:
@@ -41,6 +43,18 @@ class Backlog:
         What waits behind a gap is not among them: what fills the gap must come through.
         """
         return self._uncommitted_bytes + self._shown_bytes
+
+    def takes(self, stream: InStream | None, base: int, section: Section) -> bool:
+        """Tell whether a run may be taken.
+
+        One above its stream's window is not, nor is any message while the application has more
+        waiting than its limit, but for one that fills a gap.
+        """
+        cum = base - 1 if stream is None else max(stream.cum, base - 1)
+        if section.last > cum + WINDOW:
+            return False
+        fills = stream is not None and stream.waits_for(section.first)
+        return fills or self.has_room()
 
     def has_room(self) -> bool:
         """Tell whether messages may be taken that fill no gap."""

@@ -32,7 +32,8 @@ class Conversations:
             if group is None:
                 return RejectCode.UNKNOWN_RECIPIENT
             return None if stream.user in group.users else RejectCode.NOT_MEMBER
-        if self._registry.devices(name):
+        devices = self._registry.devices(name)
+        if devices.keys() - ({stream.device} if stream.user == name else ()):
             return None
         known = self._registry.knows(name)
         return RejectCode.NO_DEVICE if known else RejectCode.UNKNOWN_RECIPIENT

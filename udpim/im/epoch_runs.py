@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from udpim.wire.im_packets import EpochRun
 
@@ -15,6 +15,23 @@ def epoch_at(runs: Sequence[EpochRun], seq: int) -> int:
             break
         epoch = run.epoch
     return epoch
+
+
+def restamp(runs: list[EpochRun], somebody: Callable[[int], bool], epoch: int) -> int | None:
+    """Give ``epoch`` to the last runs, as far as their own has nobody.
+
+    Returns:
+        The first seq with another epoch than before, None if there is none.
+    """
+    changed = None
+    for index in range(len(runs) - 1, -1, -1):
+        first, old = runs[index]
+        if somebody(old):
+            break
+        if old != epoch:
+            runs[index:] = [EpochRun(first, epoch)]
+            changed = first
+    return changed
 
 
 def segments(runs: Sequence[EpochRun], first: int, last: int) -> Iterator[tuple[int, int, int]]:

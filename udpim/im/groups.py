@@ -9,7 +9,7 @@ decision, and nobody is told of it before.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 
 from udpim.config import GROUP_LINES_MAX
@@ -22,7 +22,7 @@ from udpim.wire.im_packets import Member
 LEFT_LINES_MAX = 1024
 """Lines of leavers that a group remembers; whoever was told less gets the whole membership."""
 ORDINALS_MAX = 65_535
-"""Lines that a group can ever have."""
+"""Lines that a group can ever have; GROUP_LINES_MAX bounds those at one time."""
 
 
 class Group:
@@ -97,18 +97,17 @@ class Groups:
         self._latest: dict[str, GroupRecord] = {record.name: record for record in groups}
         self._latest_users: dict[str, dict[str, None]] = {}
         """By group, with what is not durable yet."""
-        self._latest_lines: dict[str, int] = {}
-        """Devices of these, about: some may have had no room."""
         self._latest_of_user: dict[str, dict[str, None]] = {}
+        self._latest_lines: defaultdict[str, set[Endpoint]] = defaultdict(set)
         for record in groups:
             registry.changes = max(registry.changes, record.epoch)
             self._groups[record.name].left_from = record.epoch
         for member in members:
             self._enter(member)
-            if not member.device:
-                self._note_latest(member.group, member.user, present=True)
+            if member.device:
+                self._note_line(member)
             else:
-                self._latest_lines[member.group] = self._latest_lines.get(member.group, 0) + 1
+                self._note_latest(member.group, member.user, present=True)
 
     # --- Looking ---
 
@@ -155,13 +154,13 @@ class Groups:
         return self._latest_of_user.get(user, {})
 
     def has_room(self, name: str, user: str) -> bool:
-        """Tell whether there are ordinals left for a user's devices."""
+        """Tell whether there is room for the lines of a user's devices."""
         record = self._latest.get(name)
-        devices = len(self._registry.latest(user))
-        if record is None:
-            return True
-        lines = self._latest_lines.get(name, 0)
-        return record.next_ordinal + devices <= ORDINALS_MAX and lines + devices <= GROUP_LINES_MAX
+        return record is None or self._has_room(record, len(self._registry.latest(user)))
+
+    def _has_room(self, record: GroupRecord, count: int) -> bool:
+        lines = len(self._latest_lines.get(record.name, ()))
+        return record.next_ordinal + count <= ORDINALS_MAX and lines + count <= GROUP_LINES_MAX
 
     def join(self, name: str, user: str) -> list[Op]:
         """Return what makes a user a member; the group is made if there is none."""
@@ -173,23 +172,22 @@ class Groups:
         ordinals = range(old.next_ordinal, old.next_ordinal + len(present))
         record = GroupRecord(name, owner, number, old.next_ordinal + len(present))
         self._latest[name] = record
-        lines = zip(present, ordinals, strict=True)
-        self._latest_lines[name] = self._latest_lines.get(name, 0) + len(present)
-        return [
-            PutGroup(record),
-            PutMember(MemberRecord(name, user, "", 0, number)),
-            *(PutMember(MemberRecord(name, user, device, n, number)) for device, n in lines),
+        lines = [
+            MemberRecord(name, user, device, ordinal, number)
+            for device, ordinal in zip(present, ordinals, strict=True)
         ]
+        for line in lines:
+            self._note_line(line)
+        mine = MemberRecord(name, user, "", 0, number)
+        return [PutGroup(record), *map(PutMember, (mine, *lines))]
 
     def leave(self, name: str, user: str) -> list[Op]:
         """Return what ends a user's membership."""
         number = self._registry.next_change()
         record = self._latest[name] = self._latest[name]._replace(epoch=number)
         self._note_latest(name, user, present=False)
-        latest = self._registry.latest(user).values()
-        present = sum(not record.left for record in latest)
-        self._latest_lines[name] = max(0, self._latest_lines.get(name, 0) - present)
-        devices = ["", *(record.device for record in latest)]
+        devices = ["", *(r.device for r in self._registry.latest(user).values())]
+        self._latest_lines[name] -= {Endpoint(user, device) for device in devices}
         return [PutGroup(record), *(DropMember(name, user, device) for device in devices)]
 
     def device_joins(self, endpoint: Endpoint, number: int) -> list[Op]:
@@ -197,13 +195,12 @@ class Groups:
         ops: list[Op] = []
         for name in self.latest_of_user(endpoint.user):
             record = self._latest[name]
-            lines = self._latest_lines.get(name, 0)
-            if record.next_ordinal >= ORDINALS_MAX or lines >= GROUP_LINES_MAX:
+            if not self._has_room(record, 1):
                 continue
-            self._latest_lines[name] = lines + 1
             line = MemberRecord(name, *endpoint, record.next_ordinal, number)
             record = record._replace(epoch=number, next_ordinal=record.next_ordinal + 1)
             self._latest[name] = record
+            self._note_line(line)
             ops += [PutGroup(record), PutMember(line)]
         return ops
 
@@ -212,9 +209,13 @@ class Groups:
         ops: list[Op] = []
         for name in self.latest_of_user(endpoint.user):
             record = self._latest[name] = self._latest[name]._replace(epoch=number)
-            self._latest_lines[name] = max(0, self._latest_lines.get(name, 0) - 1)
+            self._latest_lines[name].discard(endpoint)
             ops += [PutGroup(record), DropMember(name, *endpoint)]
         return ops
+
+    def _note_line(self, line: MemberRecord) -> None:
+        endpoint = Endpoint(line.user, line.device)
+        self._latest_lines[line.group].add(endpoint)
 
     def _note_latest(self, name: str, user: str, *, present: bool) -> None:
         users = self._latest_users.setdefault(name, {})
@@ -242,7 +243,8 @@ class Groups:
                 group.record = op.record
             elif isinstance(op, PutMember):
                 self._enter(op.record)
-            elif isinstance(op, DropMember):
+            else:
+                assert isinstance(op, DropMember), "groups have no other operations"
                 left += self._remove(op)
         return left
 

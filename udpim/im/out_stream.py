@@ -19,18 +19,22 @@ from udpim.im.member_view import MemberView
 from udpim.im.records import OutStreamRecord
 from udpim.model import FINAL_STATES, MessageState, RejectCode, StreamId
 from udpim.ranges import Range, RangeSet, intersect, without
-from udpim.wire.im_packets import EpochRun, Member
+from udpim.wire.im_packets import EpochRun
 from udpim.wire.im_schema import RUNS_MAX, SECTION_BYTES_MAX
 
 REPEATS_MAX = 1024
 """Ranges sent again that are remembered; beyond, an old flight may repeat once more."""
-
 WITHDRAWN = 0
 """Stands in a record's ``rejected`` for seqs that were given up before any copy left."""
 
 
 class OutStream:
     """The state of one stream at its sender. Payloads are in ``rows`` until floor passes them."""
+
+    renewed = False
+    """The last membership brought a new incarnation of an endpoint that we knew (R7)."""
+    restamped_from: int | None = None
+    """From here on the last membership gave rows another epoch."""
 
     def __init__(self, id_: StreamId, record: OutStreamRecord) -> None:
         """Restore from a record (a fresh one for a new stream)."""
@@ -76,8 +80,6 @@ class OutStream:
         """(number of a flight, first, last): sent again in it, so earlier flights rest."""
         self.telling_floor = False
         """A status:R that brings the recipients our floor is on its way."""
-        self.renewed = False
-        """The last membership brought a new incarnation of an endpoint that we knew (R7)."""
         self.accepted = RangeSet()
         self.delivered = RangeSet()
         self.void = RangeSet()
@@ -86,7 +88,7 @@ class OutStream:
         self.settled = RangeSet()
         if record.floor > 1:
             self.settled.add(1, record.floor - 1)
-        self._close_rejected()
+        self.close_rejected()
         self.covered = self.settled.copy()
         self.decided = self.settled.copy()
         """What is shown of these will not change."""
@@ -146,90 +148,8 @@ class OutStream:
                 last = min(last, self.runs[RUNS_MAX].first - 1)
         return last
 
-    def forget_membership(self, store_epoch: int) -> list[Change] | None:
-        """Start over under another store: epochs, ordinals and STORED are void (R3).
-
-        Returns:
-            What thereby shows PENDING; None when the store is the same.
-        """
-        if self.store_epoch in (0, store_epoch):
-            return None
-        self.store_epoch = store_epoch
-        self.epoch = 0
-        self.runs = [EpochRun(self.floor, 0)]
-        lapsed = RangeSet()
-        for member in self.audience.views:
-            lapsed.update(member.stored)
-            member.stored.clear()
-            member.joined, member.left = 1, 1
-        self.covered = self.settled.copy()
-        self.kept.clear()
-        self.accepted.subtract(lapsed)
-        return [(a, b, MessageState.PENDING) for a, b in self.undecided(list(lapsed))]
-
-    def learn_members(
-        self, store_epoch: int, epoch: int, members: Sequence[Member], *, whole: bool
-    ) -> list[Change]:
-        """Take over a membership; rows of unknown epoch are stamped with ``epoch``."""
-        renewed, forgotten = self.audience.learn(
-            members, epoch, whole=whole, same_store=self.epoch != 0
-        )
-        last = self.next_seq - 1
-        self._read_before()
-        for view in forgotten:
-            if self.audience.counts(view):
-                self.doubtful.update(view.confirmed.missing(self.floor, last))
-        for view in renewed:
-            self._forget_confirmations(view)
-        self.renewed = bool(renewed)
-        self.store_epoch, self.epoch = store_epoch, epoch
-        if self.runs and self.runs[0].epoch == 0:
-            self.runs = [EpochRun(self.runs[0].first, epoch)]
-        self.audience.excuse(self.floor, last)
-        changes = self.refresh(self.floor, last)
-        self.audience.forget_below(self.floor)
-        return changes
-
-    def _read_before(self) -> None:
-        """Whoever joined later is asked to read nothing that was not due to it."""
-        for view in self.audience.views:
-            if not view.read and not view.left:
-                undue = [run.first for run in self.runs if run.epoch < view.joined]
-                if undue:
-                    later = (run.first for run in self.runs if run.epoch >= view.joined)
-                    view.read = min(later, default=self.next_seq) - 1
-
-    def stamp_undue(self) -> int | None:
-        """Give the present epoch to the last rows if they are due to nobody: no device was there.
-
-        Returns:
-            The first of them; None if there are none.
-        """
-        if self.audience.group or not self.audience.anybody(self.epoch):
-            return None
-        first = None
-        while self.runs and self.runs[-1].first < self.next_seq:
-            if self.audience.anybody(self.runs[-1].epoch):
-                break
-            first = max(self.floor, self.runs.pop().first)
-        if first is not None:
-            self.runs.append(EpochRun(first, self.epoch))
-        return first
-
-    def _forget_confirmations(self, view: MemberView) -> None:
-        """R7: a newer incarnation of an endpoint knows nothing of the open rows."""
-        last = self.next_seq
-        view.stored.subtract(view.confirmed.within(self.floor, last))  # those rows are gone
-        for known in (view.confirmed, view.delivered, view.void):
-            known.remove(self.floor, last)
-        for known in (self.settled, self.covered, self.decided, self.kept):
-            known.remove(self.floor, last)
-        self._close_rejected()
-        closed = self.settled.within(self.floor, last)
-        self.covered.update(closed)
-        self.decided.update(closed)
-
-    def _close_rejected(self) -> None:
+    def close_rejected(self) -> None:
+        """What was refused or withdrawn, and closed nowhere else, is settled."""
         closed = [(first, last) for first, last, _ in self.rejected]
         self.settled.update(without(closed, self.cancelled))
 

@@ -138,19 +138,8 @@ class Inbox:
         return self._backlog.held_bytes
 
     def has_room(self, id_: StreamId, base: int, section: Section | None) -> bool:
-        """Tell whether a packet may be taken; if not, the hop does not ack it (R9, R10).
-
-        A run above the stream's window is not taken, nor is any message while the application has
-        more waiting than its limit, but for one that fills a gap.
-        """
-        if section is None:
-            return True
-        stream = self._streams.get(id_)
-        cum = base - 1 if stream is None else max(stream.cum, base - 1)
-        if section.last > cum + config.WINDOW:
-            return False
-        fills = stream is not None and stream.waits_for(section.first)
-        return fills or self._backlog.has_room()
+        """Tell whether a packet may be taken; if not, the hop does not ack it (R9, R10)."""
+        return section is None or self._backlog.takes(self._streams.get(id_), base, section)
 
     def receive_msg_n(self, id_: StreamId, packet: MsgN) -> None:
         """Take a pushed run."""

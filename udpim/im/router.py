@@ -200,10 +200,13 @@ class Router:
         if not self._addressed(session, stream, packet, ((first, last),)):
             return
         slowest_s = 0.0
-        taken = True
+        taken, nobody = True, True
         head = packet.floor
         for line, base in self._due(stream, packet):
-            if packet.settled >> line.ordinal & 1 or base > last:
+            if base > last:
+                continue
+            nobody = False
+            if packet.settled >> line.ordinal & 1:
                 continue
             endpoint = line.endpoint
             online = self.sessions.get(endpoint)
@@ -216,6 +219,8 @@ class Router:
             if not self.delivery.deliver(endpoint, stream, (head, base), part, left):
                 taken = False
                 session.send(Refuse(packet.handle, RejectCode.FULL, ((part.first, last),)))
+        if nobody:
+            self.answers.members(session, stream, again=True)  # from which it follows
         if taken:
             session.accept(packet.handle, int(slowest_s * 1e6), first, last)
 

@@ -1,10 +1,9 @@
 """The sender's machine: outbox, waiting-ack queue and the end-to-end timer (PROTOCOL §5.3).
 
 A message is a row (durable before the first transmission), then a member of one or more *flights*:
-ranges of seqs that left in one IM packet. A flight sleeps while its packet is queued or in flight
-on the first hop (R11), then waits in the waiting-ack queue; when it wakes, what is still open in it
-is sent again, with doubled interval. Nothing but verdicts empties a row: neither msg:A nor a hop
-ack does (I9).
+ranges of seqs that left in one IM packet. A flight sleeps while its packet is on the first hop
+(R11), then waits in the waiting-ack queue; when it wakes, what is still open in it is sent again,
+with doubled interval. Nothing but verdicts empties a row: neither msg:A nor a hop ack does (I9).
 
 ::
 
@@ -23,6 +22,7 @@ from udpim.config import ClientConfig
 from udpim.im.changes import Change, StreamChanged, StreamReborn
 from udpim.im.deadlines import Deadlines
 from udpim.im.handles import OutHandles
+from udpim.im.out_membership import forget_membership, learn_members
 from udpim.im.out_stream import WITHDRAWN, OutStream
 from udpim.im.rebirth import split_stream
 from udpim.im.records import (
@@ -34,6 +34,7 @@ from udpim.im.records import (
     StampOutbox,
     TrimOutbox,
 )
+from udpim.im.stamps import next_stamp
 from udpim.im.tally_intake import take_tally
 from udpim.im.transmitter import Transmitter
 from udpim.model import MessageState, RejectCode, StreamId
@@ -75,9 +76,9 @@ class Outbox:
         self._lease_at: float | None = None
         """When to ask again what is STORED; None without a session."""
         self.heard = 0
-        """The highest stamp among received messages: ours are above it (R12)."""
+        """Highest stamp received (R12)."""
         self.stamp = 0
-        """The last stamp given; only rises (R12)."""
+        """The last one given; only rises."""
         self.touched: list[tuple[OutStream, list[Range]]] = []
         """What endpoints of groups gave verdicts for; drained by the node."""
         self.reborn: list[StreamReborn] = []
@@ -148,9 +149,7 @@ class Outbox:
                 )
             )
         count = len(payloads)
-        latest = (wall_ms + config.SKEW_MS_MAX) << 16
-        heard = self.heard if self.heard <= latest else 0  # an absurd one says nothing
-        base = max(self.stamp, heard, (wall_ms << 16) - 1) + 1
+        base = next_stamp(self.stamp, self.heard, wall_ms)
         stamps = tuple(range(base, base + count))
         self.stamp = base + count - 1
         first = stream.append(stamps, payloads)
@@ -237,7 +236,7 @@ class Outbox:
         # First come those that the last connection did not get to (PROTOCOL §4.3).
         for stream in sorted(self._streams.values(), key=lambda s: before.is_known(s.id)):
             stream.telling_floor = False
-            if (lapsed := stream.forget_membership(store_epoch)) is not None:
+            if (lapsed := forget_membership(stream, store_epoch)) is not None:
                 self._refresh(stream, ())
                 self._changed(stream, lapsed)
                 self._stamp_rows(stream, stream.floor)
@@ -303,15 +302,13 @@ class Outbox:
         unknown = stream.epoch == 0
         self._changed(
             stream,
-            stream.learn_members(
-                packet.store_epoch, packet.epoch, packet.members, whole=packet.whole
-            ),
+            learn_members(stream, packet),
         )
-        undue = stream.floor if unknown else stream.stamp_undue()
-        if undue is not None:
-            self._stamp_rows(stream, undue)
-            stream.cursor = min(stream.cursor, undue)
-        elif stream.renewed:
+        if stream.restamped_from is not None:
+            first = max(stream.restamped_from, stream.floor)
+            self._stamp_rows(stream, first)
+            stream.cursor = min(stream.cursor, first)
+        if stream.renewed and not unknown:
             # The new incarnation takes our floor from the question, and waits for nothing below.
             self._transmitter.ask(stream, stream.floor, max(stream.floor, stream.next_seq - 1))
             self._transmitter.again(stream, stream.floor, stream.cursor - 1)
@@ -319,9 +316,9 @@ class Outbox:
         self._transmitter.ready(stream)
 
     def _stamp_rows(self, stream: OutStream, first: int) -> None:
-        """Make the new stamp of ``first`` … durable before any further transmission."""
+        """Make the new stamp of all from ``first`` on durable before they are transmitted again."""
         if first < stream.next_seq:
-            last, epoch = stream.next_seq - 1, stream.runs[-1].epoch
+            last, epoch = stream.next_seq - 1, stream.epoch_of(first)
             self._ops.append(StampOutbox(stream.number, first, last, epoch))
             stream.committed = min(stream.committed, first - 1)
             stream.stamps_wanted += 1
@@ -362,11 +359,9 @@ class Outbox:
         if packet.store_epoch != stream.store_epoch:
             self._drop("tally of another store")
             return
-        taken = take_tally(stream, packet)
+        taken = take_tally(stream, packet, self.drops)
         if taken.top >= stream.next_seq:
             self.rolled_back |= stream.id.incarnation == self.incarnation
-        for reason, count in taken.drops.items():
-            self.drops[reason] = self.drops.get(reason, 0) + count
         self._tell_floor(stream, taken.top)
         self._refresh(stream, taken.touched)
 

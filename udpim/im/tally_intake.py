@@ -6,7 +6,6 @@ hold: one for a line that was renewed later is not about the incarnation that we
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import NamedTuple
 
 from udpim.im.member_view import MemberView
@@ -22,28 +21,33 @@ class Taken(NamedTuple):
     top: int
     """Highest seq that an endpoint has spoken of."""
     touched: list[Range]
-    drops: Counter[str]
 
 
-def take_tally(stream: OutStream, packet: Tally) -> Taken:
-    """Note the verdicts in the views; what they amount to is worked out by `OutStream.refresh`."""
+def take_tally(stream: OutStream, packet: Tally, drops: dict[str, int]) -> Taken:
+    """Note the verdicts in the views; what they amount to is worked out by `OutStream.refresh`.
+
+    What has no effect is counted in ``drops``, by reason.
+    """
     top = 0
     touched: list[Range] = []
-    drops: Counter[str] = Counter()
     for entry in packet.entries:
         if entry.verdict != STORED:
             top = max(top, entry.ranges[-1][1])
         if entry.ranges[-1][1] >= stream.next_seq:
-            drops["verdict for a seq that was never used"] += 1
+            _drop(drops, "verdict for a seq that was never used")
             continue
         touched += entry.ranges
         for ordinal in _ordinals(entry):
             view = stream.audience.view(ordinal)
             if view is None or view.renewed > packet.as_of:
-                drops["verdict of an unknown incarnation"] += 1
+                _drop(drops, "verdict of an unknown incarnation")
             else:
                 _take(stream, view, entry)
-    return Taken(top, touched, drops)
+    return Taken(top, touched)
+
+
+def _drop(drops: dict[str, int], reason: str) -> None:
+    drops[reason] = drops.get(reason, 0) + 1
 
 
 def _ordinals(entry: TallyEntry) -> list[int]:

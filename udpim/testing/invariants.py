@@ -8,7 +8,7 @@ own, `udpim.testing.promises`.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
 from operator import itemgetter
@@ -289,16 +289,16 @@ def i12_restraint(h: History) -> Stories:
                 yield f"{frame.source} re-sent {session.again} bytes of {session.new}"
         elif frame.destination in latest:
             latest[frame.destination].forget(frame, members[frame.destination])
-    counts: dict[tuple[type, str], int] = defaultdict(int)
+    asked: Counter[str] = Counter()
+    reported: Counter[str] = Counter()
+    answers: Counter[str] = Counter()
     for frame in h.frames:
-        counts[type(frame.packet), frame.source] += 1
+        reported[frame.source] += isinstance(frame.packet, p.AckR)
+        asked[frame.source] += frame.destination == SERVER
+        answers[frame.destination] += isinstance(frame.packet, p.MsgA | p.AckA)
     for host in {frame.source for frame in h.frames if frame.source != SERVER}:
-        asked = sum(f.destination == SERVER and f.source == host for f in h.frames)
-        answers = sum(
-            isinstance(f.packet, p.MsgA | p.AckA) and f.destination == host for f in h.frames
-        )
-        if answers > 2 * asked + counts[p.AckR, host]:
-            yield f"{host} sent {asked} IM packets and got {answers} answers"
+        if answers[host] > 2 * asked[host] + reported[host]:
+            yield f"{host} sent {asked[host]} IM packets and got {answers[host]} answers"
 
 
 def i13_authority(h: History) -> Stories:

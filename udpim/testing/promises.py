@@ -22,9 +22,13 @@ NEVER = 1 << 62
 
 def i7_promise_after_durable(h: History) -> Stories:
     """Nothing that promises leaves before its transaction is durable."""
+    heard = _receipts_heard(h)
     for frame in h.frames:
-        check = _PROMISES.get(type(frame.packet))
-        if check is not None and frame.source not in h.hostile:
+        if frame.source in h.hostile:
+            continue
+        if isinstance(frame.packet, p.AckA):
+            yield from _ack_a(h, frame, heard)
+        elif (check := _PROMISES.get(type(frame.packet))) is not None:
             yield from check(h, frame)
     for msgid, send in h.sends.items():
         if send.accepted is not None and h.rows.get(msgid, (NEVER,))[0] > send.accepted:
@@ -70,30 +74,43 @@ def _tally(h: History, frame: SeenFrame) -> Stories:
             yield f"tally said STORED of {msgid} for {endpoint} without a durable row"
 
 
-def _ack_a(h: History, frame: SeenFrame) -> Stories:
-    assert frame.stream is not None
-    stream = frame.stream
-    host = f"{stream.user}/{stream.device}"
+Heard = dict[tuple[Endpoint | None, MsgId], int]
+
+
+def _receipts_heard(h: History) -> Heard:
+    """Return when each receipt reached the message's sender for the first time.
+
+    An ack:N is noted for nobody in particular, a tally for whom it names.
+    """
+    heard: Heard = {}
+    for frame in h.frames:
+        if not isinstance(frame.packet, p.AckN | p.Tally) or frame.stream is None:
+            continue
+        if frame.arrived is None:
+            continue
+        if frame.destination == f"{frame.stream.user}/{frame.stream.device}":
+            for key in _told(h, frame):
+                heard[key] = min(frame.arrived, heard.get(key, NEVER))
+    return heard
+
+
+def _told(h: History, frame: SeenFrame) -> Iterator[tuple[Endpoint | None, MsgId]]:
+    if isinstance(frame.packet, p.Tally):
+        for endpoint, verdict, msgid in tallied(h, frame):
+            if verdict in ("delivered", "void"):
+                yield endpoint, msgid
+        return
+    for name in ("delivered", "void"):
+        for msgid in frame.ranges(name):
+            yield None, msgid
+
+
+def _ack_a(h: History, frame: SeenFrame, heard: Heard) -> Stories:
     recipient = endpoint_of(frame.destination)
-    heard = {
-        msgid.seq
-        for other in h.frames
-        if isinstance(other.packet, p.Tally) and other.stream == stream
-        if other.destination == host and (other.arrived or NEVER) < frame.sent
-        for endpoint, verdict, msgid in tallied(h, other)
-        if endpoint == recipient and verdict in ("delivered", "void")
-    }
-    heard |= {
-        msgid.seq
-        for other in h.frames
-        if isinstance(other.packet, p.AckN) and other.stream == stream
-        if other.destination == host and (other.arrived or NEVER) < frame.sent
-        for name in ("delivered", "void")
-        for msgid in other.ranges(name)
-    }
     for msgid in frame.ranges("ranges"):
-        kept = h.kept.get((stream, recipient, frame.incarnation, msgid.seq), NEVER)
-        if msgid.seq not in heard and kept > frame.sent:
+        kept = h.kept.get((msgid.stream, recipient, frame.incarnation, msgid.seq), NEVER)
+        at = min(heard.get((who, msgid), NEVER) for who in (None, recipient))
+        if at >= frame.sent and kept > frame.sent:
             yield f"ack:A of {msgid} left although its receipt could still get lost"
 
 
@@ -111,7 +128,6 @@ _PROMISES: dict[type, Callable[[History, SeenFrame], Stories]] = {
     p.AckR: _ack_r,
     p.AckN: _ack_n,
     p.Tally: _tally,
-    p.AckA: _ack_a,
     p.Login: _login,
 }
 

@@ -14,7 +14,7 @@ The same seed gives the same run, to the last datagram.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import ClassVar
 
@@ -159,7 +159,7 @@ class World:
         """
         end = self.clock.now + within_s
         self.run(POLL_S)  # what was sent in this instant is accepted only now
-        while self.unsettled(stored=stored):
+        while any(True for _ in self._waiting(stored=stored)):
             assert self.clock.now < end, f"not settled within {within_s:g} s\n{self.story()}"
             self.run(POLL_S)
 
@@ -181,11 +181,14 @@ class World:
 
     def unsettled(self, *, stored: bool = False) -> int:
         """Count accepted messages, of senders that are up, that show no final state."""
+        return sum(1 for _ in self._waiting(stored=stored))
+
+    def _waiting(self, *, stored: bool) -> Iterator[MsgId]:
         up = {host for host, client in self.clients.items() if client.up}
-        return sum(
-            f"{m.stream.user}/{m.stream.device}" in up and not self._is_over(m, stored=stored)
-            for m in self.history.open
-        )
+        for msgid in self.history.open:
+            host = f"{msgid.stream.user}/{msgid.stream.device}"
+            if host in up and not self._is_over(msgid, stored=stored):
+                yield msgid
 
     def _is_over(self, msgid: MsgId, *, stored: bool) -> bool:
         """Tell whether a message without a final state has to wait for nothing.

@@ -1,0 +1,74 @@
+"""What a message shows once its audience has spoken."""
+
+from tests.im.helpers import GROUP, STREAM, member
+from tests.im.test_out_stream import FRESH
+from udpim.im.audience import Judgement
+from udpim.im.deciding import decide
+from udpim.im.out_membership import learn_members
+from udpim.im.out_stream import WITHDRAWN, OutStream
+from udpim.model import MessageState
+from udpim.wire import im_packets as p
+
+STORED, DELIVERED = MessageState.STORED, MessageState.DELIVERED
+VOID, EXCUSED = MessageState.VOID, MessageState.EXCUSED
+
+
+def stream(id_=STREAM, count=9):
+    s = OutStream(id_, FRESH._replace(conversation=id_.conversation))
+    s.append([0] * count, [b"x"] * count)
+    learn_members(s, p.Members(1, None, True, 77, 1, (member(0),)))
+    return s
+
+
+def judgement(**ranges):
+    return Judgement(**{name: ranges.get(name, []) for name in Judgement._fields})
+
+
+def test_a_group_is_told_what_everybody_has_stored_and_then_delivered():
+    s = stream(GROUP)
+    assert [(1, 3, STORED)] == decide(s, judgement(kept=[(1, 3)]))
+    assert [] == decide(s, judgement(kept=[(1, 3)])), "said once"
+    done = judgement(kept=[(1, 3)], decided=[(1, 2)], delivered=[(1, 2)])
+    assert [(1, 2, DELIVERED)] == decide(s, done)
+    assert [] == decide(s, done)
+    assert ["DELIVERED", "STORED", "PENDING"] == [s.state(seq).name for seq in (2, 3, 4)]
+
+
+def test_what_is_delivered_at_once_was_never_shown_stored():
+    s = stream(GROUP)
+    whole = [(1, 2)]
+    assert [(1, 2, DELIVERED)] == decide(
+        s, judgement(kept=whole, decided=whole, delivered=whole, settled=whole)
+    )
+
+
+def test_of_a_direct_message_only_what_nobody_has_is_decided_here():
+    s = stream()
+    s.delivered.add(1, 1)
+    decided = judgement(decided=[(1, 3)], void=[(2, 2)], kept=[(1, 3)], delivered=[(1, 1)])
+    assert [(2, 2, VOID), (3, 3, EXCUSED)] == decide(s, decided)
+    assert [] == decide(s, decided)
+    assert [] == list(s.kept), "a direct message looks at its devices' own rows"
+
+
+def test_a_void_that_somebody_lost_cannot_promise_is_none():
+    s = stream()
+    s.doubtful.add(2, 2)
+    s.cancelled.add(1, 2)
+    changes = decide(s, judgement(decided=[(1, 2)], void=[(1, 2)]))
+    assert [(1, 1, VOID)] == changes
+    assert MessageState.UNKNOWN is s.state(2)
+
+
+def test_what_was_withdrawn_or_refused_shows_that_and_no_void():
+    s = stream()
+    s.close(1, 1, WITHDRAWN, at_once=False)
+    s.close(2, 2, 18, at_once=False)
+    assert [] == decide(s, judgement(decided=[(1, 2)], void=[(1, 2)]))
+
+
+def test_what_was_cancelled_and_excused_stays_unknown():
+    s = stream(GROUP)
+    s.cancelled.add(1, 1)
+    assert [(2, 2, EXCUSED)] == decide(s, judgement(decided=[(1, 2)], kept=[(1, 2)]))
+    assert MessageState.UNKNOWN is s.state(1)
