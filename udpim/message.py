@@ -50,7 +50,7 @@ class Message(NamedTuple):
 
     @property
     def conversation(self) -> str:
-        """To whom: in a direct conversation the recipient's user name."""
+        """To whom: the recipient's user name, or the group."""
         return self.stream.conversation
 
     @property

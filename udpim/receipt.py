@@ -164,7 +164,7 @@ class Receipt:
 
     @property
     def recipient(self) -> str:
-        """The user that the message is for."""
+        """The user or the group that the message is for."""
         return self._stream.id.conversation
 
     @property

@@ -76,9 +76,6 @@ class Server:
             security: Must be "plain" until there is encryption.
             on_offline: Told when messages were stored for a device that is away: the place for a
                 push service. May be a coroutine function.
-            membership: Decides on every request about groups; may be a coroutine function. If it
-                raises, the client is told to come again later. None: everybody may create a group,
-                join and leave; members may add others and list them; the creator may remove others.
             known_user: Whether a user who never logged in exists; such a recipient's messages wait
                 at their senders, anybody else's are REJECTED. None: only who has logged in exists.
             membership: Decides on requests about groups; may be a coroutine function. If it raises,

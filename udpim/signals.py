@@ -24,7 +24,7 @@ class Signal(NamedTuple):
     Attributes:
         sender: Who, as the server vouches.
         device: On which device of theirs.
-        conversation: To whom: the recipient's user name.
+        conversation: To whom: the recipient's user name, or the group.
         payload: What the application there says.
     """
 
