@@ -1,7 +1,6 @@
 """The semantics in both exchanges: UDPIM_EXCHANGE=four runs all of it in four packets."""
 
-import os
-
+from tests.semantics.situations import FOUR
 from udpim.testing import World
 
-World.exchange = os.environ.get("UDPIM_EXCHANGE", "six")
+World.exchange = "four" if FOUR else "six"

@@ -6,7 +6,7 @@ must find nothing, and the network must fall silent.
 
 import pytest
 
-from tests.semantics.situations import finish, got, met, payloads
+from tests.semantics.situations import ROUTED, finish, got, met, payloads
 from udpim.im.records import (
     PutInbox,
     PutMeta,
@@ -106,7 +106,7 @@ def s_dies_after_msg_a_before_msg_n(seed):
     server = world.server()
     world.network.intercept("msg:N", copies=None)
     sent = alice.send("bob", payloads(5))
-    world.run_until(lambda: shown(alice, sent) == {"ACCEPTED"})
+    world.run_until(lambda: shown(alice, sent) == {ROUTED})
     server.crash()
     world.run(1)
     assert got(world, bob) == [b"hello"]

@@ -4,11 +4,11 @@ import itertools
 
 import pytest
 
-from tests.semantics.situations import NEVER_RETIRES, bad, finish, got, met, payloads
+from tests.semantics.situations import FOUR, NEVER_RETIRES, ROUTED, bad, finish, got, met, payloads
 from tests.settings import settings
 from udpim.config import WINDOW, ServerConfig
 from udpim.im.records import PutInbox, PutQueue
-from udpim.model import MessageState, StreamId
+from udpim.model import StreamId
 from udpim.node.state import LinkState
 from udpim.testing import World
 from udpim.wire.im_codec import encode_section
@@ -56,7 +56,7 @@ def test_the_same_seed_is_the_same_run(seed):
 
 
 @pytest.mark.parametrize("copies", [(1,), (1, 2), (1, 2, 3, 4)], ids=str)
-@pytest.mark.parametrize("label", SIX)
+@pytest.mark.parametrize("label", sorted(set(SIX) - ({"msg:A", "ack:A"} if FOUR else set())))
 def test_each_of_the_six_may_be_lost(seed, label, copies):
     world, alice, bob = met(seed)
     lost = world.network.intercept(label, copies=copies)
@@ -254,10 +254,10 @@ def test_memory_inbox_draws_an_incarnation_at_every_start(seed):
     bob.handle_after_s = None
     sent = alice.send("bob", payloads(5))
     world.run(10)
-    assert alice.states(sent) == {"ACCEPTED": 5}, "not before the application has finished with it"
+    assert alice.states(sent) == {ROUTED: 5}, "not before the application has finished with it"
     bob.handle(2)
     world.run(1)
-    assert alice.states(sent) == {"DELIVERED": 2, "ACCEPTED": 3}
+    assert alice.states(sent) == {"DELIVERED": 2, ROUTED: 3}
     first = world.history.incarnations[bob.endpoint]
     bob.handle_after_s = 0.0
     bob.restart()
@@ -582,7 +582,7 @@ def test_full_disk_at_the_server_says_nothing_of_stored(seed):
     world.server().store.fail()
     sent = alice.send("bob", payloads(3))
     world.run(2)
-    assert alice.states(sent) == {"ACCEPTED": 3}
+    assert alice.states(sent) == {ROUTED: 3}
     assert len(world.server().errors) == 1
     world.settle(stored=True)
     assert alice.states(sent) == {"STORED": 3}, "the end-to-end timer brings it again"
@@ -620,7 +620,7 @@ def test_accepted_never_disarms(seed):
     world.network.cut_one_way("server", bob.host)
     sent = alice.send("bob", payloads(3))
     world.run(1)
-    assert alice.states(sent) == {"ACCEPTED": 3}
+    assert alice.states(sent) == {ROUTED: 3}
     alice.restart()
     world.run(1)
     assert alice.node.outbox.open_messages == 3
@@ -642,7 +642,7 @@ def test_forged_receipt_of_another_user_is_ignored(seed):
     forge_receipt(mallory, sent.stream, ((sent.first, sent.last + 5),))
     forge_receipt(mallory, sent.stream._replace(conversation="mallory"), ((1, 9),))
     world.run(2)
-    assert alice.states(sent) == {"ACCEPTED": 3}
+    assert alice.states(sent) == {ROUTED: 3}
     finish(world)
     assert got(world, bob) == [b"hello", *payloads(3)]
 
@@ -858,5 +858,5 @@ def test_states_of_a_plain_delivery_rise_in_order(seed):
     world, alice, _ = met(seed)
     sent = alice.send("bob", b"one")
     world.settle()
-    states = [shown.state for shown in world.history.shown[sent.msgids[0]]]
-    assert states == [MessageState.ACCEPTED, MessageState.DELIVERED]
+    states = [shown.state.name for shown in world.history.shown[sent.msgids[0]]]
+    assert states == ["DELIVERED"] if FOUR else ["ACCEPTED", "DELIVERED"]

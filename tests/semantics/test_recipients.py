@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.semantics.situations import NEVER_RETIRES, bad, finish, got, met, payloads
+from tests.semantics.situations import NEVER_RETIRES, ROUTED, bad, finish, got, met, payloads
 from udpim.config import ClientConfig, Limits
 from udpim.hop.config import HopConfig
 from udpim.testing import World
@@ -253,7 +253,7 @@ def test_message_set_aside_is_receipted_truly_and_holds_nobody_up(seed, durable)
     poison = alice.send("bob", b"poison")
     rest = alice.send("bob", payloads(5))
     world.run(10)
-    assert alice.states(poison) == ({"DELIVERED": 1} if durable else {"ACCEPTED": 1})
+    assert alice.states(poison) == ({"DELIVERED": 1} if durable else {ROUTED: 1})
     assert bob.set_aside()
     bob.handle()
     finish(world)
@@ -300,7 +300,7 @@ def test_no_room_to_set_aside_loses_and_drops_nothing(seed):
     assert bob.set_aside()
     assert not bob.set_aside()
     world.run(200)
-    assert alice.states(sent) == {"EXCUSED": 1, "ACCEPTED": 2}
+    assert alice.states(sent) == {"EXCUSED": 1, ROUTED: 2}
     bob.handle()
     finish(world)
     assert alice.states(sent) == {"EXCUSED": 1, "DELIVERED": 2}

@@ -1,6 +1,6 @@
 """Rules of the server in which a mistake shows only in trouble (PROTOCOL §5.5)."""
 
-from tests.semantics.situations import Carrying, finish, got, met, payloads
+from tests.semantics.situations import ROUTED, Carrying, finish, got, met, payloads
 from tests.settings import settings
 from udpim.config import ServerConfig
 from udpim.im.records import PutInbox
@@ -71,7 +71,7 @@ def test_push_that_was_not_receipted_survives_the_session_without_its_sender(see
     world.network.cut_one_way("server", bob.host)
     sent = alice.send("bob", payloads(5))
     world.run(0.5)
-    assert alice.states(sent) == {"ACCEPTED": 5}
+    assert alice.states(sent) == {ROUTED: 5}
     alice.crash()
     world.run(60)
     world.network.heal()
@@ -215,7 +215,7 @@ def test_forged_ack_n_of_another_session_is_not_taken(seed):
     mallory.inject(AckN(77, sent.stream, *verdict))
     mallory.inject(AckN(78, sent.stream, view.ordinal, 0, epoch, (), (), ((1, 9),), ()))
     world.run(2)
-    assert alice.states(sent) == {"ACCEPTED": 3}
+    assert alice.states(sent) == {ROUTED: 3}
     mallory.restart()
     finish(world)
     assert got(world, bob) == [b"hello", *payloads(3)]
