@@ -11,6 +11,12 @@ FOUR = os.environ.get("UDPIM_EXCHANGE", "six") == "four"
 """Whether clients log in for four packets (UDPIM_EXCHANGE): no msg:A, no ack:A."""
 ROUTED = "PENDING" if FOUR else "ACCEPTED"
 """What a message shows that the server is routing: in four packets nobody says so."""
+EXCHANGED = [
+    label
+    for label in ("msg:R", "msg:A", "msg:N", "ack:R", "ack:A", "ack:N")
+    if not (FOUR and label in ("msg:A", "ack:A"))
+]
+"""The packets that carry a message and its receipt."""
 six_only = pytest.mark.skipif(FOUR, reason="in four packets there is no msg:A and no ack:A")
 
 NEVER_RETIRES = ServerConfig(retire_after_s=100 * 365 * 86_400.0)

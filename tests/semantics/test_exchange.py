@@ -4,7 +4,18 @@ import itertools
 
 import pytest
 
-from tests.semantics.situations import FOUR, NEVER_RETIRES, ROUTED, bad, finish, got, met, payloads
+from tests.semantics.situations import (
+    EXCHANGED,
+    FOUR,
+    NEVER_RETIRES,
+    ROUTED,
+    bad,
+    finish,
+    got,
+    met,
+    payloads,
+    six_only,
+)
 from tests.settings import settings
 from udpim.config import WINDOW, ServerConfig
 from udpim.im.records import PutInbox, PutQueue
@@ -56,7 +67,7 @@ def test_the_same_seed_is_the_same_run(seed):
 
 
 @pytest.mark.parametrize("copies", [(1,), (1, 2), (1, 2, 3, 4)], ids=str)
-@pytest.mark.parametrize("label", sorted(set(SIX) - ({"msg:A", "ack:A"} if FOUR else set())))
+@pytest.mark.parametrize("label", EXCHANGED)
 def test_each_of_the_six_may_be_lost(seed, label, copies):
     world, alice, bob = met(seed)
     lost = world.network.intercept(label, copies=copies)
@@ -81,7 +92,7 @@ def test_each_packet_of_a_beginning_may_be_lost(seed, label):
     finish(world)
 
 
-@pytest.mark.parametrize("label", SIX)
+@pytest.mark.parametrize("label", EXCHANGED)
 def test_nat_gives_a_new_address_at_each_of_the_six(seed, label):
     """A change of address is a path change, not a reconnect."""
     world, alice, bob = met(seed)
@@ -228,6 +239,7 @@ def test_both_sides_change_incarnation_while_copies_are_queued(seed):
     assert [p for p in received if p.startswith(b"old")] == payloads(20, "old")
 
 
+@six_only  # it stops between two packets of a flight that is shorter without msg:A
 def test_new_incarnation_learns_the_floor_although_the_first_word_of_it_is_lost(seed):
     world, alice, bob = met(seed)
     alice.send("bob", payloads(5, "settled"))

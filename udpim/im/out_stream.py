@@ -300,7 +300,8 @@ class OutStream:
             if seq in self.cancelled:
                 return MessageState.UNKNOWN
             if seq in self.decided:
-                return MessageState.EXCUSED
+                doubtful = seq in self.doubtful
+                return MessageState.UNKNOWN if doubtful else MessageState.EXCUSED
         if seq in self.kept or (not self.audience.group and self._is_stored(seq)):
             return MessageState.STORED
         return MessageState.ACCEPTED if seq in self.accepted else MessageState.PENDING
