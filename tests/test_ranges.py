@@ -55,6 +55,7 @@ def test_parts_and_gaps_of_a_span(taken, span):
     assert_canonical(real.within(*span))
     assert_canonical(real.missing(*span))
     assert sorted(model & numbers(span)) == flat(real.within(*span))
+    assert (numbers(span) <= model) == real.holds(*span)
     assert sorted(numbers(span) - model) == flat(real.missing(*span))
 
 

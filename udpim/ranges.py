@@ -77,6 +77,11 @@ class RangeSet:
         index = bisect_left(self._lasts, number)
         return index < len(self._firsts) and self._firsts[index] <= number
 
+    def holds(self, first: int, last: int) -> bool:
+        """Tell whether all of ``first..last`` is in the set."""
+        index = bisect_left(self._lasts, last)
+        return index < len(self._firsts) and self._firsts[index] <= first
+
     def within(self, first: int, last: int) -> list[Range]:
         """Return the parts of ``first..last`` that are in the set, ascending."""
         firsts, lasts = self._firsts, self._lasts

@@ -13,13 +13,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from udpim.config import GROUP_USERS_MAX
 from udpim.wire.im_schema import PAYLOAD_BYTES_MAX
-from udpim_bench import flat, garbage, loopback, micro, slow
+from udpim_bench import flat, garbage, group, loopback, micro, slow
 from udpim_bench.loopback_peer import NUMBER_BYTES
 from udpim_bench.measure import WrongCounts
 
 SECONDS_MAX = 3600
 """Of a phase: everything here ends by itself."""
+LOSS_MAX = 0.5
 
 
 def _positive(text: str) -> int:
@@ -44,7 +46,11 @@ def parser() -> argparse.ArgumentParser:
     four.add_argument("--rate", type=_positive, metavar="N", default=garbage.RATE_PER_S)
     four.add_argument("--seed", type=int, default=1, help="of the garbage")
     five = commands.add_parser("flat", help="cost of an operation as state grows, in memory")
-    for command in (one, two, three, four, five):
+    six = commands.add_parser("group", help="receipts, copies and memory of a message to a group")
+    six.add_argument("--members", type=_members, metavar="N", default=1000, help="all online")
+    six.add_argument("--loss", type=_ratio, metavar="P", default=0.1, help="while copies count")
+    six.add_argument("--seed", type=int, default=1, help="of the network")
+    for command in (one, two, three, four, five, six):
         command.add_argument("--json", action="store_true", help="report as JSON")
         command.add_argument("--no-progress", action="store_true", help="silent standard error")
     for command in (one, two, five):
@@ -66,6 +72,20 @@ def _seconds(text: str) -> float:
     if not 0 < seconds <= SECONDS_MAX:
         raise argparse.ArgumentTypeError(f"must be more than 0 and at most {SECONDS_MAX}")
     return seconds
+
+
+def _members(text: str) -> int:
+    number = int(text)
+    if not 1 <= number < GROUP_USERS_MAX:
+        raise argparse.ArgumentTypeError(f"must be 1 to {GROUP_USERS_MAX - 1}")
+    return number
+
+
+def _ratio(text: str) -> float:
+    ratio = float(text)
+    if not 0 <= ratio <= LOSS_MAX:
+        raise argparse.ArgumentTypeError(f"must be 0 to {LOSS_MAX}")
+    return ratio
 
 
 def _size(text: str) -> int:
@@ -144,12 +164,19 @@ def _run_garbage(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[st
     return report, garbage.lines(report)
 
 
+def _run_group(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    progress = _progress(arguments.no_progress)
+    report = group.run(arguments.members, arguments.loss, arguments.seed, progress)
+    return report, group.lines(report)
+
+
 _RUNS = {
     "micro": _run_micro,
     "loopback": _run_loopback,
     "slow": _run_slow,
     "garbage": _run_garbage,
     "flat": _run_flat,
+    "group": _run_group,
 }
 
 

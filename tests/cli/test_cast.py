@@ -74,3 +74,12 @@ def test_a_low_limit_of_open_files_is_raised_and_a_hard_one_is_said():
     assert 1 == refused.returncode
     assert one_line(refused.stderr), refused.stderr
     assert "2 clients may have 74 files open, and the limit is 60" in refused.stderr
+
+
+def test_everybody_comes_together_in_a_group(tmp_path):
+    async def body(cast):
+        async with cast as clients:
+            await cast.gather("#all")
+            assert set(TOKENS) == set(await clients["bob"].groups.members("#all"))
+
+    scenario(tmp_path, body, TOKENS)

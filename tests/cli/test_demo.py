@@ -92,3 +92,27 @@ def test_a_message_in_the_wrong_inbox_is_found_out(monkeypatch, capsys):
     monkeypatch.setattr(demo, "read_inbox", lambda path: real(path) | {"mallory": [b"psst"]})
     assert 1 == main([*SMALL[:1], "--messages", "10", "--delay", "1", "--loss", "0"])
     assert "udpim: demo failed: 2 altered\n" in capsys.readouterr().err
+
+
+def test_a_message_that_one_member_of_a_group_lost_is_named_with_who_lacks_it(
+    monkeypatch, capsys, tmp_path
+):
+    path = tmp_path / "log"
+    path.write_text("".join(f"[12:00] <{nick}> {n}\n" for n in range(9) for nick in "abc"))
+    real = demo.read_inbox
+
+    def read_inbox(path):
+        inbox = real(path)
+        return inbox | {"a": inbox["a"][1:]} if {"a", "c"} == set(inbox) else inbox
+
+    monkeypatch.setattr(demo, "read_inbox", read_inbox)
+    calm = ("--delay", "1", "--loss", "0")
+    assert 1 == main(["demo", "--replay", str(path), "--group", *calm])
+    out, err = capsys.readouterr()
+    assert "udpim: demo failed: 1 lost; 1 with a false receipt\n" in err
+    assert "a → b: 1 lost, 1 with a false receipt" in out
+
+
+def test_a_group_needs_a_log(capsys):
+    assert 2 == main(["demo", "--group"])
+    assert "--group wants a log" in capsys.readouterr().err

@@ -15,6 +15,7 @@ GIVEN = {
     "store": None,
     "security": "plain",
     "connect_timeout": 1.0,
+    "exchange": "four",
 }
 
 
@@ -24,7 +25,13 @@ def test_arguments_that_make_sense_make_a_connection_to_open():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("security", None), ("user", ""), ("device", "x" * 33), ("server", "udpim://h:99999")],
+    [
+        ("security", None),
+        ("user", ""),
+        ("device", "x" * 33),
+        ("server", "udpim://h:99999"),
+        ("exchange", "five"),
+    ],
 )
 def test_every_argument_reaches_the_check_that_it_is_for(name, value):
     with pytest.raises(ConfigError):

@@ -310,3 +310,62 @@ def test_a_real_chat_log_is_replayed_by_everybody_in_it(irc_dir, seed, tmp_path)
     assert found["message_lines"] == report["total"]["delivered"] > 80
     assert 100 == found["message_lines"] + found["skipped_lines"]
     assert found["nicks"] > 10
+
+
+# --- As one group ---
+
+
+def test_in_a_group_nobody_is_addressed_and_everybody_else_gets_each_line():
+    log = "\n".join(f"[12:00] <{nick}> {text}" for nick, text in ("ax", "bx", "cx", "ay"))
+    script = parse(log.encode(), "log", replay.GROUP)
+    assert {replay.GROUP} == {line.recipient for line in script.lines}
+    assert ["a", "b", "c"] == script.cast
+    assert ["a", "c"] == script.recipients("b", replay.GROUP)
+    assert 6 == script.facts["pairs"]
+
+
+def test_a_group_loses_doubles_and_misorders_nothing_though_the_server_is_killed(tmp_path, seed):
+    path = tmp_path / "log"
+    path.write_text(LOG * 6, "utf-8")
+    bad = ("--seed", str(seed), "--loss", "30%", "--delay", "2")
+    done = udpim("demo", "--replay", str(path), "--group", *bad, "--json")
+    assert 0 == done.returncode, done.stderr
+    assert ["4", "server", "server"] == [line.split()[0] for line in done.stderr.splitlines()]
+    report = json.loads(done.stdout)
+    total = report["total"]
+    assert (36, 108, 108) == (report["messages"], total["sent"], total["delivered"])
+    assert [] == [key for key in TROUBLES if total[key]]
+    names = {f"{nick} → #replay" for nick in ("Mürz", "[^_^]", "大家好", "علي")}
+    assert names == set(report["directions"])
+    assert 36 == report["directions"]["Mürz → #replay"]["delivered"]
+    assert 0 < report["killed_at"] < 108
+    packets = report["im_packets"]
+    assert packets["tally"]["sent"] / 36 == pytest.approx(
+        report["receipt_packets_per_message"], abs=1e-3
+    )
+    assert {"members", "group:R", "group:A"} <= packets.keys()
+    assert "ack:N" not in packets, "a group's receipts come collected"
+
+
+def test_four_packets_do_without_msg_a_and_ack_a(tmp_path, seed):
+    path = tmp_path / "log"
+    path.write_text(LOG * 3, "utf-8")
+    bad = ("--seed", str(seed), "--delay", "2", "--exchange", "four")
+    done = udpim("demo", "--replay", str(path), "--group", *bad, "--json")
+    assert 0 == done.returncode, done.stderr
+    report = json.loads(done.stdout)
+    assert 54 == report["total"]["delivered"]
+    assert report["options"]["group"]
+    assert "four" == report["options"]["exchange"]
+    assert set() == {"msg:A", "ack:A"} & report["im_packets"].keys()
+
+
+def test_a_real_channel_is_replayed_as_one_group(irc_dir, seed, tmp_path):
+    lines = sorted(irc_dir.glob("*.txt"))[0].read_bytes().splitlines(keepends=True)
+    (tmp_path / "hour.txt").write_bytes(b"".join(lines[:60]))
+    done = udpim(
+        "demo", "--replay", "hour.txt", "--group", "--seed", str(seed), "--loss", "0.3",
+        env=os.environ | {"UDPIM_DATA": str(tmp_path)},
+    )  # fmt: skip
+    assert 0 == done.returncode, done.stderr
+    assert "messages to a group" in done.stdout

@@ -25,15 +25,17 @@ def pair(verdict=CLEAN, sender="alice"):
 PASSED = DemoReport(
     options={"loss": 0.2},
     facts={},
+    messages=20,
     expected=20,
     pairs=[pair(), pair()],
     up=Counters(received=9, dropped=2, sent=7),
     down=Counters(received=8, dropped=1, sent=7),
-    sent={"msg:R": 5, "login": 1},
+    sent={"msg:R": 5, "login": 1, "ack:N": 4, "tally": 2},
     resent={"msg:R": 2},
     pids=[17, 18],
     killed_at=11,
     login_s=0.5,
+    gather_s=0.0,
     traffic_s=1.5,
     trouble=[],
 )
@@ -92,6 +94,8 @@ def test_json_holds_the_numbers():
     assert 20 == found["total"]["delivered"]
     assert {"p50": 10.0, "p99": 30.0} == found["directions"]["alice → bob"]["delivery_ms"]
     assert {"sent": 5, "resent": 2} == found["im_packets"]["msg:R"]
+    assert (20, 20) == (found["messages"], found["deliveries"])
+    assert 6 / 20 == found["receipt_packets_per_message"]
     assert (2, [17, 18]) == (found["relay"]["up"]["dropped"], found["server_pids"])
 
 
@@ -137,3 +141,21 @@ def test_many_pairs_are_summed_up_and_only_those_in_trouble_are_named(capsys):
     out = capsys.readouterr().out
     assert "nick4 → bob: 2 lost, 1 without a final receipt\n… and 2 more\n" in out
     assert "fine" not in out
+
+
+GROUP = replace(
+    REPLAYED,
+    options={"loss": 0.2, "group": True},
+    messages=5,
+    gather_s=1.25,
+    pairs=[replace(pair(sender="ann"), recipient="#replay") for _ in range(7)],
+)
+
+
+def test_a_group_s_report_counts_deliveries(capsys):
+    GROUP.print()
+    out = capsys.readouterr().out
+    assert "server killed after 11 of 70 deliveries" in out
+    assert "5 messages to a group, 70 deliveries; 1.2 receipt packets for each message" in out
+    assert "everybody was a member after 1.2 s" in out
+    assert ["70 of 71 deliveries were sent"] == replace(GROUP, expected=71).problems()

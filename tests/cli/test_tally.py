@@ -19,12 +19,13 @@ class Wire:
         self.number = 0
 
     def show(self, cid, *packets, hop_seq=None):
+        first = (self.number + 1) * 10 if hop_seq is None else hop_seq
+        bodies = [each if isinstance(each, bytes) else im_codec.encode(each) for each in packets]
+        made = [frames.encode_message(first + n, body) for n, body in enumerate(bodies)]
+        self.frame(cid, b"".join(made))
+
+    def frame(self, cid, payload):
         self.number += 1
-        first = self.number * 10 if hop_seq is None else hop_seq
-        payload = b"".join(
-            frames.encode_message(first + n, im_codec.encode(each))
-            for n, each in enumerate(packets)
-        )
         header = packet.encode_short_header(packet.PLAIN_SHORT_FLAGS, cid, self.number)
         data = header + PlaintextProtection().seal(header, self.number, payload)
         self.tally.watch(data, cid == SERVER)
@@ -134,3 +135,97 @@ def test_an_im_packet_of_a_kind_that_is_skipped_is_not_counted():
     payload = frames.encode_message(0, b"\x90\x00from a later version")
     wire.tally.watch(header + PlaintextProtection().seal(header, 1, payload), True)
     assert (0, {}) == (wire.tally.unreadable, wire.tally.sent)
+
+
+def login(wire, user, client, server):
+    wire.welcome(client, server)
+    wire.show(server, p.Login(user, "d", b"", 1, 1))
+
+
+def test_copies_of_one_message_for_several_members_are_new_for_each():
+    wire = Wire()
+    login(wire, "bob", CLIENT, SERVER)
+    login(wire, "carol", b"carol id", b"serverI2")
+    message = msg_n(1, name=FULL._replace(conversation="#g"))
+    wire.show(CLIENT, message)
+    wire.show(b"carol id", message)
+    assert {} == wire.resent
+    login(wire, "carol", b"carol I2", b"serverI3")
+    wire.show(b"carol I2", message)
+    assert {"msg:N": 1} == wire.resent
+
+
+def test_a_frame_that_comes_again_is_counted_without_being_read():
+    wire = Wire()
+    wire.show(SERVER, msg_r(1), hop_seq=4)
+    wire.show(SERVER, b"anything", hop_seq=4)
+    assert ({"msg:R": 2}, {"msg:R": 1}) == (dict(wire.tally.sent), wire.resent)
+
+
+def tally(*entries, handle=1):
+    return p.Tally(handle, NAME._replace(conversation="#g"), 6, 1, entries)
+
+
+def test_a_tally_is_resent_when_it_tells_the_same_verdict_of_the_same_member():
+    wire = Wire()
+    wire.show(CLIENT, tally(p.TallyEntry(0, ((1, 3),), 0, 0b0110)))
+    wire.show(CLIENT, tally(p.TallyEntry(0, ((1, 3),), 3, 0b1), p.TallyEntry(2, ((1, 1),), 1, 1)))
+    wire.show(CLIENT, tally(p.TallyEntry(0, ((4, 4),), 1, 0b11)))
+    assert ({"tally": 3}, {}) == (dict(wire.tally.sent), wire.resent)
+    wire.show(CLIENT, tally(p.TallyEntry(0, ((3, 5),), 2, 0b1)))
+    assert {"tally": 1} == wire.resent
+
+
+def test_receipts_of_two_devices_are_no_resending():
+    wire = Wire()
+    receipt = p.AckN(1, FULL, 0, 5, 6, ((1, 3),), (), (), ())
+    wire.show(CLIENT, receipt, receipt._replace(ordinal=1))
+    assert {} == wire.resent
+
+
+def test_read_marks_are_resent_when_they_say_no_more():
+    wire = Wire()
+    wire.welcome()
+    wire.show(SERVER, p.ReadR(1, FULL, 3), p.ReadR(1, None, 4))
+    wire.show(CLIENT, p.ReadA(1, 3), p.ReadN(2, FULL, 0, 5, 3), p.ReadN(2, None, 1, 5, 3))
+    assert {} == wire.resent
+    wire.show(SERVER, p.ReadR(1, None, 4))
+    wire.show(CLIENT, p.ReadA(1, 3), p.ReadN(2, None, 1, 5, 3))
+    assert {"read:R": 1, "read:A": 1, "read:N": 1} == wire.resent
+
+
+def test_what_groups_ask_and_are_told_is_counted_by_frame():
+    wire = Wire()
+    asked = p.GroupR(1, 1, "#g", "")
+    wire.show(SERVER, asked, hop_seq=3)
+    wire.show(SERVER, asked, hop_seq=3)
+    wire.show(CLIENT, p.GroupA(1, 0, ()), p.Gone(4, FULL), hop_seq=7)
+    wire.show(CLIENT, p.GroupA(1, 0, ()), p.Gone(4, None), hop_seq=7)
+    sent = {"group:R": 2, "group:A": 2, "gone": 2}
+    assert (sent, dict.fromkeys(sent, 1)) == (dict(wire.tally.sent), wire.resent)
+
+
+def test_signals_are_counted_and_never_resent():
+    wire = Wire()
+    wire.frame(SERVER, frames.encode_datagram(im_codec.encode(p.SignalR("bob", b"typing"))))
+    wire.frame(SERVER, frames.encode_datagram(im_codec.encode(p.SignalR("bob", b"typing"))))
+    assert ({"signal:R": 2}, {}) == (dict(wire.tally.sent), wire.resent)
+
+
+def test_members_in_pieces_are_counted_once_they_are_whole():
+    wire = Wire()
+    lines = tuple(p.Member(n, f"nick{n}", "demo", 5, 1, 1, 0) for n in range(100))
+    body = im_codec.encode(p.Members(1, NAME._replace(conversation="#g"), True, 6, 9, lines))
+    half = len(body) // 2
+    pieces = [
+        frames.encode_fragment(20, 1, 0, 2, body[:half]),
+        frames.encode_fragment(21, 1, 1, 2, body[half:]),
+    ]
+    wire.frame(CLIENT, pieces[1])
+    wire.frame(CLIENT, pieces[1])
+    assert {} == wire.tally.sent
+    wire.frame(CLIENT, pieces[0])
+    assert ({"members": 1}, {}) == (dict(wire.tally.sent), wire.resent)
+    wire.frame(CLIENT, pieces[1])
+    wire.frame(CLIENT, pieces[0])
+    assert ({"members": 2}, {"members": 1}) == (dict(wire.tally.sent), wire.resent)

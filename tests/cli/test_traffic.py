@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from udpim.cli import traffic as module
-from udpim.cli.script import Line
+from udpim.cli.script import Line, Script
 from udpim.cli.traffic import Traffic
 from udpim.errors import DeliveryError
 
@@ -42,7 +42,7 @@ async def iterate(*messages):
 def script(count):
     """A chat of three in which everybody writes to everybody."""
     pairs = [("a", "b"), ("b", "a"), ("c", "a"), ("a", "c"), ("a", "b")]
-    return [Line(*pairs[n % 5], b"%d" % n) for n in range(count)]
+    return Script(lines=[Line(*pairs[n % 5], b"%d" % n) for n in range(count)])
 
 
 def settle(clients):
@@ -67,10 +67,11 @@ def test_each_pair_gets_its_lines_in_the_order_of_the_script(clients):
             settle(clients)
         await sending
         for (sender, recipient), pair in traffic.pairs.items():
-            wanted = [p for s, r, p in script(200) if (s, r) == (sender, recipient)]
-            assert wanted == pair.sent
+            wanted = [p for s, r, p in script(200).lines if (s, r) == (sender, recipient)]
+            said = pair.said
+            assert wanted == said.sent
             assert wanted == [p for to, p in clients[sender].log if to == recipient]
-            assert len(wanted) == len(pair.receipts) == len(pair.receipt_s) == pair.expected
+            assert len(wanted) == len(said.receipts) == len(said.receipt_s) == said.expected
         assert 200 == traffic.receipts
 
     asyncio.run(scenario())
@@ -99,10 +100,10 @@ def test_the_last_eighth_waits_until_the_end_may_come(clients):
         traffic = Traffic(script(80))
         sending = asyncio.create_task(traffic.send(clients))
         await turns()
-        assert 70 == sum(len(pair.sent) for pair in traffic.pairs.values())
+        assert 70 == sum(len(pair.said.sent) for pair in traffic.pairs.values())
         traffic.may_end.set()
         await turns()
-        assert 80 == sum(len(pair.sent) for pair in traffic.pairs.values())
+        assert 80 == sum(len(pair.said.sent) for pair in traffic.pairs.values())
         settle(clients)
         await sending
 
@@ -125,8 +126,10 @@ def test_a_message_that_is_never_delivered_stops_nobody(clients):
 
 
 def test_it_is_half_and_complete_when_programs_have_been_given_as_much():
+    lines = [Line("a", "b", b"1"), Line("a", "b", b"2"), Line("b", "a", b"3")]
+
     async def scenario():
-        traffic = Traffic([Line("a", "b", b"1"), Line("a", "b", b"2"), Line("b", "a", b"3")])
+        traffic = Traffic(Script(lines=lines))
         await traffic.receive("b", iterate(("a", b"1")))
         assert (True, False) == (traffic.half.is_set(), traffic.complete.is_set())
         await traffic.receive("b", iterate(("a", b"2"), ("a", b"2")))
@@ -139,10 +142,53 @@ def test_it_is_half_and_complete_when_programs_have_been_given_as_much():
 
 def test_what_the_script_does_not_have_is_noted_too():
     async def scenario():
-        traffic = Traffic([Line("a", "b", b"1")])
+        traffic = Traffic(Script(lines=[Line("a", "b", b"1")]))
         await traffic.receive("b", iterate(("c", b"?")))
         assert [b"?"] == traffic.pairs["c", "b"].handed
         assert [] == traffic.pairs["a", "b"].handed
         assert not traffic.complete.is_set()
+
+    asyncio.run(scenario())
+
+
+def group_script():
+    said = [("a", b"1"), ("b", b"2"), ("a", b"1"), ("c", b"3")]
+    return Script(lines=[Line(who, "#g", payload) for who, payload in said], group="#g")
+
+
+def test_a_line_to_the_group_is_sent_once_and_due_to_everybody_else(clients):
+    async def scenario():
+        traffic = Traffic(group_script())
+        assert 8 == traffic.deliveries
+        traffic.may_end.set()
+        sending = asyncio.create_task(traffic.send(clients))
+        while not sending.done():
+            await turns()
+            settle(clients)
+        await sending
+        assert [("#g", b"1"), ("#g", b"1")] == clients["a"].log
+        assert {(x, y) for x in "abc" for y in "abc" if x != y} == set(traffic.pairs)
+        assert traffic.pairs["a", "b"].said is traffic.pairs["a", "c"].said
+        assert 4 == traffic.receipts
+
+    asyncio.run(scenario())
+
+
+def test_a_group_is_complete_when_everybody_else_has_everything(clients):
+    async def scenario():
+        traffic = Traffic(group_script())
+        traffic.may_end.set()
+        sending = asyncio.create_task(traffic.send(clients))
+        await turns()
+        settle(clients)
+        await sending
+        await traffic.receive("a", iterate(("b", b"2"), ("c", b"3"), ("a", b"1")))
+        await traffic.receive("b", iterate(("a", b"1"), ("a", b"1"), ("c", b"3"), ("a", b"1")))
+        await traffic.receive("c", iterate(("a", b"1"), ("b", b"2")))
+        assert not traffic.complete.is_set(), "copies, own ones too, stand for no other message"
+        assert 0 == traffic.pairs["a", "a"].said.expected
+        await traffic.receive("c", iterate(("a", b"1")))
+        assert traffic.complete.is_set()
+        assert [2, 2] == [len(traffic.pairs["a", name].delivery_s) for name in "bc"]
 
     asyncio.run(scenario())

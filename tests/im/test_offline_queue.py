@@ -60,6 +60,16 @@ def test_an_empty_stream_is_forgotten():
     assert q.find(LAPTOP, STREAM) is q.find(PHONE, OTHER) is None
 
 
+def test_a_stream_is_held_while_anybody_has_a_queue_of_it():
+    q = queue((1, 2))
+    q.inserted(LAPTOP, STREAM, [(1, 1)], ())
+    assert (True, False) == (q.holds(STREAM), q.holds(OTHER))
+    q.remove(PHONE, STREAM, [(1, 2)])
+    assert q.holds(STREAM)
+    q.remove(LAPTOP, STREAM, [(1, 1)])
+    assert not q.holds(STREAM)
+
+
 def test_a_row_on_its_way_keeps_the_stream_and_is_not_inserted_again():
     q = queue((1, 3), voids=((5, 5),))
     queued = q.find(PHONE, STREAM)

@@ -343,3 +343,22 @@ def test_stamps_follow_what_was_received(seed):
     world.settle()
     assert bob.states(answer) == {"DELIVERED": 1}
     assert bob.node.outbox.stamp > alice.node.outbox.stamp
+
+
+def test_members_who_pull_their_queues_one_after_the_other_use_up_no_receipts(seed):
+    world, alice, *others = room(seed, ["alice", *(f"m{n}" for n in range(13))])
+    alice.send(ROOM, b"hello all")
+    world.settle()
+    away = others[1:]
+    for client in away:
+        client.crash()
+    sent = alice.send(ROOM, b"news")
+    world.settle(stored=True)
+    world.run(30)
+    already = len(tallies(world, alice.host))
+    for client in away:
+        client.start()
+        world.run(0.1)
+    world.run_until(lambda: alice.states(sent) == {"DELIVERED": 1}, within_s=6)
+    assert len(tallies(world, alice.host)) - already <= 5
+    finish(world)

@@ -10,6 +10,7 @@ from types import TracebackType
 
 from udpim import Client, connect
 from udpim.cli.relay import CLIENTS_MAX
+from udpim.config import Exchange
 from udpim.errors import ConfigError
 from udpim.model import Address
 from udpim.runtime.endpoint import format_address
@@ -46,8 +47,16 @@ def make_room(clients: int) -> None:
 class Cast:
     """Use as ``async with Cast(...) as clients``: everybody is logged in, or nobody is."""
 
-    def __init__(self, address: Address, tokens: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self,
+        address: Address,
+        tokens: Mapping[str, str],
+        folder: Path,
+        *,
+        exchange: Exchange = "six",
+    ) -> None:
         """Keep where the server is, who logs in with which token, and where the stores go."""
+        self._exchange: Exchange = exchange
         self._url = f"udpim://{format_address(address)}"
         self._tokens = tokens
         # By number: a name may hold what a file's name must not.
@@ -84,7 +93,20 @@ class Cast:
                 store=str(self._stores[name]),
                 security="plain",
                 connect_timeout=CONNECT_S_MAX,
+                exchange=self._exchange,
             )
+
+    async def gather(self, group: str) -> None:
+        """Bring everybody into a new group.
+
+        Raises:
+            ExceptionGroup: With the `Error` of each join that failed.
+        """
+        founder, *others = [self._clients[name] for name in self._tokens]
+        await founder.groups.create(group)
+        async with asyncio.TaskGroup() as joining:
+            for client in others:
+                joining.create_task(client.groups.join(group))
 
     async def __aexit__(
         self,

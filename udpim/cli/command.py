@@ -12,10 +12,11 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 from udpim import __version__
 from udpim.cli.output import EXIT_WORDS, Exit, OneLine, complain
+from udpim.config import Exchange
 from udpim.errors import Error
 
 DEBUG = "UDPIM_DEBUG"
@@ -52,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
         if getattr(args, "security", "plain") != "plain":
             parser.error("this version has no encryption: write --security plain to accept that")
+        if args.module == "demo" and args.group and args.replay is None:
+            parser.error("--group wants a log that says who belongs to it: --replay FILE")
         run = importlib.import_module(f"udpim.cli.{args.module}").run
         return int(run(args))
     except SystemExit as leaving:  # argparse: help, version, usage
@@ -119,6 +122,12 @@ def _demo(parser: Parser) -> None:
         " looked for as it is, in the folder UDPIM_DATA, and among the logs that come along"
         " (garden.txt)",
     )
+    parser.add_argument(
+        "--group",
+        action="store_true",
+        help="with --replay: all nicks are one group, and every line goes to everybody else",
+    )
+    _exchange(parser)
     for name, default, words in (
         ("loss", 0.2, "of all datagrams, in each direction, vanish"),
         ("duplicate", 0.05, "arrive twice"),
@@ -248,7 +257,18 @@ def _login(parser: Parser) -> None:
     parser.add_argument(
         "--connect-timeout", type=_seconds, default=10.0, metavar="S", help="for the login (10)"
     )
+    _exchange(parser)
     _security(parser)
+
+
+def _exchange(parser: Parser) -> None:
+    parser.add_argument(
+        "--exchange",
+        choices=get_args(Exchange),
+        default="six",
+        help="four does without msg:A and ack:A: less traffic, and the first news of a message is"
+        " that it is stored or delivered (six)",
+    )
 
 
 def _security(parser: Parser) -> None:

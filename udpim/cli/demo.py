@@ -11,17 +11,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from udpim import Client
-from udpim.cli.audit import judge, read_inbox
+from udpim.cli.audit import Verdict, judge, read_inbox
 from udpim.cli.cast import Cast, make_room
 from udpim.cli.child import ServerProcess
 from udpim.cli.output import Exit, Progress, complain, put_json
 from udpim.cli.relay import Faults, Relay
-from udpim.cli.replay import read_script
+from udpim.cli.replay import GROUP, read_script
 from udpim.cli.report import DemoReport, PairReport
 from udpim.cli.script import Script, lines_of, numbered
 from udpim.cli.tally import Tally
@@ -69,7 +70,7 @@ def make_script(args: argparse.Namespace) -> Script:
         PayloadTooLarge: If a payload would be.
     """
     if args.replay is not None:
-        return read_script(args.replay)
+        return read_script(args.replay, GROUP if args.group else "")
     if args.lines is not None:
         return lines_of(args.lines)
     return numbered(args.messages, args.size, args.seed)
@@ -77,7 +78,8 @@ def make_script(args: argparse.Namespace) -> Script:
 
 def options_of(args: argparse.Namespace, script: Script) -> dict[str, Any]:
     """What was asked for, for the report."""
-    keys = ("loss", "duplicate", "reorder", "delay", "size", "seed", "lines", "replay")
+    keys = ["loss", "duplicate", "reorder", "delay", "size", "seed", "lines", "replay"]
+    keys += ["group", "exchange"]
     options = {key: getattr(args, key) for key in keys}
     if args.lines is not None or args.replay is not None:
         options["size"] = None
@@ -113,12 +115,14 @@ class Demo:
         self._killed_at: int | None = None
         self._trouble: list[str] = []
         self._login_s = 0.0
+        self._gather_s = 0.0
         self._traffic_s = 0.0
-        self._progress = Progress(len(script.lines))
+        self._traffic = Traffic(script)
+        self._progress = Progress(self._traffic.deliveries)
 
     async def run(self) -> DemoReport:
         """Run it; every failure ends up in the report."""
-        traffic = Traffic(self._script.lines)
+        traffic = self._traffic
         try:
             await self._server.start()
             relay = Relay(
@@ -129,7 +133,8 @@ class Demo:
                 watch=self._tally.watch,
             )
             async with relay:
-                cast = Cast(relay.address, self._tokens, self._folder)
+                exchange = self._options["exchange"]
+                cast = Cast(relay.address, self._tokens, self._folder, exchange=exchange)
                 await self._with_clients(cast, traffic, relay)
         finally:
             self._progress.close()
@@ -140,7 +145,8 @@ class Demo:
         return DemoReport(
             options=self._options,
             facts=self._script.facts,
-            expected=len(self._script.lines),
+            messages=len(self._script.lines),
+            expected=traffic.deliveries,
             pairs=self._judge(cast, traffic),
             up=relay.up.counters,
             down=relay.down.counters,
@@ -149,6 +155,7 @@ class Demo:
             pids=self._server.pids,
             killed_at=self._killed_at,
             login_s=self._login_s,
+            gather_s=self._gather_s,
             traffic_s=self._traffic_s,
             trouble=self._trouble,
         )
@@ -160,6 +167,11 @@ class Demo:
             async with asyncio.timeout(self._timeout_s), cast as clients:
                 start = loop.time()
                 self._login_s = start - begin
+                if self._script.group:
+                    await cast.gather(self._script.group)
+                    start, begin = loop.time(), start
+                    self._gather_s = start - begin
+                    self._progress.note(f"{len(clients)} members of {self._script.group}")
                 try:
                     await self._play(clients, traffic, relay)
                 finally:
@@ -214,20 +226,45 @@ class Demo:
                 for sender, payloads in read_inbox(str(path)).items():
                     inboxes[sender, name] = payloads
                     traffic.pair(sender, name)
-        return [_report(pair, inboxes.get(key, [])) for key, pair in traffic.pairs.items()]
+        reports = [_report(pair, inboxes.get(key, [])) for key, pair in traffic.pairs.items()]
+        return _by_sender(reports, traffic) if self._script.group else reports
 
 
 def _report(pair: Pair, inbox: list[bytes]) -> PairReport:
-    states = [receipt.state for receipt in pair.receipts]
+    said = pair.said
+    states = [receipt.state for receipt in said.receipts]
     # A call that was cut off has returned no receipts; its messages may be under way.
-    states += [MessageState.PENDING] * (len(pair.sent) - len(states))
+    states += [MessageState.PENDING] * (len(said.sent) - len(states))
     return PairReport(
         sender=pair.sender,
         recipient=pair.recipient,
-        verdict=judge(pair.sent, states, inbox, pair.handed),
+        verdict=judge(said.sent, states, inbox, pair.handed),
         delivery_s=pair.delivery_s,
-        receipt_s=pair.receipt_s,
+        receipt_s=said.receipt_s,
     )
+
+
+def _by_sender(reports: list[PairReport], traffic: Traffic) -> list[PairReport]:
+    """Add up what a sender's messages to the group became; pairs in trouble stand for themselves.
+
+    All members share the receipts of a message, so these stand in the sums.
+    """
+    troubled = [replace(each, receipt_s=[]) for each in reports if not each.verdict.clean]
+    clean: dict[str, list[PairReport]] = {sender: [] for sender, _ in traffic.said}
+    for each in reports:
+        if each.verdict.clean and each.sender in clean:
+            clean[each.sender].append(each)
+    sums = [
+        PairReport(
+            sender=sender,
+            recipient=group,
+            verdict=sum((each.verdict for each in clean[sender]), Verdict()),
+            delivery_s=[s for each in clean[sender] for s in each.delivery_s],
+            receipt_s=said.receipt_s,
+        )
+        for (sender, group), said in traffic.said.items()
+    ]
+    return sums + troubled
 
 
 def _flat(group: BaseExceptionGroup[Any]) -> list[BaseException]:

@@ -18,4 +18,5 @@ def connect_as(args: argparse.Namespace) -> Connecting:
         store=args.store,
         security=args.security,
         connect_timeout=args.connect_timeout,
+        exchange=args.exchange,
     )

@@ -9,6 +9,8 @@ File → `find_log` → bytes → `parse` → `udpim.cli.script.Script`. A messa
 * Any other text goes to whoever spoke last before, the author excepted. Before anybody else has
   spoken, it goes to the first other speaker that is still to come.
 * The payload is the whole text, as UTF-8.
+
+With ``--group`` nobody is addressed: every line goes to the group of all speakers.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ from udpim.wire.im_schema import NAME_BYTES_MAX, PAYLOAD_BYTES_MAX
 
 DATA = "UDPIM_DATA"
 """Environment variable: a folder of logs."""
+GROUP = "#replay"
+"""The group of all speakers."""
 SKIPPED_KINDS = ("status", "action", "blank", "malformed")
 """Lines that are no messages: ``=== …`` (joins, renames), ``* nick waves``, nothing, the rest."""
 
@@ -48,8 +52,8 @@ class Said(NamedTuple):
     text: str
 
 
-def read_script(name: str) -> Script:
-    """Find a log and read it.
+def read_script(name: str, group: str = "") -> Script:
+    """Find a log and read it; with ``group``, every line is for that group.
 
     Raises:
         ConfigError: If there is none, or it is not text, or holds no conversation; or there is
@@ -57,7 +61,7 @@ def read_script(name: str) -> Script:
     """
     data, where = find_log(name)
     try:
-        return parse(data, where)
+        return parse(data, where, group)
     except ConfigError as error:
         raise ConfigError(f"--replay {name}{error}") from error
 
@@ -87,12 +91,13 @@ def find_log(name: str) -> tuple[bytes, str]:
     raise ConfigError(f"--replay {name}: no such file, none in {DATA}, and shipped is only {logs}")
 
 
-def parse(data: bytes, where: str) -> Script:
+def parse(data: bytes, where: str, group: str = "") -> Script:
     """Read a log.
 
     Args:
         data: What the file holds.
         where: Its name, for the report.
+        group: Whom every line is for; empty for the speaker that it is meant for.
 
     Raises:
         ConfigError: See `read_script`; the words go on where the file's name ends.
@@ -100,19 +105,20 @@ def parse(data: bytes, where: str) -> Script:
     said, skipped = split(_decode(data))
     nicks = list(dict.fromkeys(each.nick for each in said))
     _check(said, nicks, sum(skipped.values()))
+    to = [group] * len(said) if group else recipients(said)
     lines = [
         Line(each.nick, recipient, each.text.encode())
-        for each, recipient in zip(said, recipients(said), strict=True)
+        for each, recipient in zip(said, to, strict=True)
     ]
     facts = {
         "file": where,
         "nicks": len(nicks),
-        "pairs": len({line[:2] for line in lines}),
+        "pairs": len(nicks) * (len(nicks) - 1) if group else len({line[:2] for line in lines}),
         "message_lines": len(lines),
         "skipped_lines": sum(skipped.values()),
         "skipped": {kind: skipped[kind] for kind in SKIPPED_KINDS},
     }
-    return Script(lines=lines, facts=facts)
+    return Script(lines=lines, facts=facts, group=group)
 
 
 def _decode(data: bytes) -> str:

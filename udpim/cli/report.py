@@ -13,6 +13,8 @@ COLUMNS_MAX = 2
 """Pairs that are shown side by side; of more, the sum."""
 NAMED_MAX = 5
 """Pairs in trouble that are named."""
+RECEIPTS = ("ack:N", "tally")
+"""IM packets that bring a sender the verdicts of recipients."""
 TROUBLES = {
     "lost": "lost",
     "duplicated": "duplicated",
@@ -49,8 +51,10 @@ class DemoReport:
     options: dict[str, Any]
     facts: dict[str, Any]
     """What the log held that was replayed; empty without one."""
+    messages: int
+    """How many the script holds."""
     expected: int
-    """How many messages were to be sent."""
+    """How many of them were due to somebody, counted for each recipient."""
     pairs: list[PairReport]
     up: Counters
     down: Counters
@@ -64,6 +68,8 @@ class DemoReport:
     """How many messages had been handed over when the server was killed."""
     login_s: float
     """Until everybody was logged in."""
+    gather_s: float
+    """Until everybody was a member of the group, if there is one."""
     traffic_s: float
     """From the first message to the last receipt."""
     trouble: list[str]
@@ -74,6 +80,12 @@ class DemoReport:
         """All pairs together."""
         return sum((pair.verdict for pair in self.pairs), Verdict())
 
+    @property
+    def receipts_per_message(self) -> float:
+        """Packets with receipts for the sender, re-sent ones included, for each message."""
+        packets = sum(self.sent.get(kind, 0) for kind in RECEIPTS)
+        return round(packets / max(1, self.messages), 3)
+
     def problems(self) -> list[str]:
         """Say what is wrong with the run, its own setting included; empty means passed."""
         found = list(self.trouble)
@@ -82,7 +94,7 @@ class DemoReport:
         if total.sent == 0:
             found.append("nothing was sent")
         elif total.sent != self.expected:
-            found.append(f"{total.sent} of {self.expected} messages were sent")
+            found.append(f"{total.sent} of {self.expected} {self._what} were sent")
         elif not total.clean and not found:
             found.append(f"only {total.delivered} of {total.sent} were delivered")
         dropped = self.up.dropped, self.down.dropped
@@ -118,7 +130,11 @@ class DemoReport:
             },
             "server_pids": self.pids,
             "killed_at": self.killed_at,
+            "messages": self.messages,
+            "deliveries": self.total.delivered,
+            "receipt_packets_per_message": self.receipts_per_message,
             "login_s": round(self.login_s, 2),
+            "gather_s": round(self.gather_s, 2),
             "traffic_s": round(self.traffic_s, 2),
         }  # fmt: skip
 
@@ -133,7 +149,14 @@ class DemoReport:
         table("IM packets", ["transmitted", "re-sent"], rows)
         if self.killed_at is not None:
             pids = " → ".join(map(str, self.pids))
-            put(f"server killed after {self.killed_at} of {self.total.sent} messages: pid {pids}")
+            when = f"{self.killed_at} of {self.total.sent} {self._what}"
+            put(f"server killed after {when}: pid {pids}")
+        if self.options.get("group"):
+            put(
+                f"{self.messages} messages to a group, {self.total.delivered} deliveries;"
+                f" {self.receipts_per_message:g} receipt packets for each message;"
+                f" everybody was a member after {self.gather_s:.1f} s"
+            )
         problems = self.problems()
         if problems:
             put(f"FAILED after {self.traffic_s:.1f} s: {'; '.join(problems)}")
@@ -142,6 +165,10 @@ class DemoReport:
                 f"passed in {self.traffic_s:.1f} s: every message arrived once and in order,"
                 " and every receipt was true (plaintext)"
             )
+
+    @property
+    def _what(self) -> str:
+        return "deliveries" if self.options.get("group") else "messages"
 
     def _print_messages(self) -> None:
         """What became of the messages, pair by pair where these are few."""
@@ -158,7 +185,7 @@ class DemoReport:
             for key in ("p50", "p99"):
                 shown = ["–" if (ms := _ms(t)[key]) is None else f"{ms:.0f}" for t in times]
                 rows.append((f"{name} {key} ms", *shown))
-        table("messages", heads, rows)
+        table(self._what, heads, rows)
         if self.facts:
             self._print_facts()
         if not few:

@@ -36,12 +36,18 @@ class Script:
     lines: list[Line]
     facts: dict[str, Any] = field(default_factory=dict)
     """What the file that it was read from held, for the report."""
+    group: str = ""
+    """Where it is set, every line goes to this group, and so to everybody else."""
 
     @property
     def cast(self) -> list[str]:
         """Everybody who sends or receives, in order of appearance."""
         names = (name for line in self.lines for name in (line.sender, line.recipient))
-        return list(dict.fromkeys(names))
+        return [name for name in dict.fromkeys(names) if name != self.group]
+
+    def recipients(self, sender: str, to: str) -> list[str]:
+        """Everybody who gets what ``sender`` says to a user or to the group."""
+        return [name for name in self.cast if name != sender] if to == self.group else [to]
 
 
 def numbered(messages: int, size_bytes: int, seed: int) -> Script:

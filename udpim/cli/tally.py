@@ -1,10 +1,11 @@
 """Counts IM packets that are sent again, by reading the plaintext datagrams that pass the relay.
 
 It watches what the ends transmit, before the relay's faults, and shares no counter with them. An
-IM packet is *re-sent* when it carries a msgid that an earlier IM packet of its kind (and, for
-receipts, of its verdict) has carried before, whichever floor sends it again: the hop its frame, or
-the sender its message. Kinds that carry no msgid count as re-sent when their frame comes again.
-PROTOCOL §2.3, §4.3.
+IM packet is *re-sent* when it carries a msgid that an earlier IM packet of its kind, to or from the
+same device, has carried before (of receipts: for the same verdict and endpoint), whichever floor
+sends it again: the hop its frame, or the sender its message. Kinds that carry no msgid count as
+re-sent when their frame comes again. One that travels in pieces is counted once it is whole.
+PROTOCOL §2.3, §3.7, §4.3.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 from udpim.errors import DecodeError
-from udpim.model import StreamId
+from udpim.model import Endpoint, StreamId
 from udpim.ranges import Range, RangeSet
 from udpim.wire import frames, im_codec, packet
 from udpim.wire import im_packets as p
 
 _Carried = list[tuple[str, tuple[Range, ...]]]
-_ANSWERS = (p.MsgA, p.AckA, p.Refuse)
+_ANSWERS = (p.MsgA, p.AckA, p.Refuse, p.ReadA)
 """They speak with the handles of the packets that they answer."""
+_VERDICTS = ("delivered", "void", "stored", "excused")
 
 
 class Tally:
@@ -37,9 +39,17 @@ class Tally:
         self.resent: Counter[str] = Counter()
         self.unreadable = 0
         self._peers: dict[bytes, bytes] = {}
+        self._devices: dict[bytes, Endpoint] = {}
+        """Who is logged in on a connection, by the ids of both ends."""
         self._streams: dict[tuple[bytes, int], StreamId] = {}
-        self._seen: defaultdict[tuple[str, StreamId], RangeSet] = defaultdict(RangeSet)
-        self._frames: set[tuple[bytes, int]] = set()
+        self._seen: defaultdict[tuple[Endpoint | None, str, StreamId], RangeSet]
+        self._seen = defaultdict(RangeSet)
+        self._told: defaultdict[tuple[Endpoint | None, int, StreamId], dict[int, int]]
+        self._told = defaultdict(dict)
+        """The ordinals, as bits, of which tallies had a verdict, by seq."""
+        self._frames: defaultdict[bytes, dict[int, str]] = defaultdict(dict)
+        """Label of the IM packet in each frame; empty for those that are skipped."""
+        self._pieces: dict[tuple[bytes, int], dict[int, bytes]] = {}
 
     def watch(self, data: bytes, up: bool) -> None:
         """Read one datagram; the direction does not matter, the ids in it say enough."""
@@ -56,28 +66,62 @@ class Tally:
             body = data[packet.SHORT_HEADER_BYTES : -packet.CHECKSUM_BYTES]
             for frame in frames.parse_frames(body):
                 if frame[0] in (frames.MESSAGE, frames.BULK):
-                    self._count(cid, frame[1], im_codec.decode(frame[2]), frame[2][0])
+                    self._frame(cid, frame[1], frame[2])
+                elif frame[0] == frames.FRAGMENT:
+                    self._piece(cid, frame)
+                elif frame[0] == frames.DATAGRAM:
+                    self._count(cid, frame[1])
         except (DecodeError, IndexError):
             self.unreadable += 1
 
-    def _count(self, cid: bytes, hop_seq: int, im_packet: p.ImPacket | None, kind: int) -> None:
+    def _piece(self, cid: bytes, frame: frames.Frame) -> None:
+        """One of an IM packet's pieces; the packet stands in the frame of the last that came."""
+        _, hop_seq, group, index, count, piece = frame
+        pieces = self._pieces.setdefault((cid, group), {})
+        fresh = index not in pieces
+        pieces[index] = piece
+        if len(pieces) == count and (fresh or hop_seq in self._frames[cid]):
+            self._frame(cid, hop_seq, b"".join(pieces[at] for at in range(count)))
+
+    def _frame(self, cid: bytes, hop_seq: int, body: bytes) -> None:
+        known = self._frames[cid]
+        if hop_seq not in known:
+            known[hop_seq] = self._count(cid, body)
+        elif known[hop_seq]:  # read before: the hop sends it again, as it is
+            self.sent[known[hop_seq]] += 1
+            self.resent[known[hop_seq]] += 1
+
+    def _count(self, cid: bytes, body: bytes) -> str:
+        im_packet = im_codec.decode(body)
         if im_packet is None:  # of an unknown kind that is skipped
-            return
-        label = p.Kind(kind).label
+            return ""
+        label = p.Kind(body[0]).label
         self.sent[label] += 1
+        if isinstance(im_packet, p.Login):
+            device = Endpoint(im_packet.user, im_packet.device)
+            self._devices[cid] = self._devices[self._peers.get(cid, cid)] = device
         stream = self._stream(cid, im_packet)
-        carried = _carried(im_packet)
+        if stream is not None:
+            self.resent[label] += self._again(self._devices.get(cid), label, stream, im_packet)
+        return label
+
+    def _again(
+        self, device: Endpoint | None, label: str, stream: StreamId, im_packet: p.ImPacket
+    ) -> bool:
+        """Tell whether a packet carries what was carried before; now it has been."""
         again = False
-        if stream is None or not carried:
-            again = (cid, hop_seq) in self._frames
-            self._frames.add((cid, hop_seq))
-        else:
-            for verdict, ranges in carried:
-                seen = self._seen[label + verdict, stream]
-                for first, last in ranges:
-                    again |= bool(seen.within(first, last))
-                    seen.add(first, last)
-        self.resent[label] += again
+        for what, ranges in _carried(im_packet):
+            seen = self._seen[device, label + what, stream]
+            for first, last in ranges:
+                again |= bool(seen.within(first, last))
+                seen.add(first, last)
+        if isinstance(im_packet, p.Tally):
+            for verdict, ranges, low, bitmap in im_packet.entries:
+                told = self._told[device, verdict, stream]
+                for seq in (seq for first, last in ranges for seq in range(first, last + 1)):
+                    again |= bool(told.get(seq, 0) & bitmap << low)
+                    told[seq] = told.get(seq, 0) | bitmap << low
+        return again
 
     def _stream(self, cid: bytes, im_packet: p.ImPacket) -> StreamId | None:
         handle = getattr(im_packet, "handle", None)
@@ -92,7 +136,7 @@ class Tally:
 
 
 def _carried(im_packet: p.ImPacket) -> _Carried:
-    """The seqs that an IM packet carries, by verdict."""
+    """The seqs that an IM packet carries, by verdict and endpoint."""
     match im_packet:
         case p.MsgR(section=section) | p.MsgN(section=section):
             return [("", ((section.first, section.last),))]
@@ -102,7 +146,11 @@ def _carried(im_packet: p.ImPacket) -> _Carried:
         case p.MsgA(ranges=ranges) | p.AckA(ranges=ranges) | p.Refuse(ranges=ranges):
             return [("", ranges)]
         case p.AckR() | p.AckN():
-            names = ("delivered", "void", "stored", "excused")
-            found = [(f" {name}", getattr(im_packet, name, ())) for name in names]
+            whose = f" of {im_packet.ordinal}" if isinstance(im_packet, p.AckN) else ""
+            found = [(f" {name}{whose}", getattr(im_packet, name, ())) for name in _VERDICTS]
             return [(name, ranges) for name, ranges in found if ranges]
+        case p.ReadR(read=read) | p.ReadA(read=read):
+            return [("", ((read, read),))]
+        case p.ReadN(read=read, ordinal=ordinal):
+            return [(f" of {ordinal}", ((read, read),))]
     return []

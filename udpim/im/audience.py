@@ -164,11 +164,11 @@ class Audience:
         if not due:
             return Judgement(whole, whole, whole, [], [], whole) if self.group and epoch else None
         settled, covered = whole, whole
-        for view in due:
-            settled = intersect(settled, view.confirmed)
-            covered = [part for a, b in covered for part in view.covered_within(a, b)]
         users: dict[str, list[MemberView]] = {}
         for view in due:
+            if not view.confirmed.holds(first, last):
+                settled = intersect(settled, view.confirmed)
+                covered = [part for a, b in covered for part in view.covered_within(a, b)]
             if self.counts(view):
                 users.setdefault(view.endpoint.user, []).append(view)
         if not users:
@@ -176,17 +176,23 @@ class Audience:
         decided, void, kept = whole, whole, whole
         some = RangeSet()
         for views in users.values():
+            for view in views:
+                void = void and intersect(void, view.void)
+            if any([view.delivered.holds(first, last) for view in views]):
+                some.add(first, last)
+                continue  # of a large group most have it, and take nothing away
             has = RangeSet(part for view in views for part in view.delivered.within(first, last))
             some.update(has)
             done, stored = whole, has.copy()
             for view in views:
                 done = intersect(done, view.confirmed)
-                void = intersect(void, view.void)
                 stored.update(view.stored.within(first, last))
             stored.update(done)
             has.update(done)
             decided = intersect(decided, has)
             kept = intersect(kept, stored)
+            if not (kept or decided or void):
+                break  # whatever the others have, it is not enough
         return Judgement(settled, covered, decided, intersect(decided, some), void, kept)
 
     def somebody(self, epoch: int) -> bool:

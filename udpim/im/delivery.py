@@ -151,12 +151,12 @@ class Delivery:
         """An endpoint gave its verdicts.
 
         Returns:
-            Whether nothing that was pushed of this stream waits for a receipt any more, anywhere.
+            Whether nothing of this stream, pushed or queued, waits for a receipt any more.
         """
         self._freed(stream, session.receipted(stream, verdicts))
         self._writer.delete(session.endpoint, stream, verdicts)
         nudge_blocked(self._queue, session)
-        return stream not in self._outstanding
+        return stream not in self._outstanding and not self._queue.holds(stream)
 
     def _freed(self, stream: StreamId, freed: tuple[int, int]) -> None:
         count, size_bytes = freed

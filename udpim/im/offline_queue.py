@@ -8,7 +8,7 @@ looks at as many streams as it needs rows.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 
 from udpim.config import QUEUE_ENTRY_BYTES, WINDOW
@@ -90,6 +90,8 @@ class OfflineQueue:
         # In the order in which the streams' turns come. An OrderedDict, since finding the first
         # key of a dict that loses its first keys gets slower with every key lost.
         self._queues: dict[Endpoint, OrderedDict[StreamId, QueuedStream]] = {}
+        self._holders: Counter[StreamId] = Counter()
+        """How many endpoints have a queue of a stream."""
         self._counts: dict[Endpoint, int] = {}
         self._taken: dict[Endpoint, dict[StreamId, QueuedStream]] = {}
         """Streams of which the present session's pulls have taken something."""
@@ -108,6 +110,7 @@ class OfflineQueue:
         queued = queues.get(stream)
         if queued is None:
             queued = queues[stream] = QueuedStream()
+            self._holders[stream] += 1
         return queued
 
     def find(self, endpoint: Endpoint, stream: StreamId) -> QueuedStream | None:
@@ -125,12 +128,19 @@ class OfflineQueue:
         """Return the streams that wait for an endpoint."""
         return list(self._queues.get(endpoint, ()))
 
+    def holds(self, stream: StreamId) -> bool:
+        """Tell whether something of a stream waits for anybody."""
+        return stream in self._holders
+
     def endpoints(self) -> list[Endpoint]:
         """Return the endpoints that something waits for."""
         return list(self._queues)
 
     def _forget(self, endpoint: Endpoint, stream: StreamId) -> None:
         del self._queues[endpoint][stream]
+        self._holders[stream] -= 1
+        if not self._holders[stream]:
+            del self._holders[stream]
         self._taken.get(endpoint, {}).pop(stream, None)
 
     # --- Rows come and go ---

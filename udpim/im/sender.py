@@ -38,7 +38,7 @@ from udpim.im.stamps import next_stamp
 from udpim.im.tally_intake import take_tally
 from udpim.im.transmitter import Transmitter
 from udpim.model import MessageState, RejectCode, StreamId
-from udpim.ranges import Range, without
+from udpim.ranges import Range, RangeSet, without
 from udpim.wire.im_packets import AckN, Members, MsgA, ReadN, Refuse, StatusA, Tally
 
 _Batch = tuple[list[tuple[OutStream, int, int, int]], list[StreamChanged]]
@@ -363,7 +363,7 @@ class Outbox:
         if taken.top >= stream.next_seq:
             self.rolled_back |= stream.id.incarnation == self.incarnation
         self._tell_floor(stream, taken.top)
-        self._refresh(stream, taken.touched)
+        self._refresh(stream, list(RangeSet(taken.touched)))
 
     def receive_read_n(self, stream: OutStream, packet: ReadN) -> None:
         """An endpoint's application has read so far."""
@@ -381,7 +381,10 @@ class Outbox:
             self._drop("status of an unknown endpoint")
             return
         stream.telling_floor = False
+        fresh = without(without(stream.used(packet.stored), stream.settled), view.stored)
         lapsed, changes = stream.lapse_stored(view, packet.asked, packet.stored)
+        if not (lapsed or fresh):
+            return  # as known: of a large group, all members but a few
         self._changed(stream, changes)
         for low, high in lapsed:
             self._transmitter.again(stream, low, high)
