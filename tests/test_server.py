@@ -170,11 +170,12 @@ async def test_a_known_user_hook_that_raises_rejects_nothing(caplog):
     async with (
         serve(known_user=known_user) as server,
         login(server, "alice", close_timeout=0.0) as alice,
+        login(server, "carol") as carol,
     ):
         receipt = await alice.send("bob", b"hi")
         await asked.wait()
-        await alice.send("alice", b"behind it")
-        await take(alice, 1)
+        await alice.send("carol", b"behind it")
+        await take(carol, 1)
         assert MessageState.REJECTED is not receipt.state
     assert "the known_user hook failed" in caplog.text
 

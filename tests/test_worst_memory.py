@@ -59,7 +59,7 @@ def outbox(count):
     a.outbox.take_ops(), a.outbox.on_committed()
     a.outbox.session_started(OutHandles(), EPOCH, 0.0)
     stream = a.outbox.stream(STREAM)
-    a.outbox.receive_members(stream, Members(1, None, EPOCH, 1, (member(0),)))
+    a.outbox.receive_members(stream, Members(1, None, True, EPOCH, 1, (member(0),)))
     a.outbox.take_ops(), a.outbox.on_committed()
     flights = []
     a.outbox.transmit(lambda packet, flight: flights.append(flight), count)
@@ -107,7 +107,7 @@ def incoming_streams(count):
 def conversations(count):
     """What a sender remembers of streams with as much history as there may be."""
     runs = [tuple((3 * n, 3 * n) for n in range(1, HISTORY_RUNS_MAX // 4)) for _ in range(4)]
-    view = OutMember("d" * 32, 0, 2**63, 1, 0, runs[0], runs[1], (), ())
+    view = OutMember("u" * 32, "d" * 32, 0, 2**63, 1, 1, 0, runs[0], runs[1], (), ())
     streams = []
     for n in range(count):
         record = OutStreamRecord(n, 1, f"c{n}", 9000, 9000, 1, 1, (view,), runs[2], (), runs[3])

@@ -217,7 +217,9 @@ class Receiver:
 class Server:
     """A router with sessions that send nowhere."""
 
-    def __init__(self, state=None, *, durable=True, known=(), store_epoch=EPOCH, **config):
+    def __init__(
+        self, state=None, *, durable=True, known=(), store_epoch=EPOCH, wall_ms=None, **config
+    ):
         self.state = state or StoreState()
         self.router = Router(
             Limits(**config),
@@ -225,6 +227,7 @@ class Server:
             store_epoch=store_epoch,
             durable=durable,
             known_user=lambda user: user in known,
+            wall_ms=None if wall_ms is None else lambda: wall_ms,
         )
         self.durable = durable
         self.pending = []
@@ -252,7 +255,11 @@ class Server:
         self.logins += 1
         incarnation = incarnation or (INC if endpoint == ALICE else DURABLE | 1)
         record = self.router.registry.logged_in(
-            endpoint, incarnation, self.logins, continues=continues
+            endpoint,
+            incarnation,
+            self.logins,
+            continues=continues,
+            age_s=self.router.age_s,
         )
         self.router.register(record, lambda ok: None)
         self.commit()

@@ -2,14 +2,27 @@
 
 import pytest
 
-from tests.im.helpers import ALICE, DURABLE, EPOCH, INC, LAPTOP, PHONE, STREAM
+from tests.im.helpers import (
+    ALICE,
+    CAROL,
+    DURABLE,
+    EPOCH,
+    GROUP,
+    INC,
+    LAPTOP,
+    PHONE,
+    STREAM,
+    Server,
+    of,
+)
 from udpim.im.answers import RANGES_A_PACKET, Answers
 from udpim.im.conversations import Conversations
 from udpim.im.devices import Registry
 from udpim.im.groups import Groups
-from udpim.im.session import Named, Relay, Session
+from udpim.im.session import Named, ReadRelay, Relay, Session
+from udpim.im.tally import DELIVERED, STORED, VOID
 from udpim.wire.im_codec import decode, encode
-from udpim.wire.im_packets import AckN, Members, StatusA
+from udpim.wire.im_packets import AckA, AckN, Members, StatusA, Tally
 
 FRAME_BYTES_MAX = 1164
 LONG = STREAM._replace(user="u" * 32, device="d" * 32, conversation="bob")
@@ -117,3 +130,116 @@ def test_a_status_repeats_every_question_once_with_all_that_is_stored(asked):
     assert stored == [r for packet in packets for r in packet.stored]
     for packet in packets:
         assert all(any(a <= s <= b for a, b in packet.asked) for s, _ in packet.stored)
+
+
+def test_nobody_is_told_of_who_does_not_belong():
+    answers, alice, _ = setup()
+    nobody = Relay(STREAM, CAROL, 1, ((1, 1),), ())
+    answers.verdicts(alice, nobody, kept=False)
+    answers.stored(alice, CAROL, STREAM, [(1, 1)])
+    answers.read(alice, ReadRelay(STREAM, CAROL, 1, 1))
+    assert [] == alice.frames
+
+
+def group(name="#g"):
+    """Answers of a server where alice, bob and carol are in a group; alice's session; all of it."""
+    s = Server(known={"dave"})
+    alice = s.login(ALICE)
+    s.login(PHONE), s.login(CAROL)
+    s.group("alice", "bob", "carol", name=name)
+    return s.router.answers, alice, s
+
+
+def test_a_change_without_lines_needs_no_packet():
+    answers, alice, s = group()
+    answers.members(alice, GROUP)
+    s.hop_acks(alice)
+    before = s.router.conversations.number(GROUP)
+    s.group("dave")
+    assert s.router.conversations.number(GROUP) > before
+    answers.members(alice, GROUP)
+    assert [] == alice.frames
+    s.login(PHONE._replace(user="dave"))
+    answers.members(alice, GROUP)
+    (packet,) = s.hop_acks(alice)
+    assert ["dave"] == [line.user for line in packet.members]
+
+
+def test_receipts_of_a_group_are_collected():
+    answers, alice, s = group()
+    phone, carol = s.router.sessions[PHONE], s.router.sessions[CAROL]
+    for session in (phone, carol):
+        session.inbound.resolve(9, GROUP)
+    answers.verdicts(alice, Relay(GROUP, PHONE, DURABLE | 1, ((1, 2),), ((3, 3),)), kept=False)
+    answers.stored(alice, CAROL, GROUP, [(1, 3)])
+    assert [] == of(Tally, s.hop_acks(alice))
+    assert [(DELIVERED, 1, (1, 2)), (VOID, 1, (3, 3)), (STORED, 2, (1, 3))] == s.tallied(alice)
+    assert [((1, 3),)] == [ack.ranges for ack in of(AckA, s.hop_acks(phone))]
+
+
+def test_what_stands_in_a_row_has_been_acknowledged():
+    answers, alice, s = group()
+    phone = s.router.sessions[PHONE]
+    phone.inbound.resolve(9, GROUP)
+    answers.verdicts(alice, Relay(GROUP, PHONE, DURABLE | 1, ((1, 1),), ()), kept=True)
+    assert [(DELIVERED, 1, (1, 1))] == s.tallied(alice)
+    assert [] == of(AckA, s.hop_acks(phone))
+
+
+def test_a_tally_holds_as_of_the_last_change():
+    answers, alice, s = group()
+    answers.stored(alice, PHONE, GROUP, [(1, 1)])
+    number = s.router.conversations.number(GROUP)
+    for now in (0.0, 9.0):
+        answers.send_tallies(now)
+    (packet,) = of(Tally, s.hop_acks(alice))
+    assert (number, EPOCH) == (packet.as_of, packet.store_epoch)
+
+
+def test_a_round_is_acknowledged_once_all_its_packets_are_acked():
+    answers, alice, s = group()
+    phone = s.router.sessions[PHONE]
+    phone.inbound.resolve(9, GROUP)
+    ranges = tuple(holes(700))
+    answers.verdicts(alice, Relay(GROUP, PHONE, DURABLE | 1, ranges, ()), kept=False)
+    for now in (0.0, 9.0):
+        answers.send_tallies(now)
+    tags = [tag for packet, tag in alice.frames if isinstance(packet, Tally)]
+    alice.frames.clear()
+    assert len(tags) > 2
+    for tag in tags[:-1]:
+        s.router.on_acked(alice, tag)
+    assert [] == of(AckA, s.hop_acks(phone))
+    s.router.on_acked(alice, tags[-1])
+    said = [part for ack in of(AckA, s.hop_acks(phone)) for part in ack.ranges]
+    assert list(ranges) == said
+
+
+def test_receipts_of_a_round_that_got_lost_with_the_session_are_kept_once():
+    answers, alice, s = group()
+    phone = s.router.sessions[PHONE]
+    phone.inbound.resolve(9, GROUP)
+    ranges = tuple(holes(700))
+    answers.verdicts(alice, Relay(GROUP, PHONE, DURABLE | 1, ranges, ()), kept=False)
+    for now in (0.0, 9.0):
+        answers.send_tallies(now)
+    tags = [tag for packet, tag in alice.frames if isinstance(packet, Tally)]
+    alice.frames.clear()
+    s.logout(alice, *tags)
+    assert list(ranges) == list(s.router.receipts.find(GROUP, PHONE).delivered)
+    said = [part for ack in of(AckA, s.hop_acks(phone)) for part in ack.ranges]
+    assert list(ranges) == said
+
+
+def test_what_was_collected_for_a_sender_that_goes_is_kept():
+    answers, alice, s = group()
+    answers.verdicts(alice, Relay(GROUP, PHONE, DURABLE | 1, ((1, 1),), ()), kept=False)
+    s.logout(alice)
+    assert [(1, 1)] == list(s.router.receipts.find(GROUP, PHONE).delivered)
+
+
+def test_a_new_incarnation_elsewhere_forgets_nothing():
+    answers, alice, s = group()
+    answers.verdicts(alice, Relay(GROUP, PHONE, DURABLE | 1, ((1, 1),), ()), kept=True)
+    answers.renewed(LAPTOP)
+    assert [(DELIVERED, 1, (1, 1))] == s.tallied(alice)

@@ -71,15 +71,3 @@ def test_the_same_membership_again_changes_nothing():
     learn_members(s, p.Members(1, None, True, EPOCH, 1, (member(0),)))
     assert not s.renewed
     assert [(1, 1), (3, 3)] == s.covered.missing(1, 3)
-
-
-def test_whoever_joined_later_is_asked_to_read_nothing_that_was_before():
-    s = stream(3, member(0))
-    settle(s, 0, 1, 3)
-    s.take_read(s.audience.view(0), 3)
-    assert MessageState.READ == s.state(3)
-    s.append([0], [b"x"])
-    later = member(2, joined=2)
-    learn_members(s, p.Members(1, None, True, EPOCH, 2, (member(0), later)))
-    assert 4 == s.audience.view(2).read
-    assert MessageState.READ == s.state(3)

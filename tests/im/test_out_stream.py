@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.im.helpers import EPOCH, STREAM, TWO, member
-from udpim.im.out_membership import learn_members
+from tests.im.helpers import EPOCH, GROUP, STREAM, TWO, member
+from udpim.im.out_membership import forget_membership, learn_members
 from udpim.im.out_stream import REPEATS_MAX, WITHDRAWN, OutStream
 from udpim.im.records import OutStreamRecord
 from udpim.model import MessageState, RejectCode
@@ -205,3 +205,110 @@ def test_ranges_sent_again_are_remembered_up_to_a_limit():
         s.repeated(number, 1, 2)
     assert REPEATS_MAX == len(s.repeats)
     assert (REPEATS_MAX + 4, 1, 2) == s.repeats[-1], "the oldest ones are forgotten"
+
+
+# --- Reading ---
+
+
+def read(s, ordinal, seq):
+    return [(a, b, state.name) for a, b, state in s.take_read(s.audience.view(ordinal), seq)]
+
+
+def test_delivered_messages_are_read_up_to_the_watermark():
+    s = stream(5)
+    settle(s, 0, 1, 3)
+    assert [(1, 2, "READ")] == read(s, 0, 2)
+    assert [] == read(s, 0, 1)
+    assert [] == read(s, 1, 2), "the other device of the same user"
+    assert [(3, 3, "READ")] == read(s, 1, 2**64 - 1)
+    assert 5 == s.audience.view(1).read, "what was never used is never read"
+    assert ["READ", "PENDING"] == [s.state(seq).name for seq in (3, 4)]
+    again = OutStream(STREAM, s.record())
+    assert [MessageState.READ, MessageState.PENDING] == [again.state(seq) for seq in (3, 4)]
+
+
+def test_a_watermark_that_is_faster_than_the_receipt_is_told_with_it():
+    s = stream(3)
+    assert [] == read(s, 0, 2)
+    changes = s.take_delivered(s.audience.view(0), 1, 3)
+    assert [(1, 3, "DELIVERED"), (1, 2, "READ")] == [(a, b, st.name) for a, b, st in changes]
+    group = grouped(3, BOB)
+    read(group, 0, 2)
+    group.take_delivered(group.audience.view(0), 1, 1)
+    shown = [(a, b, state.name) for a, b, state in group.refresh(1, 1)]
+    assert [(1, 1, "DELIVERED"), (1, 1, "READ")] == shown
+
+
+BOB, CAROL = member(0), member(1, "c", user="carol", joined=2)
+
+
+def grouped(count, *members):
+    s = OutStream(GROUP, FRESH._replace(conversation="#g"))
+    s.append([0] * count, [b"x"] * count)
+    learn_members(s, p.Members(1, None, True, EPOCH, 1, tuple(members)))
+    return s
+
+
+def test_who_joins_a_group_later_is_not_waited_for_by_what_was_read():
+    s = grouped(3, BOB)
+    s.take_delivered(s.audience.view(0), 1, 3)
+    s.refresh(1, 3)
+    assert [(1, 2, "READ")] == read(s, 0, 2)
+    learn_members(s, p.Members(1, None, False, EPOCH, 2, tuple([CAROL])))
+    assert [(3, 3, "READ")] == read(s, 0, 3)
+    s.append([0], [b"x"])
+    for ordinal in (0, 1):
+        s.take_delivered(s.audience.view(ordinal), 4, 4)
+    s.refresh(4, 4)
+    assert [] == read(s, 0, 4), "carol is due it, and has not read it"
+    states = [OutStream(GROUP, s.record()).state(seq).name for seq in (1, 3, 4)]
+    assert ["READ", "READ", "DELIVERED"] == states == [s.state(seq).name for seq in (1, 3, 4)]
+    assert [(4, 4, "READ")] == read(s, 1, 4)
+
+
+def test_a_members_second_device_is_waited_for_like_the_first():
+    s = grouped(3, BOB)
+    learn_members(s, p.Members(1, None, False, EPOCH, 2, tuple([member(1, "laptop", joined=2)])))
+    assert (0, 0) == (s.audience.view(1).read, s.audience.read_up_to())
+
+
+def test_nobody_waits_for_a_leaver_to_read():
+    s = grouped(2, BOB, member(1, "c", user="carol"))
+    for ordinal in (0, 1):
+        s.take_delivered(s.audience.view(ordinal), 1, 2)
+    s.refresh(1, 2)
+    assert [] == read(s, 0, 2)
+    changes = learn_members(s, p.Members(1, None, True, EPOCH, 2, tuple([BOB])))
+    assert [(1, 2, MessageState.READ)] == changes
+
+
+def test_what_was_read_stays_so_under_another_store():
+    s = grouped(2, BOB)
+    s.take_delivered(s.audience.view(0), 1, 2)
+    s.refresh(1, 2)
+    read(s, 0, 2)
+    forget_membership(s, EPOCH + 1)
+    learn_members(s, p.Members(1, None, True, EPOCH + 1, 1, tuple([CAROL])))
+    assert MessageState.READ == s.state(2)
+
+
+# --- Who is due ---
+
+
+def test_a_message_for_nobody_gets_the_epoch_of_who_comes():
+    s = OutStream(STREAM, FRESH)
+    s.append([0] * 2, [b"x"] * 2)
+    learn_members(s, p.Members(1, None, True, EPOCH, 1, tuple([member(0)])))
+    learn_members(s, p.Members(1, None, True, EPOCH, 2, tuple([member(1, "tablet", user="alice")])))
+    s.append([0] * 2, [b"x"] * 2)
+    assert ([(1, 1), (3, 2)], None) == ([tuple(run) for run in s.runs], s.restamped_from)
+    learn_members(s, p.Members(1, None, True, EPOCH, 3, tuple([member(2, "laptop", joined=3)])))
+    assert ([(1, 1), (3, 3)], 3) == ([tuple(run) for run in s.runs], s.restamped_from)
+    assert ["EXCUSED", "PENDING"] == [s.state(seq).name for seq in (2, 3)]
+
+
+def test_an_own_device_that_another_store_forgot_makes_nothing_doubtful():
+    s = stream(3, member(0), member(1, "tablet", user="alice"))
+    forget_membership(s, EPOCH + 1)
+    learn_members(s, p.Members(1, None, True, EPOCH + 1, 1, tuple([member(0)])))
+    assert [] == list(s.doubtful)

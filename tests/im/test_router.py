@@ -5,6 +5,7 @@ import pytest
 from tests.im.helpers import (
     ALICE,
     DURABLE,
+    GROUP,
     INC,
     LAPTOP,
     PHONE,
@@ -17,8 +18,10 @@ from tests.im.helpers import (
 )
 from udpim.config import WINDOW
 from udpim.im.puller import answer_pull, plan_pull
+from udpim.im.router import SEEN_S
 from udpim.im.session import Relay
 from udpim.model import Endpoint, RejectCode
+from udpim.wire.im_codec import encode_section, section_messages
 from udpim.wire.im_packets import (
     AckA,
     AckN,
@@ -151,6 +154,69 @@ def test_what_is_pushed_and_not_receipted_is_limited_and_the_rest_is_queued():
     assert [(4, 4)] == list(s.router.queue.find(PHONE, STREAM).messages)
     assert [(1, 3)] == list(phone.push(STREAM).unreceipted)
     assert 1 == len(of(Nudge, s.hop_acks(phone)))
+
+
+def test_a_message_that_is_due_to_nobody_tells_its_sender_who_belongs():
+    """Each copy does: the sender sees from the lines that it waits for nobody."""
+    s = Server()
+    alice = s.login(ALICE)
+    s.group("alice")
+    for seq in (1, 2):
+        s.msg(alice, run_of(seq, seq), stream=GROUP)
+        members, accepted = s.hop_acks(alice)
+        assert (True, ()) == (members.whole, members.members)
+        assert ((seq, seq),) == accepted.ranges
+    s.login(PHONE)
+    s.group("bob")
+    s.msg(alice, run_of(3, 3), runs=((3, 1),), stream=GROUP)
+    members, _ = s.hop_acks(alice)
+    assert [PHONE] == [line.endpoint for line in members.members]
+    assert [] == s.begin(), "it is not due to who came later"
+
+
+def test_a_member_that_needs_no_copy_is_somebody():
+    s, alice, _ = both()
+    s.group("alice", "bob")
+    s.msg(alice, run_of(1, 1), stream=GROUP)
+    s.hop_acks(alice)
+    s.msg(alice, run_of(1, 1), settled=0b10, stream=GROUP)
+    assert [MsgA] == [type(packet) for packet in s.hop_acks(alice)]
+
+
+def test_a_stamp_that_would_put_clocks_out_of_use_is_refused():
+    s, alice, phone = both(wall_ms=1000)
+    years_ms = 2 * 365 * 86_400_000
+    for ahead_ms, code in ((years_ms, None), (years_ms + 1, RejectCode.CLOCK)):
+        s.msg(alice, encode_section(1, [(1000 + ahead_ms) << 16], [b"x"]))
+        assert ([] if code is None else [code]) == [
+            packet.code for packet in of(Refuse, s.hop_acks(alice))
+        ]
+    assert [years_ms + 1000] == [
+        section_messages(push.section)[0][0] >> 16 for push in of(MsgN, s.hop_acks(phone))
+    ]
+
+
+def test_a_session_says_how_far_stamps_have_come_and_when_it_was_there():
+    s, alice, _ = both()
+    s.msg(alice, encode_section(1, [77], [b"x"]))
+    s.router.age_s = SEEN_S
+    s.logout(alice)
+    record = s.restart().router.registry.get(ALICE)
+    assert (77, SEEN_S) == (record.login_count, record.seen_s)
+    s.router.age_s += SEEN_S - 1
+    s.router.session_closed(s.login(ALICE), ())
+    assert [] == s.begin(), "an hour more or less is nothing"
+
+
+def test_four_packets_do_without_msg_a_and_ack_a():
+    s, alice, phone = both()
+    alice.four_packets = phone.four_packets = True
+    s.msg(alice, run_of(1, 1))
+    assert [Members] == [type(packet) for packet in s.hop_acks(alice)]
+    s.hop_acks(phone)
+    s.ack(phone, (1, 1))
+    assert [(((1, 1),), ())] == verdicts(s.hop_acks(alice))
+    assert [] == phone.frames
 
 
 # --- The queue (R8) ---

@@ -6,7 +6,7 @@ from tests.im.helpers import ALICE, DURABLE, EPOCH, INC, STREAM, TWO, Sender, me
 from udpim.config import STATUS_LEASE_S
 from udpim.im.records import OutMember, PutOutbox, PutOutStream, StampOutbox, TrimOutbox
 from udpim.model import MessageState, RejectCode
-from udpim.wire.im_packets import Members, StatusA
+from udpim.wire.im_packets import Members, ReadN, StatusA
 
 # --- Rows ---
 
@@ -535,3 +535,78 @@ def test_a_session_begins_with_the_streams_that_the_last_one_did_not_get_to():
     names = [packet.name.conversation for packet, _ in a.packets()]
     assert ["carol", "dave", "bob"] == names
     assert "bob" == bob.name.conversation
+
+
+# --- Reading, and those who come ---
+
+
+def test_a_read_mark_is_shown_and_durable():
+    a = Sender()
+    stream = a.met(b"1", b"2")
+    a.verdict(stream, delivered=((1, 2),))
+    a.changes()
+    a.outbox.receive_read_n(stream, ReadN(1, None, 0, DURABLE | 1, 1))
+    assert ["1-1 READ"] == a.changes()
+    assert MessageState.READ is a.restart().outbox.stream(STREAM).state(1)
+
+
+@pytest.mark.parametrize(("ordinal", "incarnation"), [(7, DURABLE | 1), (0, DURABLE | 8)])
+def test_a_read_mark_of_somebody_else_is_dropped(ordinal, incarnation):
+    a = Sender()
+    stream = a.met()
+    a.outbox.receive_read_n(stream, ReadN(1, None, ordinal, incarnation, 1))
+    assert [] == a.begin()
+    assert {"read mark of an unknown incarnation": 1} == a.outbox.drops
+
+
+def test_what_nobody_was_due_leaves_again_once_somebody_comes():
+    a = Sender()
+    stream = a.met(members=())
+    a.refuse(RejectCode.NO_DEVICE, (1, 1))
+    a.outbox.receive_members(stream, members_packet(member(0, joined=5), epoch=5))
+    ops = a.begin()
+    assert StampOutbox(1, 1, 1, 5) in ops
+    assert [] == a.told(), "not before the stamp is durable"
+    a.finish()
+    ((packet, _),) = a.packets()
+    assert ((1, 5),) == packet.runs
+    a.verdict(stream, delivered=((1, 1),))
+    assert ["1-1 DELIVERED"] == a.changes()
+
+
+def test_only_what_nobody_was_due_is_stamped_anew():
+    a = Sender()
+    stream = a.met(b"1", b"2")
+    a.verdict(stream, stored=((2, 2),), incarnation=0)
+    a.members(stream, epoch=3)
+    a.send(b"3")
+    a.commit()
+    a.packets()
+    a.outbox.receive_members(stream, members_packet(member(2, "laptop", joined=5), epoch=5))
+    assert StampOutbox(1, 3, 3, 5) in a.begin()
+    a.finish()
+    assert ["msg 3-3"] == a.told()
+    assert ["1-2 EXCUSED"] == [change for change in a.changes() if "EXCUSED" in change]
+
+
+def test_a_new_incarnation_may_come_with_the_first_one_that_is_due():
+    a = Sender()
+    tablet = member(1, "tablet", user="alice")
+    stream = a.met(members=(tablet,))
+    renewed = tablet._replace(incarnation=DURABLE | 9, renewed=4)
+    a.members(stream, renewed, member(0, joined=5), epoch=5)
+    assert ["status 1-1", "msg 1-1"] == a.told()
+
+
+def test_the_senders_other_devices_show_nothing():
+    a = Sender()
+    stream = a.met(b"1", b"2", members=(member(0), member(1, "tablet", user="alice")))
+    a.verdict(stream, 1, DURABLE | 1, delivered=((1, 1),))
+    a.stored(stream, (2, 2), ordinal=1)
+    assert [] == a.changes()
+    assert ["PENDING", "PENDING"] == [stream.state(seq).name for seq in (1, 2)]
+    a.verdict(stream, 0, void=((1, 1),))
+    assert ["1-1 VOID"] == a.changes(), "bob will never get it, whatever the tablet has"
+    a.verdict(stream, 0, delivered=((2, 2),))
+    assert ["2-2 DELIVERED"] == a.changes()
+    assert 2 == stream.floor, "the tablet is waited for"

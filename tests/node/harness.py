@@ -176,6 +176,7 @@ class Server(Process):
     def __init__(self, net, *, state=None, durable=True, hop=None, **limits):
         super().__init__(net, SERVER, Store(state or StoreState(), durable=durable))
         self.verdict = lambda effect: None
+        self.may_change = lambda effect: effect.allowed
         self.busy = False
         self.asked = []
         self.notices = []
@@ -196,13 +197,23 @@ class Server(Process):
         self.run_node(node)
 
     def handlers(self):
-        return {fx.Authenticate: self.authenticate, fx.NotifyOffline: self.notices.append}
+        return {
+            fx.Authenticate: self.authenticate,
+            fx.AuthorizeGroup: self.authorize,
+            fx.NotifyOffline: self.notices.append,
+        }
 
     def authenticate(self, effect):
         self.asked.append(effect)
         verdict = self.verdict(effect)
         if verdict != "wait":
             self.node.on_authenticated(effect.token, verdict, self.net.now, busy=self.busy)
+
+    def authorize(self, effect):
+        self.asked.append(effect)
+        verdict = self.may_change(effect)
+        if verdict != "wait":
+            self.node.on_group_authorized(effect.token, verdict, self.net.now)
 
     @property
     def sessions(self):

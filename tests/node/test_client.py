@@ -713,3 +713,19 @@ def test_a_client_that_would_have_to_name_too_many_streams_dials_again_and_goes_
     net.run(0.1)
     named = {x.name.conversation for x in raw.got if isinstance(x, p.MsgR) and x.name is not None}
     assert set(users) == named
+
+
+def test_the_rest_waits_in_the_outbox_while_the_hop_has_enough():
+    net = Net()
+    Server(net)
+    alice, bob = Client(net, hop_bytes_max=1000).login(), Client(net, "bob/phone").login()
+    payloads = [bytes([n]) * 50_000 for n in range(30)]
+    most = [0]
+
+    def arrived():
+        most[0] = max(most[0], alice.node.connection.queued_bulk_bytes)
+        return bob.received == payloads
+
+    alice.send("bob", *payloads)
+    net.until(arrived)
+    assert 0 < most[0] < 1000 + 20 * 50_000

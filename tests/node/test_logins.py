@@ -137,3 +137,31 @@ def test_another_login_of_the_endpoint_takes_the_place_of_the_first():
     first, second = world.login(), world.login(count=2)
     assert first.connection.closed is not None
     assert second is world.logins.link(ZOE)
+
+
+def test_no_user_has_the_name_of_a_group():
+    (refused, _) = World().login(Endpoint("#g", "z")).connection.said[0]
+    assert (LoginCode.BAD_CREDENTIALS, True) == (refused.code, "#" in refused.reason)
+
+
+def test_a_retired_device_takes_no_place_and_needs_one_to_come_back():
+    world = World(devices_per_user_max=1)
+    link = world.login()
+    world.logins.end_session(link)
+    known = world.login(count=2)
+    assert isinstance(answer(known), p.LoginOk), "a device that is known has its place"
+    world.logins.end_session(known)
+    assert 1 == world.router.memberships.retire_unseen(100, 10)
+    world.router.ledger.take_ops()
+    world.router.ledger.on_committed(ok=True)
+    watch = Endpoint("zoe", "watch")
+    assert isinstance(answer(world.login(watch)), p.LoginOk)
+    assert LoginCode.BUSY == answer(world.login(count=3)).code
+
+
+def test_a_store_that_is_behind_what_its_present_session_sent_is_an_old_copy():
+    world = World()
+    world.login()
+    world.router.sessions[ZOE].mark = 50
+    assert LoginCode.STALE_STORE == answer(world.login(count=50)).code
+    assert isinstance(answer(world.login(count=51)), p.LoginOk)

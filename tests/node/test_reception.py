@@ -2,7 +2,7 @@
 
 import pytest
 
-from udpim.model import StreamId
+from udpim.model import GroupAction, StreamId
 from udpim.node.reception import Reception
 from udpim.wire import im_packets as p
 from udpim.wire.im_codec import encode_section
@@ -31,6 +31,8 @@ class Machine:
         self.got.append(packet)
 
     receive_refuse = receive_msg_a
+
+    receive_read_a = receive_msg_a
 
     def receive_nudge(self):
         self.got.append("nudge")
@@ -79,10 +81,11 @@ def test_one_packet_that_cannot_be_taken_keeps_all_out(reception, machine):
 
 def test_answers_by_handle_go_to_the_outbox_and_ack_a_is_counted(reception, machine):
     msg_a, refuse = p.MsgA(1, 0, ((1, 1),)), p.Refuse(1, 2, ((1, 1),))
-    packets = [msg_a, refuse, p.AckA(1, ((1, 1),)), p.Nudge()]
+    read_a = p.ReadA(1, 3)
+    packets = [msg_a, refuse, p.AckA(1, ((1, 1),)), p.Nudge(), read_a]
     for handler in reception.handlers(packets, online=True):
         handler(0.0)
-    assert [msg_a, refuse, "nudge"] == machine.got
+    assert [msg_a, refuse, "nudge", read_a] == machine.got
     assert 1 == reception.receipts_acknowledged
 
 
@@ -100,6 +103,14 @@ def test_a_receipt_for_a_stream_that_we_never_had_is_dropped_and_counted(machine
     for handler in reception.handlers([OWN, None], online=True):
         handler(0.0)
     assert {"receipt for an unknown stream": 1, "IM packet of an unknown kind": 1} == drops
+
+
+def test_an_answer_about_a_group_goes_to_its_question(reception):
+    number = reception.groups.ask(GroupAction.LIST, "", "")
+    (handler,) = reception.handlers([p.GroupA(number, 0, ("#g",))], online=True)
+    assert [] == reception.groups.answers
+    handler(0.0)
+    assert [("#g",)] == [answer.names for answer in reception.groups.answers]
 
 
 def test_a_handle_without_a_name_is_not_taken(reception):

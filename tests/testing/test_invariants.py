@@ -145,6 +145,21 @@ def server_speaks_for_the_recipient(h):
     frame(h, packet, SERVER, "alice/phone")
 
 
+def server_tallies_what_nobody_said(h):
+    entry = p.TallyEntry(1, ((2, 2),), 0, 1)
+    frame(h, p.Tally(1, STREAM, EPOCH, 1, (entry,)), SERVER, "alice/phone")
+
+
+def read_without_a_commit(h):
+    h.on_send(STREAM, 2, [b"two"])
+    h.on_shown(TWO, MessageState.READ, 1)
+
+
+def read_falls_to_delivered(h):
+    h.on_shown(ONE, MessageState.READ, 1)
+    h.on_shown(ONE, MessageState.DELIVERED, 1)
+
+
 def server_invents_a_message(h):
     packet = msg_r(first=2)
     frame(h, p.MsgN(1, STREAM, 1, 1, packet.section), SERVER, "bob/phone")
@@ -179,7 +194,9 @@ BROKEN = [
     (i.i2_no_duplicate, handed_over_again_after_it_was_done_with),
     (i.i3_receipt_truth, delivered_before_the_commit),
     (i.i3_receipt_truth, stored_without_a_row),
+    (i.i3_receipt_truth, read_without_a_commit),
     (i.i4_lattice, delivered_falls_to_pending),
+    (i.i4_lattice, read_falls_to_delivered),
     (i.i4_lattice, two_outcomes_in_two_lives),
     (i.i5_definite_negative, void_is_shown_of_what_was_committed),
     (i.i5_definite_negative, void_is_said_of_what_was_committed),
@@ -195,6 +212,7 @@ BROKEN = [
     (i.i12_restraint, sent_again_and_again),
     (i.i12_restraint, answered_without_end),
     (i.i13_authority, server_speaks_for_the_recipient),
+    (i.i13_authority, server_tallies_what_nobody_said),
     (i.i13_authority, server_invents_a_message),
     (i.i16_replay, something_was_sent_to_the_replayer),
 ]
@@ -228,6 +246,18 @@ def test_row_that_moved_to_another_msgid_needs_no_verdict():
     old = history.trims[-1][1]
     history.moved[old] = old._replace(seq=99)
     assert stories(i.i9_accepted_never_disarms, history) == []
+
+
+def test_a_tally_is_a_verdict_like_another():
+    history = went_well()
+    history.frames = [f for f in history.frames if not isinstance(f.packet, p.AckN)]
+    assert stories(i.i9_accepted_never_disarms, history)
+    entry = p.TallyEntry(0, RUN, 0, 1)
+    tally = frame(history, p.Tally(1, STREAM, EPOCH, 1, (entry,)), SERVER, "alice/phone")
+    tally.arrived = 1
+    history.trims[0] = (history.tick(), *history.trims[0][1:])
+    assert stories(i.i9_accepted_never_disarms, history) == []
+    assert stories(i.i13_authority, history) == []
 
 
 def test_what_a_liar_claims_is_no_breach_of_authority():

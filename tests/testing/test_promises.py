@@ -41,6 +41,11 @@ def stored_without_a_row(h):
     frame(h, packet, SERVER, "alice/phone")
 
 
+def stored_tallied_without_a_row(h):
+    entry = p.TallyEntry(2, SECOND, 0, 1)
+    frame(h, p.Tally(1, STREAM, EPOCH, 1, (entry,)), SERVER, "alice/phone")
+
+
 def ack_a_before_the_receipt_is_safe(h):
     frame(h, p.AckA(1, SECOND), SERVER, "bob/phone")
 
@@ -57,6 +62,7 @@ def login_before_its_count(h):
         delivered_without_a_commit,
         void_without_a_record,
         stored_without_a_row,
+        stored_tallied_without_a_row,
         ack_a_before_the_receipt_is_safe,
         login_before_its_count,
     ],
@@ -78,6 +84,7 @@ def test_promises_after_their_commits_are_kept():
     floor_is_not_durable(history)
     void_without_a_record(history)
     stored_without_a_row(history)
+    stored_tallied_without_a_row(history)
     ack_a_before_the_receipt_is_safe(history)
     login_before_its_count(history)
     history.rows[ONE._replace(seq=2)] = (0, b"")
@@ -95,3 +102,13 @@ def test_ordinal_of_nobody_is_nobody():
     history = went_well()
     packet = p.AckN(1, STREAM, 4, 0, EPOCH, (), (), SECOND, ())
     assert by_ordinal(history, frame(history, packet, SERVER, "alice/phone")) is None
+
+
+def test_a_receipt_that_a_tally_brought_is_safe():
+    history = went_well()
+    entry = p.TallyEntry(0, SECOND, 0, 1)
+    tally = frame(history, p.Tally(1, STREAM, EPOCH, 1, (entry,)), SERVER, "alice/phone")
+    frame(history, p.AckA(1, SECOND), SERVER, "bob/phone")
+    assert [] == list(i7_promise_after_durable(history))
+    tally.arrived = history.tick()
+    assert 1 == len(list(i7_promise_after_durable(history))), "alice got it later"

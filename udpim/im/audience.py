@@ -75,7 +75,13 @@ class Audience:
     # --- Membership ---
 
     def learn(
-        self, members: Iterable[Member], epoch: int, *, whole: bool, same_store: bool
+        self,
+        members: Iterable[Member],
+        epoch: int,
+        *,
+        whole: bool,
+        same_store: bool,
+        sent: int = 0,
     ) -> tuple[list[MemberView], list[MemberView]]:
         """Take over lines: all present ones, or those that changed.
 
@@ -84,6 +90,7 @@ class Audience:
             epoch: Whoever is missing had left by then.
             whole: Whether whoever is missing belongs to it no more.
             same_store: Whether ordinals are those of the lines known so far.
+            sent: Last seq so far. Who joins a group is not due it, so nobody waits for a reader.
 
         Returns:
             Views whose incarnation is a newer one, and views that another store has forgotten.
@@ -91,11 +98,14 @@ class Audience:
         known: dict[object, MemberView] = {
             view.ordinal if same_store else view.endpoint: view for view in self.views
         }
+        users = {view.endpoint.user for view in self.views if not view.left}
+        fresh_read = sent if self.group and same_store else 0
         renewed, present = [], []
         for line in members:
             view = known.pop(line.ordinal if same_store else line.endpoint, None)
             if view is None:
-                fresh = OutMember(*line[1:3], 0, line.incarnation, 0, 0, 0, (), (), (), ())
+                read = 0 if line.user in users else fresh_read
+                fresh = OutMember(*line[1:3], 0, line.incarnation, 0, 0, 0, (), (), (), (), read)
                 view = MemberView(fresh)
             elif view.incarnation != line.incarnation:
                 renewed.append(view)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from udpim.im.audience import Judgement
 from udpim.im.changes import Change
 from udpim.model import MessageState
-from udpim.ranges import RangeSet, intersect, without
+from udpim.ranges import Range, RangeSet, intersect, without
 
 if TYPE_CHECKING:
     from udpim.im.out_stream import OutStream
@@ -22,7 +23,7 @@ def decide(stream: OutStream, judgement: Judgement) -> list[Change]:
         changes += [(a, b, MessageState.STORED) for a, b in stored]
         delivered = without(judgement.delivered, stream.delivered)
         stream.delivered.update(delivered)
-        changes += [(a, b, MessageState.DELIVERED) for a, b in delivered]
+        changes += delivered_changes(stream, delivered)
     new = without(judgement.decided, stream.decided)
     stream.decided.update(new)
     open_ = without(new, stream.delivered)
@@ -34,3 +35,20 @@ def decide(stream: OutStream, judgement: Judgement) -> list[Change]:
         excused = without(without(open_, voided), stream.cancelled)
         changes += [(a, b, MessageState.EXCUSED) for a, b in excused]
     return changes
+
+
+def delivered_changes(stream: OutStream, ranges: Sequence[Range]) -> list[Change]:
+    """These show DELIVERED now, and READ where a watermark was faster than the receipts."""
+    read = stream.read_up_to
+    changes = [(a, b, MessageState.DELIVERED) for a, b in ranges]
+    return changes + [(a, min(b, read), MessageState.READ) for a, b in ranges if a <= read]
+
+
+def read_changes(stream: OutStream) -> list[Change]:
+    """Note up to where everybody has read; what was shown as READ stays so."""
+    before = stream.read_up_to
+    read = stream.audience.read_up_to()
+    if read <= before:
+        return []
+    stream.read_up_to = read
+    return [(a, b, MessageState.READ) for a, b in stream.delivered.within(before + 1, read)]

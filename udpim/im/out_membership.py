@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from udpim.im.changes import Change
+from udpim.im.deciding import read_changes
 from udpim.im.epoch_runs import restamp
 from udpim.im.member_view import MemberView
 from udpim.model import MessageState
@@ -41,7 +42,11 @@ def learn_members(stream: OutStream, packet: Members) -> list[Change]:
     """Take over a membership; rows that are due to nobody are stamped with its epoch."""
     epoch = packet.epoch
     renewed, forgotten = stream.audience.learn(
-        packet.members, epoch, whole=packet.whole, same_store=stream.epoch != 0
+        packet.members,
+        epoch,
+        whole=packet.whole,
+        same_store=stream.epoch != 0,
+        sent=stream.next_seq - 1,
     )
     last = stream.next_seq - 1
     for view in forgotten:
@@ -52,21 +57,10 @@ def learn_members(stream: OutStream, packet: Members) -> list[Change]:
     stream.renewed = bool(renewed)
     stream.store_epoch, stream.epoch = packet.store_epoch, epoch
     stream.restamped_from = restamp(stream.runs, stream.audience.somebody, epoch)
-    _read_before(stream)
     stream.audience.excuse(stream.floor, last)
-    changes = stream.refresh(stream.floor, last)
+    changes = stream.refresh(stream.floor, last) + read_changes(stream)
     stream.audience.forget_below(stream.floor)
     return changes
-
-
-def _read_before(stream: OutStream) -> None:
-    """Whoever joined later is asked to read nothing that was not due to it."""
-    for view in stream.audience.views:
-        if not view.read and not view.left:
-            undue = [run.first for run in stream.runs if run.epoch < view.joined]
-            if undue:
-                later = (run.first for run in stream.runs if run.epoch >= view.joined)
-                view.read = min(later, default=stream.next_seq) - 1
 
 
 def _forget_confirmations(stream: OutStream, view: MemberView) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from udpim.im.audience import Audience
 from udpim.im.changes import Change
-from udpim.im.deciding import decide
+from udpim.im.deciding import decide, delivered_changes, read_changes
 from udpim.im.epoch_runs import epoch_at, segments
 from udpim.im.history import forget_oldest
 from udpim.im.member_view import MemberView
@@ -194,14 +194,12 @@ class OutStream:
             return []
         new = self.delivered.missing(first, last)
         self.delivered.add(first, last)
-        return [(a, b, MessageState.DELIVERED) for a, b in new]
+        return delivered_changes(self, new)
 
     def take_read(self, view: MemberView, read: int) -> list[Change]:
         """An endpoint's application has read everything up to here."""
         view.read = max(view.read, min(read, self.next_seq - 1))
-        before, self.read_up_to = self.read_up_to, self.audience.read_up_to()
-        new = self.delivered.within(before + 1, self.read_up_to)
-        return [(a, b, MessageState.READ) for a, b in new]
+        return read_changes(self)
 
     def lapse_stored(
         self, view: MemberView, asked: Sequence[Range], stored: Sequence[Range]
