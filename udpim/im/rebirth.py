@@ -7,9 +7,19 @@ held goes on under the old msgids, which it shares with the history that was los
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from udpim.im.out_stream import OutStream
 from udpim.im.records import OutStreamRecord
 from udpim.wire.im_packets import EpochRun
+
+
+def any_under_way(streams: Iterable[OutStream], incarnation: int) -> bool:
+    """Tell whether messages of another incarnation than this one are not settled yet."""
+    return any(
+        stream.id.incarnation != incarnation and stream.floor < stream.next_seq
+        for stream in streams
+    )
 
 
 def split_stream(stream: OutStream, incarnation: int, number: int) -> OutStream:

@@ -24,7 +24,7 @@ from udpim.im.deadlines import Deadlines
 from udpim.im.handles import OutHandles
 from udpim.im.out_membership import forget_membership, learn_members
 from udpim.im.out_stream import WITHDRAWN, OutStream
-from udpim.im.rebirth import split_stream
+from udpim.im.rebirth import any_under_way, split_stream
 from udpim.im.records import (
     ClientSnapshot,
     Op,
@@ -476,10 +476,7 @@ class Outbox:
     @property
     def continues(self) -> bool:
         """Whether messages of an older incarnation are still under way (R7)."""
-        return any(
-            stream.id.incarnation != self.incarnation and stream.floor < stream.next_seq
-            for stream in self._streams.values()
-        )
+        return any_under_way(self._streams.values(), self.incarnation)
 
     @property
     def resent_messages(self) -> int:
