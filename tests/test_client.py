@@ -307,10 +307,10 @@ async def test_a_poison_message_of_an_inbox_in_memory_is_never_shown_as_delivere
 
 @live
 async def test_a_run_refuses_what_cannot_work_and_a_closed_client_sets_nothing_aside():
-    async with serve() as server, login(server, "alice") as alice:
+    async with serve() as server, login(server, "alice") as alice, login(server, "bob") as bob:
         with pytest.raises(udpim.ConfigError, match="retries"):
             await alice.run(print, retries=-1)
-        await alice.send("alice", b"hi")
+        await bob.send("alice", b"hi")
         message = await anext(aiter(alice))
         await alice.close()
         with pytest.raises(udpim.ConnectionClosed):
