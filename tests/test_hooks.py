@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from tests.runtime.helpers import live, until
-from udpim.hooks import REASON_BYTES_MAX, HookChoice, Hooks, PresenceRequest
+from udpim.hooks import REASON_BYTES_MAX, HookChoice, Hooks, PresenceRequest, SendRequest
 from udpim.model import Endpoint, StreamId
-from udpim.node.effects import Authenticate, MaySee, NotifyOffline
+from udpim.node.effects import Authenticate, Inspect, MaySee, MaySend, NotifyOffline
+from udpim.wire.im_codec import encode_section
 
 ASK = Authenticate(token=7, endpoint=Endpoint("alice", "phone"), secret=b"token")
 NOTICE = NotifyOffline(
@@ -23,6 +24,12 @@ class Node:
 
     def may_see(self, token, *, allowed):
         self.answers.append((token, allowed))
+
+    def may_send(self, token, *, allowed):
+        self.answers.append((token, allowed))
+
+    def inspected(self, token, rejected, failed):
+        self.answers.append((token, rejected, failed))
 
     def authenticated(self, token, refusal, *, busy):
         self.answers.append((token, refusal, busy))
@@ -127,6 +134,48 @@ async def test_a_may_see_hook_that_raises_is_a_no(wait, caplog):
     await until(lambda: node.answers)
     assert [(9, False)] == node.answers
     assert "the may_see hook failed" in caplog.text
+
+
+WRITE = MaySend(token=4, endpoint=Endpoint("alice", "phone"), conversation="#team")
+
+
+@pytest.mark.parametrize("wrap", [lambda v: lambda asked: v, later], ids=["function", "coroutine"])
+@pytest.mark.parametrize(("verdict", "allowed"), [(True, True), (False, False), ("no", False)])
+@live
+async def test_who_may_write_is_the_hooks_word_and_its_reason_is_logged(
+    wrap, verdict, allowed, caplog
+):
+    caplog.set_level("INFO")
+    node, _ = run(WRITE, may_send=wrap(verdict))
+    await until(lambda: node.answers)
+    assert [(4, allowed)] == node.answers
+    assert ("alice/phone may not write to '#team': no" in caplog.text) == (verdict == "no")
+
+
+@live
+async def test_a_may_send_hook_learns_who_writes_where_and_decides_nothing_when_it_raises(caplog):
+    asked = []
+
+    def hook(request):
+        asked.append(request)
+        raise ZeroDivisionError
+
+    node, _ = run(WRITE, may_send=hook)
+    assert [SendRequest(user="alice", device="phone", conversation="#team")] == asked
+    assert [(4, None)] == node.answers
+    assert "the may_send hook failed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda v: lambda message: v, later], ids=["function", "coroutine"]
+)
+@live
+async def test_messages_are_the_hooks_to_reject(wrap):
+    section = encode_section(5, [0, 0], [b"a", b"b"])
+    question = Inspect(token=6, stream=NOTICE.stream, section=section, ranges=((5, 6),))
+    node, _ = run(question, on_message=wrap(False))
+    await until(lambda: node.answers)
+    assert [(6, [(5, 5), (6, 6)], [])] == node.answers
 
 
 @live

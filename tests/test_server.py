@@ -145,6 +145,41 @@ async def test_on_offline_is_told_what_was_stored(later, broken, tmp_path, caplo
     assert broken == ("the on_offline hook failed" in caplog.text)
 
 
+@pytest.mark.parametrize("later", [False, True])
+@live
+async def test_a_message_is_routed_when_both_hooks_let_it_and_rejected_otherwise(later):
+    def may_send(request):
+        return request.conversation != "eve" or "nobody writes to eve"
+
+    def on_message(message):
+        return False if b"spam" in message.payload else None
+
+    async def may_send_later(request):
+        await asyncio.sleep(0)
+        return may_send(request)
+
+    async def on_message_later(message):
+        await asyncio.sleep(0)
+        return on_message(message)
+
+    hooks = (may_send_later, on_message_later) if later else (may_send, on_message)
+    async with (
+        serve(may_send=hooks[0], on_message=hooks[1]) as server,
+        login(server, "eve"),
+        login(server, "bob") as bob,
+        login(server, "alice") as alice,
+    ):
+        await (await alice.send("bob", b"hi"), (await take(bob, 1)))[0]
+        sent = [await alice.send("bob", payload) for payload in (b"1", b"spam", b"2")]
+        sent.append(await alice.send("eve", b"hi"))
+        assert [b"1", b"2"] == [m.payload for m in await take(bob, 2)]
+        states = [await receipt.settled() for receipt in sent]
+        assert ["DELIVERED", "REJECTED", "DELIVERED", "REJECTED"] == [s.name for s in states]
+        with pytest.raises(udpim.DeliveryRejected) as caught:
+            await sent[1]
+        assert udpim.RejectCode.FORBIDDEN == caught.value.code
+
+
 @live
 async def test_messages_wait_for_a_known_user_who_never_logged_in():
     async with (

@@ -42,9 +42,10 @@ if TYPE_CHECKING:
         UnknownUser,
     )
     from udpim.groups import Groups
-    from udpim.hooks import LoginRequest, PresenceRequest
+    from udpim.hooks import LoginRequest, PresenceRequest, SendRequest
     from udpim.im.audience import Progress
     from udpim.im.group_desk import GroupRequest
+    from udpim.inspecting import OfferedMessage
     from udpim.message import Message
     from udpim.model import (
         Endpoint,
@@ -101,6 +102,7 @@ __all__ = [
     "MessageState",
     "MsgId",
     "NotifyOffline",
+    "OfferedMessage",
     "OutboxFull",
     "PayloadTooLarge",
     "Presence",
@@ -113,6 +115,7 @@ __all__ = [
     "RejectCode",
     "RemoteProtocolError",
     "SQLiteStore",
+    "SendRequest",
     "Server",
     "ServerConfig",
     "Signal",
@@ -133,7 +136,8 @@ _HOMES = {
     "client": ("Client",),
     "config": ("ClientConfig", "Limits", "ServerConfig"),
     "connecting": ("Connecting", "connect"),
-    "hooks": ("LoginRequest", "PresenceRequest"),
+    "hooks": ("LoginRequest", "PresenceRequest", "SendRequest"),
+    "inspecting": ("OfferedMessage",),
     "groups": ("Groups",),
     "im.audience": ("Progress",),
     "im.group_desk": ("GroupRequest",),

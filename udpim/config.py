@@ -294,6 +294,22 @@ class Limits(Estimates):
         outcome="as for one session, for sessions that have more than what is left",
     )
     """Bytes pushed to all clients together and not receipted."""
+    inspected_messages_max: int = limit(
+        100_000,
+        of="server",
+        per="process",
+        worst=lambda limits: limits.inspected_messages_max * MESSAGE_BYTES,
+        outcome="one more is refused as FULL, which only slows its sender",
+    )
+    """Messages that wait for the hooks `may_send` and `on_message`, or behind such a message."""
+    inspected_bytes_max: int = limit(
+        64 * 1024 * 1024,
+        of="server",
+        per="process",
+        worst=lambda limits: 2 * (limits.inspected_bytes_max + limits.payload_bytes_max),
+        outcome="one more is refused as FULL, which only slows its sender",
+    )
+    """Bytes of them; one run of messages may go beyond."""
     queue_messages_max: int = limit(
         100_000,
         of="server",

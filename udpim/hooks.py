@@ -1,7 +1,7 @@
 """The server's hooks: what a program decides for it, as a function or a coroutine function.
 
 Flow: node → effect → hook → answer → node. A hook that raises is logged and answered for, so that
-nobody waits for it.
+nobody waits for it. A plain function is answered for at once, without a task.
 """
 
 from __future__ import annotations
@@ -9,12 +9,21 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from udpim.im.group_desk import GroupRequest
-from udpim.node.effects import Authenticate, AuthorizeGroup, MaySee, NotifyOffline
+from udpim.inspecting import Inspecting, MessageHook, Verdict
+from udpim.node.effects import (
+    Authenticate,
+    AuthorizeGroup,
+    Inspect,
+    MaySee,
+    MaySend,
+    NotifyOffline,
+)
+from udpim.ranges import Range
 
 REASON_BYTES_MAX = 255
 """What a refusal has room for."""
@@ -52,12 +61,26 @@ class PresenceRequest:
     subject: str
 
 
-Verdict = bool | str
-"""True says yes; False, or a reason in words, says no."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendRequest:
+    """Who wants to write where.
+
+    Attributes:
+        user: Who sends, as the login has proved.
+        device: From which device.
+        conversation: A user's name, or a group's with the mark "#".
+    """
+
+    user: str
+    device: str
+    conversation: str
+
+
 AuthenticateHook = Callable[[LoginRequest], Verdict | Awaitable[Verdict]]
 MembershipHook = Callable[[GroupRequest], Verdict | Awaitable[Verdict]]
 OfflineHook = Callable[[NotifyOffline], Awaitable[object] | object]
 MaySeeHook = Callable[[PresenceRequest], Verdict | Awaitable[Verdict]]
+MaySendHook = Callable[[SendRequest], Verdict | Awaitable[Verdict]]
 KnownUserHook = Callable[[str], bool]
 
 
@@ -73,6 +96,12 @@ class Answers(Protocol):
     def authorize_group(self, token: int, *, allowed: bool | None) -> None:
         """Take the verdict on a request about groups; None: ask again later."""
 
+    def may_send(self, token: int, *, allowed: bool | None) -> None:
+        """Take the verdict on who may write where; None: ask again later."""
+
+    def inspected(self, token: int, rejected: Sequence[Range], failed: Sequence[Range]) -> None:
+        """Take the verdict on messages: seqs that must not pass, and that were not decided."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookChoice:
@@ -84,6 +113,8 @@ class HookChoice:
         membership: Decides on requests about groups; None: `GroupDesk.allowed_by_default`.
         known_user: Whether a user who never logged in exists.
         may_see: Decides who may know who is there; None: everybody of themselves.
+        may_send: Decides who may write where; None: everybody everywhere.
+        on_message: Decides on each message; None: all pass, and nothing is asked.
     """
 
     authenticate: AuthenticateHook | None = None
@@ -91,6 +122,13 @@ class HookChoice:
     membership: MembershipHook | None = None
     known_user: KnownUserHook | None = None
     may_see: MaySeeHook | None = None
+    may_send: MaySendHook | None = None
+    on_message: MessageHook | None = None
+
+    def asks(self) -> list[type]:
+        """Return the effects that a node has to wait for before it routes messages."""
+        given = ((MaySend, self.may_send), (Inspect, self.on_message))
+        return [effect for effect, hook in given if hook is not None]
 
 
 class Hooks:
@@ -108,7 +146,9 @@ class Hooks:
         return {
             Authenticate: self._on_authenticate,
             AuthorizeGroup: self._on_authorize_group,
+            Inspect: self._on_inspect,
             MaySee: self._on_may_see,
+            MaySend: self._on_may_send,
             NotifyOffline: self._on_notify,
         }
 
@@ -150,27 +190,13 @@ class Hooks:
         except UnicodeDecodeError:
             self._let_in(request.token, "the token is not UTF-8")
             return
-        try:
-            verdict = hook(login)
-        except Exception:
-            self._on_broken_authenticate(request.token)
-            return
-        if inspect.isawaitable(verdict):
-            self._spawn(self._authenticate_later(request.token, verdict))
-        else:
-            self._let_in(request.token, verdict)
-
-    async def _authenticate_later(self, token: int, answer: Awaitable[Verdict]) -> None:
-        try:
-            verdict = await answer
-        except Exception:
-            self._on_broken_authenticate(token)
-        else:
-            self._let_in(token, verdict)
-
-    def _on_broken_authenticate(self, token: int) -> None:
-        logger.exception("the authenticate hook failed")
-        self._let_in(token, "authentication failed to run", busy=True)
+        token = request.token
+        self._ask(
+            "authenticate",
+            lambda: hook(login),
+            lambda verdict: self._let_in(token, verdict),
+            lambda: self._let_in(token, "authentication failed to run", busy=True),
+        )
 
     def _let_in(self, token: int, verdict: Verdict, *, busy: bool = False) -> None:
         reason = verdict if isinstance(verdict, str) else "wrong credentials"
@@ -184,27 +210,12 @@ class Hooks:
         if hook is None:
             self._answers.authorize_group(question.token, allowed=question.allowed)
             return
-        try:
-            verdict = hook(question.request)
-        except Exception:
-            self._on_broken_membership(question)
-            return
-        if inspect.isawaitable(verdict):
-            self._spawn(self._authorize_later(question, verdict))
-        else:
-            self._authorize(question, verdict)
-
-    async def _authorize_later(self, question: AuthorizeGroup, answer: Awaitable[Verdict]) -> None:
-        try:
-            verdict = await answer
-        except Exception:
-            self._on_broken_membership(question)
-        else:
-            self._authorize(question, verdict)
-
-    def _on_broken_membership(self, question: AuthorizeGroup) -> None:
-        logger.exception("the membership hook failed")
-        self._answers.authorize_group(question.token, allowed=None)
+        self._ask(
+            "membership",
+            lambda: hook(question.request),
+            lambda verdict: self._authorize(question, verdict),
+            lambda: self._answers.authorize_group(question.token, allowed=None),
+        )
 
     def _authorize(self, question: AuthorizeGroup, verdict: Verdict) -> None:
         if isinstance(verdict, str):
@@ -220,32 +231,56 @@ class Hooks:
             # Who is online when is nobody's business until a program says whose.
             self._answers.may_see(question.token, allowed=user == subject)
             return
-        try:
-            verdict = hook(PresenceRequest(user=user, device=device, subject=subject))
-        except Exception:
-            self._on_broken_may_see(question)
-            return
-        if inspect.isawaitable(verdict):
-            self._spawn(self._may_see_later(question, verdict))
-        else:
-            self._may_see(question, verdict)
-
-    async def _may_see_later(self, question: MaySee, answer: Awaitable[Verdict]) -> None:
-        try:
-            verdict = await answer
-        except Exception:
-            self._on_broken_may_see(question)
-        else:
-            self._may_see(question, verdict)
-
-    def _on_broken_may_see(self, question: MaySee) -> None:
-        logger.exception("the may_see hook failed")
-        self._answers.may_see(question.token, allowed=False)
+        self._ask(
+            "may_see",
+            lambda: hook(PresenceRequest(user=user, device=device, subject=subject)),
+            lambda verdict: self._may_see(question, verdict),
+            lambda: self._answers.may_see(question.token, allowed=False),
+        )
 
     def _may_see(self, question: MaySee, verdict: Verdict) -> None:
         if isinstance(verdict, str):
             logger.info("%s may not see %r: %s", question.endpoint, question.subject, verdict)
         self._answers.may_see(question.token, allowed=verdict is True)
+
+    # --- Messages ---
+
+    def _on_may_send(self, question: MaySend) -> None:
+        hook = self._choice.may_send
+        assert hook is not None, "only then there are questions"
+        (user, device), conversation = question.endpoint, question.conversation
+        self._ask(
+            "may_send",
+            lambda: hook(SendRequest(user=user, device=device, conversation=conversation)),
+            lambda verdict: self._may_send(question, verdict),
+            lambda: self._answers.may_send(question.token, allowed=None),
+        )
+
+    def _may_send(self, question: MaySend, verdict: Verdict) -> None:
+        if isinstance(verdict, str):
+            logger.info(
+                "%s may not write to %r: %s", question.endpoint, question.conversation, verdict
+            )
+        self._answers.may_send(question.token, allowed=verdict is True)
+
+    def _on_inspect(self, question: Inspect) -> None:
+        hook = self._choice.on_message
+        assert hook is not None, "only then there are questions"
+        inspecting = Inspecting(hook, question)
+        answer = inspecting.go_on()
+        if answer is None:
+            self._inspected(question.token, inspecting)
+        else:
+            self._spawn(self._inspect_later(question.token, inspecting, answer))
+
+    async def _inspect_later(
+        self, token: int, inspecting: Inspecting, answer: Awaitable[Verdict | None]
+    ) -> None:
+        await inspecting.finish(answer)
+        self._inspected(token, inspecting)
+
+    def _inspected(self, token: int, inspecting: Inspecting) -> None:
+        self._answers.inspected(token, inspecting.rejected, inspecting.failed)
 
     # --- Who is away ---
 
@@ -253,19 +288,43 @@ class Hooks:
         hook = self._choice.on_offline
         if hook is None:
             return
-        try:
-            result = hook(notice)
-        except Exception:
-            logger.exception("the on_offline hook failed")
-            return
-        if inspect.isawaitable(result):
-            self._spawn(self._notify_later(result))
+        self._ask("on_offline", lambda: hook(notice), lambda result: None, lambda: None)
 
-    async def _notify_later(self, result: Awaitable[object]) -> None:
+    # --- Any of them ---
+
+    def _ask(
+        self,
+        name: str,
+        hook: Callable[[], Any],
+        give: Callable[[Any], None],
+        on_broken: Callable[[], None],
+    ) -> None:
+        """Call a hook; ``give`` its word on, now or later, or say that it is broken."""
         try:
-            await result
+            answer = hook()
         except Exception:
-            logger.exception("the on_offline hook failed")
+            logger.exception("the %s hook failed", name)
+            on_broken()
+            return
+        if inspect.isawaitable(answer):
+            self._spawn(self._give_later(name, answer, give, on_broken))
+        else:
+            give(answer)
+
+    async def _give_later(
+        self,
+        name: str,
+        answer: Awaitable[Any],
+        give: Callable[[Any], None],
+        on_broken: Callable[[], None],
+    ) -> None:
+        try:
+            word = await answer
+        except Exception:
+            logger.exception("the %s hook failed", name)
+            on_broken()
+        else:
+            give(word)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)

@@ -82,6 +82,7 @@ class RejectCode(IntEnum):
     NO_DEVICE = 1
     FULL = 2
     RATE = 3
+    BUSY = 4
     UNKNOWN_RECIPIENT = 16
     FORBIDDEN = 17
     TOO_LARGE = 18

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,15 +21,18 @@ from udpim.hooks import (
     Hooks,
     KnownUserHook,
     MaySeeHook,
+    MaySendHook,
     MembershipHook,
     OfflineHook,
 )
 from udpim.hop.codes import CloseCode
 from udpim.hop.config import HopConfig
+from udpim.inspecting import MessageHook
 from udpim.model import Address
 from udpim.node.events import Event, StoreFailed
 from udpim.node.server import ServerNode
 from udpim.node.stats import server_stats
+from udpim.ranges import Range
 from udpim.runtime.driver import Driver
 from udpim.runtime.endpoint import format_address, open_endpoint, resolve
 from udpim.runtime.endpoint_base import DatagramEndpoint
@@ -60,6 +63,8 @@ class Server:
         membership: MembershipHook | None = None,
         known_user: KnownUserHook | None = None,
         may_see: MaySeeHook | None = None,
+        may_send: MaySendHook | None = None,
+        on_message: MessageHook | None = None,
         close_timeout: float = 5.0,
         login_timeout: float = 10.0,
         limits: Limits | None = None,
@@ -85,6 +90,10 @@ class Server:
             may_see: Decides whether somebody may know which devices of a user are online; may be a
                 coroutine function. None: everybody of themselves, and nobody of others. A reason
                 in words is logged and goes no further; a hook that raises is a no.
+            may_send: Decides whether a device may write to a conversation; may be a coroutine
+                function. Asked for its first message, and a minute later again. If it raises, the
+                messages come again later; what it says no to is REJECTED as FORBIDDEN.
+            on_message: Decides on each message before it is routed, see `MessageHook`.
             close_timeout: How long closing may wait for the store, seconds.
             login_timeout: How long a connection may stay without a login, seconds.
             limits: How much this server may hold: sessions, queues, payloads, connections.
@@ -107,6 +116,8 @@ class Server:
             membership=membership,
             known_user=known_user,
             may_see=may_see,
+            may_send=may_send,
+            on_message=on_message,
         )
         self.close_timeout_s = close_timeout
         self.config = ServerConfig(limits=limits or Limits(), login_s_max=login_timeout)
@@ -163,6 +174,7 @@ class Listening:
                 known_user=hooks.is_known,
                 wall_ms=lambda: time.time_ns() // 1_000_000,
                 hop_config=server.hop,
+                asks=server.hooks.asks(),
             )
             self._driver = Driver(
                 self._node,
@@ -294,6 +306,22 @@ class Listening:
         assert self._driver is not None, "started"
         if self._closing is None and self._error is None:
             self._node.on_may_see(token, self._loop.time(), allowed=allowed)
+            self._driver.wake()
+
+    def may_send(self, token: int, *, allowed: bool | None) -> None:
+        """Give the verdict on who may write where to the node; `udpim.hooks` does it."""
+        assert self._node is not None, "started"
+        assert self._driver is not None, "started"
+        if self._closing is None and self._error is None:
+            self._node.on_may_send(token, self._loop.time(), allowed=allowed)
+            self._driver.wake()
+
+    def inspected(self, token: int, rejected: Sequence[Range], failed: Sequence[Range]) -> None:
+        """Give the verdict on messages to the node; `udpim.hooks` does it."""
+        assert self._node is not None, "started"
+        assert self._driver is not None, "started"
+        if self._closing is None and self._error is None:
+            self._node.on_inspected(token, rejected, failed, self._loop.time())
             self._driver.wake()
 
     # --- Looking at it ---

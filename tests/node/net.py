@@ -250,6 +250,10 @@ class ClientHost(Host):
     def shown(self):
         return list(self.states.values())
 
+    def by_seq(self):
+        """The same, in the order in which they were sent."""
+        return [self.states[key] for key in sorted(self.states)]
+
     def links(self):
         return [event.state.name for event in self.of(ev.LinkChanged)]
 

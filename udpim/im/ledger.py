@@ -7,7 +7,7 @@ operation together with what to do once it is durable.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from udpim.im.records import Op
 
@@ -28,6 +28,11 @@ class Ledger:
         self._ops: list[Op] = []
         self._after: list[Continuation] = []
         self._committing: deque[list[Continuation]] = deque()
+
+    def put_all(self, ops: Iterable[Op]) -> None:
+        """Put several, that nothing waits for."""
+        for op in ops:
+            self.put(op)
 
     def put(self, op: Op, after: Continuation | None = None) -> None:
         """Add an operation, and what waits for it."""

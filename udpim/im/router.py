@@ -185,20 +185,28 @@ class Router:
 
     # --- From senders ---
 
-    def receive_msg_r(self, session: Session, stream: StreamId, packet: MsgR) -> None:
-        """Route a run, and say that we do: msg:A."""
+    def admits(self, session: Session, stream: StreamId, packet: MsgR) -> bool:
+        """Tell whether a run may be routed; say it to the sender when it may not."""
         section = packet.section
         first, last = section.first, section.last
         stamp = top_stamp(section)
         if self._wall_ms is not None and stamp >> 16 > self._wall_ms() + config.SKEW_MS_MAX:
             session.send(Refuse(packet.handle, RejectCode.CLOCK, ((first, last),)))
-            return
+            return False
         session.mark = max(session.mark, stamp)
         if len(section.raw) > (SECTION_BYTES_MAX if section.count > 1 else self._lone_bytes_max):
             session.send(Refuse(packet.handle, RejectCode.TOO_LARGE, ((first, last),)))
-            return
-        if not self._addressed(session, stream, packet, ((first, last),)):
-            return
+            return False
+        return self._is_open(session, stream, packet, ((first, last),))
+
+    def receive_msg_r(self, session: Session, stream: StreamId, packet: MsgR) -> bool:
+        """Route a run, and say that we do: msg:A. Return whether we do."""
+        section = packet.section
+        first, last = section.first, section.last
+        if not self.admits(session, stream, packet):
+            return False
+        if not self._is_stamped(session, stream, packet, ((first, last),)):
+            return False
         slowest_s = 0.0
         taken, nobody = True, True
         head = packet.floor
@@ -223,6 +231,7 @@ class Router:
             self.answers.members(session, stream, again=True)  # from which it follows
         if taken:
             session.accept(packet.handle, int(slowest_s * 1e6), first, last)
+        return True
 
     def receive_cancel_r(self, session: Session, stream: StreamId, packet: CancelR) -> None:
         """Pass a cancel on, or leave it as void items: only B says VOID (R4)."""
@@ -251,19 +260,31 @@ class Router:
     def _addressed(
         self, session: Session, stream: StreamId, packet: _Head, ranges: Sequence[Range]
     ) -> bool:
-        """Check recipient and epochs; answer a refusal or the membership when they do not hold."""
+        return self._is_open(session, stream, packet, ranges) and self._is_stamped(
+            session, stream, packet, ranges
+        )
+
+    def _is_open(
+        self, session: Session, stream: StreamId, packet: _Head, ranges: Sequence[Range]
+    ) -> bool:
+        """Check the recipient; answer a refusal when there is none for this sender."""
         self.answers.watch(session, stream)
         code = self.conversations.refusal(stream)
         if code is RejectCode.UNKNOWN_RECIPIENT and self._known_user(stream.conversation):
             code = RejectCode.NO_DEVICE
-        epoch = self.conversations.epoch(stream)
         if code is RejectCode.NOT_MEMBER and not isinstance(packet, MsgR):
             code = None  # who has left may still bring to an end what it began
         if code is not None:
-            if epoch:
+            if self.conversations.epoch(stream):
                 self.answers.members(session, stream)
             session.send(Refuse(packet.handle, code, tuple(ranges)))
-            return False
+        return code is None
+
+    def _is_stamped(
+        self, session: Session, stream: StreamId, packet: _Head, ranges: Sequence[Range]
+    ) -> bool:
+        """Check the epochs; answer the membership when they do not hold."""
+        epoch = self.conversations.epoch(stream)
         known = epochs_known(packet.runs, ranges[0][0], ranges[-1][1], epoch)
         self.answers.members(session, stream, again=not known)
         if known and packet.floor > session.floors.get(stream, 0):

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from udpim.im.group_desk import GroupRequest
 from udpim.im.records import Op, ReadQueue
 from udpim.model import Endpoint, StreamId
+from udpim.ranges import Range
+from udpim.wire.im_packets import Section
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,25 @@ class MaySee:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MaySend:
+    """Ask the hook whether an endpoint may write to a conversation; then ``on_may_send``."""
+
+    token: int
+    endpoint: Endpoint
+    conversation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspect:
+    """Ask the hook about each message of a run, or some of them; then ``on_inspected``."""
+
+    token: int
+    stream: StreamId
+    section: Section
+    ranges: tuple[Range, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NotifyOffline:
     """Messages were stored for an endpoint without a session: the place for a push service."""
 
@@ -67,4 +88,13 @@ class AuthorizeGroup:
     """What holds where there is no hook."""
 
 
-Effect = Commit | ReadQueueItems | Authenticate | MaySee | NotifyOffline | AuthorizeGroup
+Effect = (
+    Commit
+    | ReadQueueItems
+    | Authenticate
+    | MaySee
+    | MaySend
+    | Inspect
+    | NotifyOffline
+    | AuthorizeGroup
+)

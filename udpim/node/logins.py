@@ -12,6 +12,7 @@ are over; the router learns of each session (PROTOCOL §4.2, §5.8).
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 
 from udpim.config import WINDOW, ServerConfig
 from udpim.hop.codes import CloseCode, ConnectionState
@@ -44,6 +45,7 @@ class Logins:
         outgoing: dict[Session, None],
         events: deque[Event],
         last_seen: LastSeen,
+        ended: Callable[[Session], None],
     ) -> None:
         """Start with nobody logged in.
 
@@ -55,6 +57,7 @@ class Logins:
             outgoing: Where a session that has frames to send enters itself.
             events: Where logins and ends of sessions are told.
             last_seen: Notes who leaves.
+            ended: Called with every session that is over.
         """
         self._limits = config.limits
         self._router = router
@@ -63,6 +66,7 @@ class Logins:
         self._outgoing = outgoing
         self._events = events
         self._last_seen = last_seen
+        self._ended = ended
         self._by_endpoint: dict[Endpoint, Link] = {}
         self._seats: Counter[Endpoint] = Counter()
         """Whom a place is taken by: a session, or a login whose commit is on its way."""
@@ -117,6 +121,7 @@ class Logins:
         del self._by_endpoint[session.endpoint]
         self._leave_seat(session.endpoint)
         self._last_seen.left(session.endpoint, now)
+        self._ended(session)
         self._touched[link] = None
         self._router.session_closed(session, link.connection.unacked_tags())
         self._events.append(SessionChanged(endpoint=session.endpoint, online=False))

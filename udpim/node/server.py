@@ -10,7 +10,7 @@ datagrams; what the router promises waits for the ledger's commits.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from udpim.config import ServerConfig
@@ -29,12 +29,14 @@ from udpim.model import Address, GroupAction, GroupCode, StreamId
 from udpim.node.aging import Aging
 from udpim.node.effects import AuthorizeGroup, Commit, Effect, NotifyOffline, ReadQueueItems
 from udpim.node.events import Event, StoreFailed
+from udpim.node.inspection import NOTHING_INSPECTED, inspection_for
 from udpim.node.link import Link, LinkTimers
 from udpim.node.logins import REFUSED, Logins
 from udpim.node.packets import TOO_MANY_STREAMS, read_im_packets
 from udpim.node.presence import PresenceDesk
 from udpim.node.signals import SignalRelay
 from udpim.node.totals import HopTotals
+from udpim.ranges import Range
 from udpim.wire import im_codec
 from udpim.wire import im_packets as p
 from udpim.wire.packet import destination_cid, is_long
@@ -57,6 +59,7 @@ class ServerNode:
         wall_ms: Callable[[], int] | None = None,
         server_id: int = 0,
         hop_config: HopConfig | None = None,
+        asks: Collection[type] = (),
     ) -> None:
         """Restore a server from its store, or begin a new one.
 
@@ -69,9 +72,9 @@ class ServerNode:
             wall_ms: Tells milliseconds since 1970, to refuse absurd stamps; None for never.
             server_id: Names the process in its connection ids, 0 to 255.
             hop_config: Settings of the connections.
+            asks: What to ask before routing: `MaySend`, `Inspect`, both or nothing.
         """
         self.config = config
-        self._hop_config = (hop_config or HopConfig()).within(config.limits)
         meta, fresh = _own_values(snapshot, random_bytes)
         self.router = Router(
             config.limits,
@@ -81,25 +84,25 @@ class ServerNode:
             known_user=known_user,
             wall_ms=wall_ms,
         )
-        for op in fresh:
-            self.router.ledger.put(op)
+        self.router.ledger.put_all(fresh)
         self._listener = Listener(
-            config=self._hop_config,
+            config=(hop_config or HopConfig()).within(config.limits),
             issuer=ConnectionIdIssuer(meta["secret"], server_id),
             tokens=AddressTokens(meta["secret"]),
             random_bytes=random_bytes,
         )
         self._links: dict[bytes, Link] = {}
         self._reading: dict[int, Session] = {}
+        self._group_requests: dict[int, tuple[Session, int, GroupRequest]] = {}
         self._touched: dict[Link, None] = {}
         self._outgoing: dict[Session, None] = {}
         self._timers = LinkTimers()
-        self._gone = HopTotals()
-        """Of connections that are closed."""
+        self._gone = HopTotals()  # of connections that are closed
         self._effects: deque[Effect] = deque()
         self._events: deque[Event] = deque()
         self.drops: dict[str, int] = {}
         self._presence = PresenceDesk(self.router, known_user, self.drops)
+        self._inspection = inspection_for(self.router, config.limits, self._effects, asks)
         self._logins = Logins(
             config,
             self.router,
@@ -108,8 +111,8 @@ class ServerNode:
             outgoing=self._outgoing,
             events=self._events,
             last_seen=self._presence.last_seen,
+            ended=self._session_ended,
         )
-        self._group_requests: dict[int, tuple[Session, int, GroupRequest]] = {}
         self._aging = Aging(self.router, meta, config.retire_after_s)
         self._counter = 0
         self._signals = SignalRelay(
@@ -212,6 +215,22 @@ class ServerNode:
         """The may_see hook has answered."""
         self._presence.on_may_see(token, now, allowed=allowed)
 
+    def on_may_send(self, token: int, now: float, *, allowed: bool | None) -> None:
+        """The may_send hook has answered: yes, no, or None for "ask again later"."""
+        assert self._inspection is not None, "it has asked"
+        self._inspection.on_may_send(token, now, allowed=allowed)
+
+    def on_inspected(
+        self, token: int, rejected: Sequence[Range], failed: Sequence[Range], now: float
+    ) -> None:
+        """The on_message hook has answered; see `Inspection.on_inspected`."""
+        assert self._inspection is not None, "it has asked"
+        self._inspection.on_inspected(token, rejected, failed, now)
+
+    def _session_ended(self, session: Session) -> None:
+        if self._inspection is not None:
+            self._inspection.session_ended(session)
+
     def shutdown(self, now: float) -> None:
         """Say goodbye to everybody; unreceipted pushes go to the queue."""
         for link in self._links.values():
@@ -267,8 +286,15 @@ class ServerNode:
         stream = session.inbound.resolve(packet.handle, name)
         if stream is None or (stream.user, stream.device) != session.endpoint:
             return None
+        inspection = self._inspection
+        if inspection is not None and not isinstance(packet, p.StatusR):
+            return lambda now: inspection.receive(session, stream, packet, now)
         method = _ROUTER_METHODS[type(packet)]
-        return lambda now: method(self.router, session, stream, packet)
+
+        def route(now: float) -> None:
+            method(self.router, session, stream, packet)
+
+        return route
 
     def _on_recipient(
         self, session: Session, packet: p.AckR | p.ReadR
@@ -425,6 +451,7 @@ class ServerNode:
             **self._logins.sizes(),
             "queue_reads": len(self._reading),
             "presence_questions": len(self._presence),
+            **(NOTHING_INSPECTED if self._inspection is None else self._inspection.sizes()),
         }
 
     def connections(self) -> list[Connection]:
@@ -458,7 +485,7 @@ def _own_values(
     return meta, fresh
 
 
-_ROUTER_METHODS: dict[type, Callable[[Router, Session, StreamId, Any], None]] = {
+_ROUTER_METHODS: dict[type, Callable[[Router, Session, StreamId, Any], object]] = {
     p.MsgR: Router.receive_msg_r,
     p.CancelR: Router.receive_cancel_r,
     p.StatusR: Router.receive_status_r,
