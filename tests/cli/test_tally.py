@@ -229,3 +229,13 @@ def test_members_in_pieces_are_counted_once_they_are_whole():
     wire.frame(CLIENT, pieces[1])
     wire.frame(CLIENT, pieces[0])
     assert ({"members": 2}, {"members": 1}) == (dict(wire.tally.sent), wire.resent)
+
+
+def test_questions_about_a_stream_are_read_only_for_its_name():
+    wire = Wire()
+    question = p.StatusN(3, FULL, 1, 1)
+    wire.show(CLIENT, question)
+    wire.show(CLIENT, im_codec.encode(question)[:6] + b"whatever")
+    wire.show(CLIENT, msg_n(1, name=None, handle=3))
+    wire.show(CLIENT, msg_n(1, name=None, handle=3))
+    assert ({"status:N": 2, "msg:N": 2}, {"msg:N": 1}) == (dict(wire.tally.sent), wire.resent)

@@ -21,6 +21,10 @@ from udpim.wire import im_packets as p
 _Carried = list[tuple[str, tuple[Range, ...]]]
 _ANSWERS = (p.MsgA, p.AckA, p.Refuse, p.ReadA)
 """They speak with the handles of the packets that they answer."""
+_BARE = (p.Kind.STATUS_N, p.Kind.STATUS_A)
+"""Kinds with no msgid that a large group has very many of: read only for their stream's name."""
+_HANDLE = slice(2, 6)
+"""Where every IM packet with a handle has it (PROTOCOL §4.2)."""
 _VERDICTS = ("delivered", "void", "stored", "excused")
 
 
@@ -92,6 +96,10 @@ class Tally:
             self.resent[known[hop_seq]] += 1
 
     def _count(self, cid: bytes, body: bytes) -> str:
+        if body[:1] and body[0] in _BARE and self._is_named(cid, body):
+            label = p.Kind(body[0]).label
+            self.sent[label] += 1
+            return label
         im_packet = im_codec.decode(body)
         if im_packet is None:  # of an unknown kind that is skipped
             return ""
@@ -104,6 +112,9 @@ class Tally:
         if stream is not None:
             self.resent[label] += self._again(self._devices.get(cid), label, stream, im_packet)
         return label
+
+    def _is_named(self, cid: bytes, body: bytes) -> bool:
+        return (cid, int.from_bytes(body[_HANDLE], "big")) in self._streams
 
     def _again(
         self, device: Endpoint | None, label: str, stream: StreamId, im_packet: p.ImPacket
