@@ -216,6 +216,57 @@ async def test_a_known_user_hook_that_raises_rejects_nothing(caplog):
 
 
 @live
+async def test_the_server_fills_a_group_of_its_own_and_asks_no_hook():
+    async with (
+        serve(membership=lambda request: False) as server,
+        login(server, "bob") as bob,
+        login(server, "alice") as alice,
+    ):
+        with pytest.raises(udpim.GroupRefused, match="unknown group"):
+            await server.add_member("#support", "bob")
+        assert () == server.members("#support")
+        await server.create_group("#support", "bob")
+        await server.add_member("#support", "alice")
+        await server.add_member("#support", "alice")
+        assert ("alice", "bob") == tuple(sorted(server.members("#support")))
+        receipt = await alice.send("#support", b"help")
+        assert [b"help"] == [m.payload for m in await take(bob, 1)]
+        assert MessageState.DELIVERED is await receipt
+        await server.remove_member("#support", "alice")
+        assert ("bob",) == server.members("#support")
+        refused = await alice.send("#support", b"again")
+        assert MessageState.REJECTED is await refused.settled()
+        with pytest.raises(udpim.GroupRefused, match="unknown user"):
+            await server.add_member("#support", "nobody")
+        with pytest.raises(udpim.ConfigError, match="a group's name begins with #"):
+            await server.create_group("support", "bob")
+
+
+class SlowStore(udpim.MemoryStore):
+    """Completes nothing while it is told so."""
+
+    slow = False
+
+    def completed(self):
+        return [] if self.slow else super().completed()
+
+
+@live
+async def test_a_change_of_a_group_that_the_end_overtakes_is_no_change():
+    store = SlowStore()
+    server = serve(store=store, close_timeout=0.0)
+    async with server, login(server, "bob", close_timeout=0.0):
+        store.slow = True
+        changing = asyncio.create_task(server.create_group("#team", "bob"))
+        await until(lambda: server.stats()["commits_in_progress"])
+        await server.close()
+        with pytest.raises(udpim.GroupRefused, match="busy"):
+            await changing
+        with pytest.raises(udpim.ConnectionClosed, match="the server is closed"):
+            await server.create_group("#team", "bob")
+
+
+@live
 async def test_serving_for_ever_ends_when_it_is_closed():
     async with serve() as server:
         serving = asyncio.create_task(server.serve_forever())

@@ -9,12 +9,13 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from udpim.config import Limits, ServerConfig
-from udpim.errors import ConfigError, ConnectionClosed, Error, StoreFull
+from udpim.errors import ConfigError, ConnectionClosed, Error, GroupRefused, StoreFull
+from udpim.groups import check_group
 from udpim.hooks import (
     AuthenticateHook,
     HookChoice,
@@ -28,7 +29,7 @@ from udpim.hooks import (
 from udpim.hop.codes import CloseCode
 from udpim.hop.config import HopConfig
 from udpim.inspecting import MessageHook
-from udpim.model import Address
+from udpim.model import Address, GroupAction, GroupCode
 from udpim.node.events import Event, StoreFailed
 from udpim.node.server import ServerNode
 from udpim.node.stats import server_stats
@@ -39,6 +40,7 @@ from udpim.runtime.endpoint_base import DatagramEndpoint
 from udpim.runtime.settings import (
     DEFAULT_PORT,
     StoreChoice,
+    check_name,
     check_port,
     check_security,
     close_store,
@@ -153,6 +155,8 @@ class Listening:
         self._closing: asyncio.Task[None] | None = None
         self._over = asyncio.Event()
         self._error: Error | None = None
+        self._changing: set[asyncio.Future[bool]] = set()
+        """Changes of groups that are not durable yet."""
 
     # --- Beginning and end ---
 
@@ -259,15 +263,22 @@ class Listening:
         finally:
             driver.stop()
             hooks.cancel()
+            self._end_changes()
             await self._started().close()
             await close_store(store, self._server.store)
             self._over.set()
+
+    def _end_changes(self) -> None:
+        """Nobody will learn whether these are durable."""
+        for change in list(self._changing):
+            _settle(change, False)
 
     def _fail(self, error: Error) -> None:
         """Stop serving: what we promise from now on could not be kept."""
         if self._error is None:
             self._error = error
             self._over.set()
+            self._end_changes()
             if self._driver is not None:
                 self._driver.stop()
 
@@ -282,47 +293,87 @@ class Listening:
             if not isinstance(event.error, StoreFull):
                 self._fail(event.error)
 
+    # --- Groups of its own ---
+
+    async def create_group(self, group: str, owner: str) -> None:
+        """Create a group on the server's own behalf; no hook is asked.
+
+        Args:
+            group: Its name: "#" and at least one more character, at most 32 bytes in all.
+            owner: The first member, who may remove others where there is no membership hook.
+
+        Raises:
+            GroupRefused: There is one of another owner, the user is unknown, there is no room, or
+                the store did not take it (BUSY).
+            ConfigError: A name is none.
+        """
+        await self._change_group(GroupAction.CREATE, group, owner)
+
+    async def add_member(self, group: str, user: str) -> None:
+        """Make a user a member; returns when it is durable, and raises like `create_group`."""
+        await self._change_group(GroupAction.JOIN, group, user)
+
+    async def remove_member(self, group: str, user: str) -> None:
+        """Make a user a member no more; raises like `create_group`.
+
+        What was sent before and has not arrived there will not come any more.
+        """
+        await self._change_group(GroupAction.LEAVE, group, user)
+
+    def members(self, group: str) -> tuple[str, ...]:
+        """Return the users who belong to a group, none if there is no such group."""
+        self._started()
+        assert self._node is not None, "started"
+        known = self._node.router.groups.get(check_group(group))
+        return () if known is None else tuple(known.users)
+
+    async def _change_group(self, action: GroupAction, group: str, user: str) -> None:
+        self._started()
+        assert self._node is not None, "started"
+        assert self._driver is not None, "started"
+        if self._closing is not None or self._error is not None:
+            raise self._error or ConnectionClosed(CloseCode.SHUTDOWN, "the server is closed")
+        check_group(group)
+        check_name("user", user)
+        durable: asyncio.Future[bool] = self._loop.create_future()
+        self._changing.add(durable)
+        durable.add_done_callback(self._changing.discard)
+        code = self._node.change_group(action, group, user, lambda ok: _settle(durable, ok))
+        self._driver.wake()
+        if code is GroupCode.DONE and not await durable:
+            code = GroupCode.BUSY
+        if code is not GroupCode.DONE:
+            durable.cancel()
+            raise GroupRefused(group, code, code.name.lower().replace("_", " "))
+
     # --- What the hooks say ---
+
+    def _tell(self, say: Callable[[ServerNode, float], None]) -> None:
+        assert self._node is not None, "started"
+        assert self._driver is not None, "started"
+        if self._closing is None and self._error is None:
+            say(self._node, self._loop.time())
+            self._driver.wake()
 
     def authenticated(self, token: int, refusal: str | None, *, busy: bool) -> None:
         """Give a login's verdict to the node; `udpim.hooks` does it."""
-        assert self._node is not None, "started"
-        assert self._driver is not None, "started"
-        if self._closing is None and self._error is None:
-            self._node.on_authenticated(token, refusal, self._loop.time(), busy=busy)
-            self._driver.wake()
+        self._tell(lambda node, now: node.on_authenticated(token, refusal, now, busy=busy))
 
     def authorize_group(self, token: int, *, allowed: bool | None) -> None:
         """Give the verdict on a request about groups to the node; `udpim.hooks` does it."""
-        assert self._node is not None, "started"
-        assert self._driver is not None, "started"
-        if self._closing is None and self._error is None:
-            self._node.on_group_authorized(token, allowed, self._loop.time())
-            self._driver.wake()
+        self._tell(lambda node, now: node.on_group_authorized(token, allowed, now))
 
     def may_see(self, token: int, *, allowed: bool) -> None:
         """Give the verdict on a question about presence to the node; `udpim.hooks` does it."""
-        assert self._node is not None, "started"
-        assert self._driver is not None, "started"
-        if self._closing is None and self._error is None:
-            self._node.on_may_see(token, self._loop.time(), allowed=allowed)
-            self._driver.wake()
+        self._tell(lambda node, now: node.on_may_see(token, now, allowed=allowed))
 
     def may_send(self, token: int, *, allowed: bool | None) -> None:
         """Give the verdict on who may write where to the node; `udpim.hooks` does it."""
-        assert self._node is not None, "started"
-        assert self._driver is not None, "started"
-        if self._closing is None and self._error is None:
-            self._node.on_may_send(token, self._loop.time(), allowed=allowed)
-            self._driver.wake()
+        self._tell(lambda node, now: node.on_may_send(token, now, allowed=allowed))
 
     def inspected(self, token: int, rejected: Sequence[Range], failed: Sequence[Range]) -> None:
         """Give the verdict on messages to the node; `udpim.hooks` does it."""
-        assert self._node is not None, "started"
-        assert self._driver is not None, "started"
-        if self._closing is None and self._error is None:
-            self._node.on_inspected(token, rejected, failed, self._loop.time())
-            self._driver.wake()
+        self._tell(lambda node, now: node.on_inspected(token, rejected, failed, now))
 
     # --- Looking at it ---
 
@@ -338,3 +389,8 @@ class Listening:
         assert self._hooks is not None, "started"
         stats["hooks_running"] = len(self._hooks)
         return stats | self._driver.stats(stats["drops"])
+
+
+def _settle(change: asyncio.Future[bool], ok: bool) -> None:
+    if not change.done():
+        change.set_result(ok)
