@@ -163,9 +163,10 @@ def test_a_message_that_is_due_to_nobody_tells_its_sender_who_belongs():
     s.group("alice")
     for seq in (1, 2):
         s.msg(alice, run_of(seq, seq), stream=GROUP)
-        members, accepted = s.hop_acks(alice)
-        assert (True, ()) == (members.whole, members.members)
-        assert ((seq, seq),) == accepted.ranges
+        packets = s.hop_acks(alice)
+        assert [Members, MsgA] == [type(packet) for packet in packets]
+        assert (True, ()) == (packets[0].whole, packets[0].members)
+        assert ((seq, seq),) == packets[1].ranges
     s.login(PHONE)
     s.group("bob")
     s.msg(alice, run_of(3, 3), runs=((3, 1),), stream=GROUP)

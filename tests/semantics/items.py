@@ -108,8 +108,8 @@ ITEMS = {
             f"{MATRIX}[the sender gives up while a copy is queued]",
             f"{MATRIX}[ack n is lost and a is away for a week]",
             f"{SERVERS}test_pulled_rows_stay_until_their_verdict",
+            "tests/im/test_delivery.py::test_a_leaver_gives_up_its_gaps_and_releases_the_rest",
         ),
-        not_yet="a leaver's gaps: nobody can leave a conversation before there are groups",
         mutants=True,
     ),
     12: Item(

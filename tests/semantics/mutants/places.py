@@ -3,6 +3,7 @@
 EXCHANGE = "tests/semantics/test_exchange.py::"
 LARGE = "tests/semantics/test_large.py::"
 MATRIX = "tests/semantics/test_crash_matrix.py::test_matrix"
+OWN_DEVICES = "tests/semantics/test_own_devices.py::"
 RECIPIENTS = "tests/semantics/test_recipients.py::"
 SENDERS = "tests/semantics/test_senders.py::"
 SERVERS = "tests/semantics/test_servers.py::"

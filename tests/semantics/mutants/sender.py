@@ -2,9 +2,10 @@
 
 from tests.semantics.mutants.mutant import mutant
 from tests.semantics.mutants.places import EXCHANGE, MATRIX, SENDERS, SERVERS, WINDOW
+from udpim.im import out_stream
+from udpim.im.delivery import Delivery
 from udpim.im.member_view import MemberView
 from udpim.im.out_stream import WITHDRAWN, OutStream
-from udpim.im.router import Router
 from udpim.im.sender import Outbox
 from udpim.im.transmitter import Transmitter
 from udpim.im.waiting_ack import WaitingAckQueue
@@ -65,14 +66,14 @@ def hop_ack_clears_the_outbox(planting):
 def floor_when_any_endpoint_settled(planting):
     @planting.replace(OutStream, "refresh")
     def refresh(original, self, first, last):
-        everybody = self.members
+        everybody = self.audience.views
         for view in everybody:
             if view.delivered.within(first, last):
-                self.members = [view]
+                self.audience.views = [view]
         try:
             return original(self, first, last)
         finally:
-            self.members = everybody
+            self.audience.views = everybody
 
 
 @mutant("R3: STORED is a lease, not a verdict", f"{MATRIX}[s loses its disk]")
@@ -201,9 +202,9 @@ def retransmission_flag_is_trusted(planting):
         flagged.update((stream.id, seq) for seq in range(first, repeated + 1))
         original(self, stream, first, last)
 
-    @planting.replace(Router, "_deliver")
+    @planting.replace(Delivery, "deliver")
     def deliver(original, self, *call):
-        _, _, stream, _, section = call
+        _, stream, _, section, _ = call
         if all((stream, seq) in flagged for seq in range(section.first, section.last + 1)):
             return True
         return original(self, *call)
@@ -282,13 +283,13 @@ def resending_burns_a_new_seq(planting):
     f"{EXCHANGE}test_void_is_not_said_while_an_endpoint_that_may_have_it_is_missing_in_a_new_store",
 )
 def doubt_is_forgotten(planting):
-    @planting.replace(OutStream, "_settle")
-    def settle(original, self, settled, void):
-        doubtful, self.doubtful = self.doubtful, RangeSet()
+    @planting.replace(out_stream, "decide")
+    def decide(original, stream, judgement):
+        doubtful, stream.doubtful = stream.doubtful, RangeSet()
         try:
-            return original(self, settled, void)
+            return original(stream, judgement)
         finally:
-            self.doubtful = doubtful
+            stream.doubtful = doubtful
 
 
 @mutant(
@@ -299,11 +300,11 @@ def doubt_is_forgotten(planting):
 def stored_outlives_its_store(planting):
     @planting.replace(OutStream, "forget_membership")
     def forget_membership(original, self, store_epoch):
-        stored = [view.stored.copy() for view in self.members]
+        stored = [view.stored.copy() for view in self.audience.views]
         covered = self.covered.copy()
         if original(self, store_epoch) is None:
             return None
-        for view, ranges in zip(self.members, stored, strict=True):
+        for view, ranges in zip(self.audience.views, stored, strict=True):
             view.stored = ranges
         self.covered = covered
         return []
@@ -326,7 +327,7 @@ def lease_is_never_asked_for(planting):
 def older_incarnations_count(planting):
     @planting.replace(Outbox, "receive_ack_n")
     def receive_ack_n(original, self, stream, packet):
-        view = stream.member(packet.ordinal)
+        view = stream.audience.view(packet.ordinal)
         if view is not None and packet.incarnation:
             packet = packet._replace(incarnation=view.incarnation)
         original(self, stream, packet)

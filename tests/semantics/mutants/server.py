@@ -4,6 +4,7 @@ from tests.semantics.mutants.mutant import mutant
 from tests.semantics.mutants.places import EXCHANGE, MATRIX, RECIPIENTS, SENDERS, SERVERS, WINDOW
 from udpim.im import router
 from udpim.im.answers import Answers
+from udpim.im.delivery import Delivery
 from udpim.im.devices import Registry
 from udpim.im.endings import Endings
 from udpim.im.offline_queue import OfflineQueue
@@ -56,7 +57,7 @@ def row_goes_when_it_is_pulled(planting):
         original(self, token, items, now)
         for item in items:
             pulled = [(row.seq, row.seq) for row in item.rows]
-            self.router._writer.delete(endpoint, item.stream, pulled)
+            self.router.delivery._writer.delete(endpoint, item.stream, pulled)
 
 
 @mutant(
@@ -88,9 +89,9 @@ def pushes_die_with_their_session(planting):
     "::test_while_rows_wait_further_seqs_are_appended_and_the_session_is_nudged",
 )
 def push_overtakes_the_queue(planting):
-    @planting.replace(Router, "_deliver")
+    @planting.replace(Delivery, "deliver")
     def deliver(original, self, *call):
-        _, endpoint, *run = call
+        endpoint, *run, _ = call
         online = self.sessions.get(endpoint)
         if online is None:
             return original(self, *call)
@@ -104,7 +105,7 @@ def push_overtakes_the_queue(planting):
     item=26,
 )
 def full_queue_drops_in_silence(planting):
-    @planting.replace(Router, "_deliver")
+    @planting.replace(Delivery, "deliver")
     def deliver(original, self, *call):
         original(self, *call)
         return True
@@ -115,10 +116,10 @@ def full_queue_drops_in_silence(planting):
     f"{SERVERS}test_void_item_closes_the_gap_although_its_sender_is_away",
 )
 def cancel_deletes_the_row(planting):
-    @planting.replace(Router, "_cancel")
+    @planting.replace(Delivery, "cancel")
     def cancel(original, self, endpoint, stream, *cancel):
         _, ranges = cancel
-        if self.queue.find(endpoint, stream) is None:
+        if self._queue.find(endpoint, stream) is None:
             original(self, endpoint, stream, *cancel)
         else:
             self._writer.delete(endpoint, stream, ranges)
@@ -137,7 +138,7 @@ def server_says_void(planting):
         for record in self.registry.devices(stream.conversation).values():
             endpoint = Endpoint(stream.conversation, record.device)
             relay = Relay(stream, endpoint, record.incarnation, (), packet.ranges)
-            self._answers.verdicts(session, relay, kept=True)
+            self.answers.verdicts(session, relay, kept=True)
 
 
 # --- Routing ---
@@ -151,7 +152,7 @@ def server_says_void(planting):
 def server_stamps_the_epoch(planting):
     @planting.replace(Router, "receive_msg_r")
     def receive_msg_r(original, self, session, stream, packet):
-        present = self.registry.epoch(stream.conversation)
+        present = self.conversations.epoch(stream)
         runs = (EpochRun(packet.runs[0].first, present),)
         original(self, session, stream, packet._replace(runs=runs))
 
@@ -188,12 +189,12 @@ def unknown_epoch_is_forwarded(planting):
     "::test_a_duplicate_of_an_unreceipted_push_gets_msg_a_and_no_second_push",
 )
 def duplicate_is_pushed_again(planting):
-    @planting.replace(Router, "_deliver")
+    @planting.replace(Delivery, "deliver")
     def deliver(original, self, *call):
-        _, endpoint, *run = call
+        endpoint, *run, _ = call
         online = self.sessions.get(endpoint)
         push = None if online is None else online.pushes.get(run[0])
-        if push is not None and self.queue.find(endpoint, run[0]) is None:
+        if push is not None and self._queue.find(endpoint, run[0]) is None:
             self._push(online, *run)
             return True
         return original(self, *call)
@@ -244,7 +245,7 @@ def anybody_gives_receipts(planting):
         endpoint = Endpoint(record.user, record.device)
         verdicts = (packet.delivered, packet.void)
         relay = Relay(stream, endpoint, record.incarnation, *verdicts)
-        self._answers.verdicts(sender, relay, kept=False)
+        self.answers.verdicts(sender, relay, kept=False)
 
 
 @mutant(
