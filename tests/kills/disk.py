@@ -88,8 +88,8 @@ def outbox(path):
         next_seq=record[3],
         floor=record[4],
         delivered=delivered,
-        void=set().union(*(_seqs(member[6]) for member in members)) - delivered,
-        stored=set().union(*(_seqs(member[7]) for member in members)),
+        void=set().union(*(_seqs(member[8]) for member in members)) - delivered,
+        stored=set().union(*(_seqs(member[9]) for member in members)),
         cancelled=_seqs(record[8]),
     )
 
