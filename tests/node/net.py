@@ -14,7 +14,7 @@ from udpim.hop.dial import Dialer
 from udpim.hop.listen import Listener
 from udpim.node import events as ev
 from udpim.node.client import ClientNode
-from udpim.node.effects import Authenticate, NotifyOffline
+from udpim.node.effects import Authenticate, AuthorizeGroup, NotifyOffline
 from udpim.node.server import ServerNode
 from udpim.store.executor import EffectExecutor
 from udpim.store.memory import MemoryStore
@@ -150,7 +150,11 @@ class ServerHost(Host):
         self.verdict = lambda endpoint, secret: None
         self.unanswered = []
         self.hold_logins = False
-        self.handlers = {Authenticate: self._ask, NotifyOffline: self.absent.append}
+        self.handlers = {
+            Authenticate: self._ask,
+            AuthorizeGroup: self._authorize,
+            NotifyOffline: self.absent.append,
+        }
         self.boot(store)
 
     def boot(self, store):
@@ -172,6 +176,9 @@ class ServerHost(Host):
         self.unanswered.append(effect)
         if not self.hold_logins:
             self.answer()
+
+    def _authorize(self, effect):
+        self.node.on_group_authorized(effect.token, effect.allowed, self.net.now)
 
     def answer(self):
         for effect in self.unanswered:
