@@ -14,7 +14,7 @@ from udpim.hop.dial import Dialer
 from udpim.hop.listen import Listener
 from udpim.node import events as ev
 from udpim.node.client import ClientNode
-from udpim.node.effects import Authenticate, MaySee, NotifyOffline
+from udpim.node.effects import Authenticate, AuthorizeGroup, MaySee, NotifyOffline
 from udpim.node.server import ServerNode
 from udpim.store.executor import EffectExecutor
 from udpim.store.memory import MemoryStore
@@ -156,6 +156,7 @@ class ServerHost(Host):
         self.handlers = {
             Authenticate: self._ask,
             MaySee: self._may_see,
+            AuthorizeGroup: self._authorize,
             NotifyOffline: self.absent.append,
         }
         self.boot(store)
@@ -179,6 +180,9 @@ class ServerHost(Host):
         self.unanswered.append(effect)
         if not self.hold_logins:
             self.answer()
+
+    def _authorize(self, effect):
+        self.node.on_group_authorized(effect.token, effect.allowed, self.net.now)
 
     def answer(self):
         for effect in self.unanswered:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.node.net import SERVER, DurableStore, Net
 from tests.wire.strategies import BY_KIND, KINDS, u
-from udpim.model import Endpoint, StreamId
+from udpim.model import Endpoint, GroupAction, StreamId
 from udpim.store.memory import MemoryStore
 from udpim.wire import im_packets as p
 from udpim.wire.im_codec import encode, encode_section
@@ -50,6 +50,12 @@ def plausible(draw, kinds, streams):
         "total": st.integers(0, 3),
         "code": st.sampled_from([0, 1, 2, 16, 18, 99]),
         "settled": st.integers(0, 7),
+        "read": SEQS,
+        "as_of": st.integers(0, 9) | u(32),
+        "request": st.integers(0, 3),
+        "action": st.integers(0, 5),
+        "group": st.sampled_from(["", "#g", "#h", "#", "g"]),
+        "user": st.sampled_from(["", "zoe", "bob", "yan", "nobody", "#g"]),
         "bytes_max": u(32),
     }
     changed = {k: draw(v) for k, v in fields.items() if k in packet._fields}
@@ -63,16 +69,25 @@ def plausible(draw, kinds, streams):
         line = st.builds(
             p.Member,
             st.integers(0, 3) | u(16),
+            st.sampled_from(["alice", "bob", "carol"]),
             st.sampled_from(["d", "e", "f"]),
             st.sampled_from([1, INC | 1, INC | 2]),
+            st.integers(0, 3),
             st.integers(0, 3),
             st.integers(0, 4),
         )
         changed["members"] = tuple(draw(st.lists(line, max_size=3)))
+    if "entries" in packet._fields:
+        entry = st.builds(
+            p.TallyEntry, st.integers(0, 3), RANGES, st.integers(0, 3) | u(16), st.integers(1, 9)
+        )
+        changed["entries"] = tuple(draw(st.lists(entry, min_size=1, max_size=3)))
     if getattr(packet, "section", None) is not None:
         count = draw(st.integers(1, 4))
         first = min(draw(SEQS), 2**64 - count)
         changed["section"] = encode_section(first, [0] * count, [b"x"] * count)
+    if isinstance(packet, p.Login):
+        del changed["user"]
     return packet._replace(**changed)
 
 
@@ -84,7 +99,11 @@ FROM_SERVER = [kind for kind in KINDS if kind not in (p.Kind.LOGIN_REFUSED, p.Ki
 
 
 def streams_to(user):
-    others = [StreamId("zoe", "z", INC | 1, user), StreamId("yan", "y", 1, user)]
+    others = [
+        StreamId("zoe", "z", INC | 1, user),
+        StreamId("yan", "y", 1, user),
+        StreamId("zoe", "z", INC | 1, "#g"),
+    ]
     return [*others, StreamId(user, "d", INC | 1, user)]
 
 
@@ -99,6 +118,8 @@ def test_no_server_makes_a_client_raise(state, durable, data):
     alice.connect()
     sent = [alice.send("bob", *[b"%d" % n for n in range(12)], ttl_s=5.0)[0]]
     sent.append(alice.send("carol", b"1")[0])
+    sent.append(alice.send("#g", *[b"%d" % n for n in range(5)])[0])
+    alice.node.groups.ask(GroupAction.LIST, "#g", "")
     net.run(0.3)
     if state == "online":
         server.send(OK)
@@ -120,6 +141,7 @@ def test_no_server_makes_a_client_raise(state, durable, data):
 FROM_CLIENT = [
     *(p.Kind.MSG_R, p.Kind.ACK_R, p.Kind.OFFLINEACK_R, p.Kind.CANCEL_R, p.Kind.STATUS_R),
     *(p.Kind.OFFLINE_R, p.Kind.MSG_N, p.Kind.LOGIN, p.Kind.NUDGE),
+    *(p.Kind.GROUP_R, p.Kind.GROUP_R, p.Kind.READ_R),
 ]
 
 
@@ -134,7 +156,9 @@ def test_no_clients_make_a_server_raise_or_forget_the_others(durable, data):
         send_queue_frames_max=500,
     )
     streams = [
-        StreamId(u, d, INC | 1, "bob") for u, d in (("zoe", "z"), ("bob", "d"), ("yan", "y"))
+        StreamId(u, d, INC | 1, to)
+        for u, d in (("zoe", "z"), ("bob", "d"), ("yan", "y"))
+        for to in ("bob", "#g")
     ]
     raws = []
     for user, device in (("zoe", "z"), ("bob", "d"), ("bob", "e")):
@@ -143,6 +167,10 @@ def test_no_clients_make_a_server_raise_or_forget_the_others(durable, data):
         raw.send(p.Login(user, device, b"", INC | 1, 1))
         net.run(0.1)
         raws.append(raw)
+    for user in ("zoe", "bob"):
+        action = GroupAction.CREATE if user == "zoe" else GroupAction.JOIN
+        server.node.change_group(action, "#g", user, lambda ok: None)
+        net.run(0.1)
     step = st.tuples(st.integers(0, 2), st.lists(plausible(FROM_CLIENT, streams), max_size=4))
     for who, burst in data.draw(st.lists(step, max_size=6)):
         if raws[who].open:

@@ -148,10 +148,10 @@ def test_no_user_has_the_name_of_a_group():
 def test_a_retired_device_takes_no_place_and_needs_one_to_come_back():
     world = World(devices_per_user_max=1)
     link = world.login()
-    world.logins.end_session(link)
+    world.logins.end_session(link, 9.0)
     known = world.login(count=2)
     assert isinstance(answer(known), p.LoginOk), "a device that is known has its place"
-    world.logins.end_session(known)
+    world.logins.end_session(known, 9.0)
     assert 1 == world.router.memberships.retire_unseen(100, 10)
     world.router.ledger.take_ops()
     world.router.ledger.on_committed(ok=True)
