@@ -589,6 +589,22 @@ def test_only_what_nobody_was_due_is_stamped_anew():
     assert ["1-2 EXCUSED"] == [change for change in a.changes() if "EXCUSED" in change]
 
 
+def test_what_a_group_owes_to_nobody_ends_with_a_restart_and_leaves_the_store():
+    a = Sender()
+    stream = a.met(to="#g")
+    a.verdict(stream, delivered=((1, 1),))
+    a.members(stream, epoch=3)
+    a.send(b"2", to="#g")
+    a.commit()
+    b = a.restart()
+    assert 1 == b.outbox.open_messages
+    assert TrimOutbox(1, 2, 2) in b.begin()
+    assert ["2-2 EXCUSED"] == b.changes()
+    assert 0 == b.outbox.open_messages
+    again = b.restart()
+    assert [] == again.begin() == again.changes()
+
+
 def test_a_new_incarnation_may_come_with_the_first_one_that_is_due():
     a = Sender()
     tablet = member(1, "tablet", user="alice")

@@ -20,7 +20,7 @@ from tests.kills.judge import FAULTS, Remains, judge, read_journal
 from tests.kills.nursery import Nursery
 from tests.kills.points import POINTS, Point
 from tests.kills.process import Process
-from tests.kills.scenarios import SCENARIOS
+from tests.kills.scenarios import INSPECTING, SCENARIOS
 
 AT_ONCE = 6
 
@@ -65,7 +65,7 @@ async def run_case(stage, scenario, point, folder, **options):
     """Run one case and judge it."""
     case = Case(f"k{next(stage.numbers)}", folder, stage, point, **options)
     try:
-        await case.start()
+        await case.start(inspects=scenario in INSPECTING)
         await SCENARIOS[scenario](case)
         await case.finish()
     except AssertionError as error:

@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 
 from tests.kills import disk
-from tests.kills.judge import Facts
+from tests.kills.judge import FINAL, Facts
 from tests.kills.process import Process
 from tests.kills.runner import POISON
 from udpim.config import E2E_TIMER_S_MAX, E2E_TIMER_S_MIN
@@ -22,7 +22,6 @@ RESTART_S = 2.0
 """How soon the exchange goes on after a restart, not counting the end-to-end timer."""
 
 SENDER, SERVER, RECIPIENT = ROLES = ("sender", "server", "recipient")
-FINAL = {"DELIVERED", "VOID", "REJECTED", "EXCUSED"}
 
 
 def end_to_end_timer_s(age_s):
@@ -72,6 +71,7 @@ class Case:
         self._hasty = hasty
         self._patience_s = patience_s
         self._port = 0
+        self._inspects = False
         self._ready_at_s = None
         self._changed = asyncio.Event()
         self._restarts = set()
@@ -85,8 +85,13 @@ class Case:
     def _is_victim(self, role):
         return self.point is not None and self.point.role == role.name
 
-    async def start(self):
-        """Give each role its process, the victim one of its own, and let the server listen."""
+    async def start(self, *, inspects=False):
+        """Give each role its process, the victim one of its own, and let the server listen.
+
+        Args:
+            inspects: Whether the server has hooks that look at every message, and let it pass.
+        """
+        self._inspects = inspects
         for role in self.roles.values():
             if self._is_victim(role):
                 trap = {"target": self.point.effect, "phase": self.point.phase}
@@ -114,7 +119,10 @@ class Case:
     def _open(self, role):
         """Bring a role to work in its present process."""
         fields = {"store": role.store, "journal": role.journal, "port": self._port}
-        role.process.command("serve" if role.name == SERVER else "open", role.who, **fields)
+        if role.name == SERVER:
+            role.process.command("serve", role.who, inspects=self._inspects, **fields)
+        else:
+            role.process.command("open", role.who, **fields)
 
     def _close(self, role):
         role.process.command("stop" if role.name == SERVER else "close", role.who)
@@ -167,6 +175,8 @@ class Case:
         else:
             outbox = disk.outbox(role.store)
             self.facts.taken(outbox.messages)
+            for seq in outbox.excused:
+                self.facts.states[seq] = "EXCUSED"
             for seq in outbox.stored:
                 self.facts.states[seq] = "STORED"
             for seq in outbox.cancelled:
@@ -242,8 +252,15 @@ class Case:
         self._close(role)
         await self.goal(f"{role_name} is closed", lambda: not role.open)
 
-    async def send(self, count, deadline_s=None, *, poison=False):
+    async def send(self, count, deadline_s=None, *, poison=False, to=None, due=True):
         """Have the sender send, until it says so or is dead.
+
+        Args:
+            count: How many messages.
+            deadline_s: After how long the sender gives them up.
+            poison: Whether the recipient's program sets them aside.
+            to: A group; the recipient otherwise.
+            due: Whether anybody is to get them.
 
         Returns:
             The seqs, of which there are none if it died first.
@@ -254,9 +271,11 @@ class Case:
         payloads = [f"{self.name}#{self._numbers + n:04}{mark}" for n in range(count)]
         self._numbers += count
         self.facts.issued += payloads
+        if not due:
+            self.facts.due_to_nobody.update(payloads)
         before = dict(self.facts.messages)
         at_s = time.monotonic()
-        to = self.roles[RECIPIENT].who
+        to = to or self.roles[RECIPIENT].who
         role.process.command("send", role.who, to=to, payloads=payloads, deadline_s=deadline_s)
         await self.goal(
             "send() returned",
@@ -287,6 +306,17 @@ class Case:
         life = role.lives
         role.process.command("presence", role.who, user=self.roles[RECIPIENT].who)
         await self.goal("answered", lambda: self._answers > before or role.lives > life)
+
+    async def change_group(self, role_name, action, *names):
+        """Have a client change a group; one that died of it is given the command again."""
+        role, before = self.roles[role_name], self._answers
+        while self._answers == before:
+            life = role.lives
+            role.process.command("change_group", role.who, action=action, names=names)
+            await self.goal(
+                f"the group was changed ({action})",
+                lambda life=life: self._answers > before or role.lives > life,
+            )
 
     def final(self, seq):
         """Whether the sender knows for good what became of a message."""

@@ -69,6 +69,11 @@ class Outbox(NamedTuple):
     stored: set
     cancelled: set
 
+    @property
+    def excused(self):
+        """What is settled, though nobody gave a verdict on it."""
+        return set(range(1, self.floor)) - self.delivered - self.void
+
 
 def outbox(path):
     """The sender's outbox."""
@@ -77,7 +82,7 @@ def outbox(path):
         for seq, payload in rows(path, "SELECT seq, payload FROM outbox ORDER BY number, seq")
     }
     records = [json.loads(text) for (text,) in rows(path, "SELECT record FROM out_stream")]
-    assert len(records) <= 1, "a sender of the matrix writes to one recipient"
+    assert len(records) <= 1, "a sender of the matrix writes to one conversation"
     if not records:
         return Outbox(messages, 1, 1, set(), set(), set(), set())
     record = records[0]

@@ -13,6 +13,8 @@ from tests.kills import disk
 
 FAULTS = ("lost", "doubled", "altered", "misordered", "false", "open")
 """What a problem begins with; the rest of it is words for people."""
+FINAL = {"DELIVERED", "VOID", "REJECTED", "EXCUSED"}
+"""The states that nothing changes any more."""
 
 
 class Facts:
@@ -28,6 +30,7 @@ class Facts:
         queued: Seqs that are in the server's queue now.
         cancels: What the sender could cancel, for each command.
         may_be_void: Seqs that it was told to give up, by cancelling or with a deadline.
+        due_to_nobody: Payloads that were sent to a group of which the sender is the only member.
     """
 
     def __init__(self):
@@ -40,6 +43,7 @@ class Facts:
         self.queued = set()
         self.cancels = []
         self.may_be_void = set()
+        self.due_to_nobody = set()
 
     def heard(self, line):
         """Take one line of a runner."""
@@ -113,9 +117,12 @@ def _inbox(facts, remains):
             yield f"doubled: {payload} is {count} times in the inbox"
         if payload not in facts.issued:
             yield f"altered: {payload} is in the inbox and was never sent"
+        if payload in facts.due_to_nobody:
+            yield f"false: {payload} is in the inbox and was due to nobody"
     void = {facts.messages[q] for q, s in _last_states(remains).items() if s == "VOID"}
     for seq, payload in facts.messages.items():
-        allowed = seq in facts.may_be_void and payload in void
+        given_up = seq in facts.may_be_void and payload in void
+        allowed = given_up or payload in facts.due_to_nobody
         if payload in facts.returned and not rows[payload] and not allowed:
             yield f"lost: {payload} was sent and is in no inbox"
     for row in remains.inbox:
@@ -156,6 +163,8 @@ def _shown(remains):
 
 def _last_states(remains):
     states = {seq: state for seq, state, _ in _shown(remains)}
+    silent = {seq for seq in remains.outbox.excused if states.get(seq) not in FINAL}
+    states |= dict.fromkeys(silent, "EXCUSED")
     states |= dict.fromkeys(remains.outbox.void, "VOID")
     return states | dict.fromkeys(remains.outbox.delivered, "DELIVERED")
 
@@ -169,7 +178,7 @@ def _receipts(facts, remains):
     for seq, state, at_s in _shown(remains):
         if final.get(seq, state) != state:
             yield f"false: seq {seq} was {final[seq]} and then {state}"
-        if state in ("DELIVERED", "VOID", "REJECTED", "EXCUSED"):
+        if state in FINAL:
             final[seq] = state
         if state == "DELIVERED" and inbox.get(seq, never) > at_s:
             yield f"false: seq {seq} was DELIVERED before it was in the inbox"
@@ -177,7 +186,8 @@ def _receipts(facts, remains):
             yield f"false: seq {seq} was STORED before it was on a disk"
         if state == "VOID" and (seq in in_inbox or seq not in facts.may_be_void):
             yield f"false: seq {seq} was VOID and is in the inbox, or nobody gave it up"
-        if state in ("REJECTED", "EXCUSED"):
+        excused = state == "EXCUSED" and facts.messages.get(seq) in facts.due_to_nobody
+        if state in ("REJECTED", "EXCUSED") and not excused:
             yield f"false: seq {seq} was {state}"
     for seq in remains.outbox.delivered - in_inbox:
         yield f"false: the outbox knows seq {seq} as DELIVERED, and the inbox has it not"
@@ -186,8 +196,9 @@ def _receipts(facts, remains):
 def _ends(facts, remains):
     """Nothing is left open anywhere."""
     states = _last_states(remains)
-    for seq in facts.messages:
-        if states.get(seq) not in ("DELIVERED", "VOID"):
+    for seq, payload in facts.messages.items():
+        ends = ("EXCUSED",) if payload in facts.due_to_nobody else ("DELIVERED", "VOID")
+        if states.get(seq) not in ends:
             yield f"open: seq {seq} ended {states.get(seq, 'PENDING')}"
     outbox = remains.outbox
     if outbox.messages or outbox.floor != outbox.next_seq:

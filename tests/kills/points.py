@@ -98,13 +98,29 @@ PLAN = {
         SENDER: {"presence:R": 1},
         SERVER: {"MaySee": 1, "presence:A": 1},
     },
+    "grouped": {
+        SENDER: {"group:R": 2, "PutOutbox": (1, 3), "TrimOutbox": (1, 3)},
+        SERVER: {
+            "AuthorizeGroup": 3,
+            "PutGroup": 1,
+            "PutMember": (2,),
+            "DropMember": 1,
+            "group:A": 3,
+            "members": (1, 3),
+            "msg:N": 1,
+            "tally": 2,
+            "gone": 1,
+        },
+        RECIPIENT: {"PutInbox": 1, "MarkHandled": 1, "ack:R": 1, "group:R": 1},
+    },
+    "inspected": {SERVER: {"MaySend": 1, "Inspect": 2}},
 }
 
 COMMITTED = {op.__name__ for op in get_args(Op)}
 ASKED = {effect.__name__ for effect in get_args(Effect)} - {Commit.__name__}
 DECLARED = COMMITTED | ASKED
 """Every kind of effect that the cores may ask for."""
-WITHOUT_VERDICT = {"Authenticate", "MaySee", "NotifyOffline"} | IM_PACKETS
+WITHOUT_VERDICT = ASKED - {"ReadQueueItems"} | IM_PACKETS
 """Carried out by a handler, or by the kernel: nobody tells the node."""
 
 

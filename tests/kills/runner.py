@@ -138,6 +138,12 @@ class Host:
         presence = await self.clients[who].presence(command["user"])
         self.journals[who].say("answered", who, online=presence.online)
 
+    async def change_group(self, command):
+        """Create, join or leave a group, and say that it was answered."""
+        who = command["who"]
+        await getattr(self.clients[who].groups, command["action"])(*command["names"])
+        self.journals[who].say("answered", who)
+
     async def close(self, command):
         """Log out."""
         who = command["who"]
@@ -154,6 +160,8 @@ class Host:
             known_user=lambda user: True,
             on_offline=lambda notice: None,
             may_see=lambda request: True,
+            may_send=(lambda request: True) if command["inspects"] else None,
+            on_message=(lambda message: True) if command["inspects"] else None,
             store=command["store"],
             security="plain",
             hop=HOP,

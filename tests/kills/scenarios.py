@@ -91,6 +91,30 @@ async def asked(case):
     await case.settled()
 
 
+async def grouped(case):
+    """The sender makes a group and writes to it; the recipient is a member, and leaves."""
+    group = f"#room-{case.name}"
+    await case.open(RECIPIENT)
+    await case.open(SENDER)
+    await case.change_group(SENDER, "create", group)
+    await case.change_group(SENDER, "join", group, case.roles[RECIPIENT].who)
+    for count in (2, 1):
+        await case.send(count, to=group)
+        await case.settled()
+    await case.change_group(RECIPIENT, "leave", group)
+    await case.send(1, to=group, due=False)
+    await case.settled()
+
+
+async def inspected(case):
+    """The server's hooks look at who writes, and at each message."""
+    await case.open(RECIPIENT)
+    await case.open(SENDER)
+    for count in (2, 1):
+        await case.send(count)
+        await case.settled()
+
+
 async def _register_recipient(case):
     """The server knows the recipient, who has left again."""
     await case.open(RECIPIENT)
@@ -99,5 +123,17 @@ async def _register_recipient(case):
 
 SCENARIOS = {
     scenario.__name__: scenario
-    for scenario in (online, pipelined, recipient_away, sender_away, given_up, poisoned, asked)
+    for scenario in (
+        online,
+        pipelined,
+        recipient_away,
+        sender_away,
+        given_up,
+        poisoned,
+        asked,
+        grouped,
+        inspected,
+    )
 }
+INSPECTING = {inspected.__name__}
+"""The scenarios whose server has hooks for what is sent."""

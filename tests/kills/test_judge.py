@@ -87,6 +87,42 @@ def test_what_was_given_up_may_be_void_and_is_lost_only_if_nobody_said_so():
     assert {"lost", "open"} == {problem.partition(":")[0] for problem in judge(facts, silent)}
 
 
+def excused():
+    """A case in which the third message was due to nobody."""
+    facts, remains = clean()
+    facts.due_to_nobody = {"three"}
+    del facts.on_disk["inbox"][3]
+    return facts, remains._replace(
+        sender=[receipt(1, "DELIVERED"), receipt(2, "DELIVERED"), receipt(3, "EXCUSED")],
+        recipient=[handed("one"), handed("two")],
+        inbox=[row(1), row(2)],
+        outbox=remains.outbox._replace(delivered={1, 2}),
+    )
+
+
+def test_what_is_due_to_nobody_ends_excused_whether_or_not_that_was_shown():
+    facts, remains = excused()
+    assert [] == judge(facts, remains)
+    for seen in ([], [receipt(3, "ACCEPTED")]):
+        assert [] == judge(facts, remains._replace(sender=[*remains.sender[:2], *seen]))
+
+
+@pytest.mark.parametrize(
+    ("fault", "left"),
+    [
+        ("false", {"inbox": [row(1), row(2), row(3)]}),
+        ("false", {"sender": [receipt(3, "DELIVERED")]}),
+        ("false", {"sender": [receipt(1, "EXCUSED")]}),
+        ("open", {"sender": [], "outbox": Outbox({3: "three"}, 4, 3, {1, 2}, set(), set(), set())}),
+        ("open", {"sender": [], "outbox": Outbox({}, 4, 4, {2}, set(), set(), set())}),
+    ],
+)
+def test_nobody_else_is_excused_and_nothing_but_excused(fault, left):
+    facts, remains = excused()
+    problems = judge(facts, remains._replace(**left))
+    assert fault in {problem.partition(":")[0] for problem in problems}
+
+
 def test_a_message_whose_send_did_not_return_may_be_delivered_once():
     facts, remains = clean()
     facts.returned.remove("three")

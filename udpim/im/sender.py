@@ -104,7 +104,9 @@ class Outbox:
                 self._deadlines.set(stream, row.seq, row.seq, now + row.ttl_ms / 1000)
         for stream in numbered.values():
             self.open_messages += stream.next_seq - stream.floor
-            stream.refresh(stream.floor, stream.next_seq - 1)
+            self._changed(stream, stream.refresh(stream.floor, stream.next_seq - 1))
+            if stream.trimmed_floor < stream.floor:  # due to nobody: no packet will say so
+                self._dirty[stream] = None
             self._count_bytes(stream)
 
     def _add_stream(self, record: OutStreamRecord) -> OutStream:
@@ -300,10 +302,7 @@ class Outbox:
             self._drop("membership older than known")
             return
         unknown = stream.epoch == 0
-        self._changed(
-            stream,
-            learn_members(stream, packet),
-        )
+        self._changed(stream, learn_members(stream, packet))
         if stream.restamped_from is not None:
             first = max(stream.restamped_from, stream.floor)
             self._stamp_rows(stream, first)
