@@ -29,7 +29,7 @@ def test_msgid_tells_incarnations_apart():
 
 @pytest.mark.parametrize("code", RejectCode)
 def test_reject_codes_below_16_are_transient(code):
-    expected = code in (RejectCode.NO_DEVICE, RejectCode.FULL, RejectCode.RATE)
+    expected = code in (RejectCode.NO_DEVICE, RejectCode.FULL, RejectCode.RATE, RejectCode.BUSY)
     assert expected == code.transient
 
 

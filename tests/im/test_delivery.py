@@ -67,10 +67,12 @@ def test_a_group_is_hurried_once_nobody_is_left_who_may_answer_soon():
     assert [(0, 1, 0b11)] == [(e.verdict, e.first, e.bitmap) for e in packet.entries]
 
 
-def test_whoever_goes_unreceipted_is_not_waited_for():
+def test_whoever_goes_unreceipted_is_waited_for_in_the_queue():
     s, alice, phone, carol = grouped(ALICE, PHONE, CAROL)
     s.msg(alice, run_of(1, 1), stream=GROUP)
     s.logout(carol)
+    assert not s.router.delivery.receipted(phone, GROUP, ((1, 1),))
+    s.leave("carol")
     assert s.router.delivery.receipted(phone, GROUP, ((1, 1),))
 
 
