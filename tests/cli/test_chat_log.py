@@ -77,7 +77,7 @@ def test_a_mark_moves_where_it_stands():
 
 @pytest.mark.parametrize("state", MessageState)
 def test_a_line_is_open_while_its_mark_can_move(state):
-    final = {"DELIVERED", "VOID", "REJECTED", "EXCUSED"}
+    final = {"DELIVERED", "READ", "VOID", "REJECTED", "EXCUSED"}
     assert (state.name not in final) is line("hi", state=state).open
     assert not line("hi", user="bob", state=state).open
 

@@ -94,13 +94,14 @@ MEANINGS = {
     MessageState.ACCEPTED: "the server has it",
     MessageState.STORED: "stored for who is away",
     MessageState.DELIVERED: "delivered",
+    MessageState.READ: "read",
     MessageState.REJECTED: "will never be delivered",
     MessageState.EXCUSED: "nobody is left to receive it",
     MessageState.UNKNOWN: "unknown",
 }
 _ORDER = (*MEANINGS, MessageState.VOID)
-UNICODE = Marks(dict(zip(_ORDER, "…›s✓✗–?✗", strict=True)), "→")  # noqa: RUF001  # no letters
-ASCII = Marks(dict(zip(_ORDER, ".>s+x-?x", strict=True)), "->")
+UNICODE = Marks(dict(zip(_ORDER, "…›s✓●✗–?✗", strict=True)), "→")  # noqa: RUF001  # no letters
+ASCII = Marks(dict(zip(_ORDER, ".>s+*x-?x", strict=True)), "->")
 
 
 def marks_for(encoding: str | None) -> Marks:
