@@ -84,8 +84,14 @@ async def test_messages_go_both_ways_and_marks_move():
 @live
 async def test_of_a_large_message_only_what_can_be_shown_stays_in_memory():
     large = b"x" * 100_000
-    async with serve() as server, talking(server, "alice") as (alice, seen):
-        await alice.send("alice", large)
+    async with (
+        serve() as server,
+        talking(server, "alice") as (alice, seen),
+        login(server, "bob") as bob,
+    ):
+        await alice.send("bob", large)
+        await take(bob, 1)
+        await bob.send("alice", large)
         await until(lambda: len(seen.lines) == 2 and not alice.unsettled)
         assert [large] * 2 == seen.payloads
         assert {KEPT_BYTES_MAX} == {len(line.payload) for line in seen.lines}
