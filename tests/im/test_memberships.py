@@ -19,6 +19,7 @@ from tests.im.helpers import (
 from udpim.im.records import PutDevice, PutMeta
 from udpim.im.router import CHANGES, SEEN_S
 from udpim.im.tally import DELIVERED, STORED, VOID
+from udpim.model import Endpoint
 from udpim.wire.im_packets import CancelN, Gone, Members, MsgN, Refuse
 
 
@@ -300,3 +301,13 @@ def test_rows_that_a_leave_was_too_late_for_go_at_the_next_start(what):
     again.commit()
     assert (what == "present") == (GROUP in again.router.queue.streams(PHONE))
     assert (what == "present") == bool(again.state.server_snapshot().queue)
+
+
+def test_of_a_conversation_that_there_is_not_nothing_is_told():
+    s = Server()
+    alice = s.login(ALICE)
+    to_nobody = STREAM._replace(conversation="nobody")
+    s.msg(alice, run_of(1, 1), stream=to_nobody)
+    told = len(alice.frames)
+    s.login(Endpoint("alice", "another"))
+    assert [] == [packet for packet, _ in alice.frames[told:] if isinstance(packet, Members)]

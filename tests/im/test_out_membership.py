@@ -71,3 +71,19 @@ def test_the_same_membership_again_changes_nothing():
     learn_members(s, p.Members(1, None, True, EPOCH, 1, (member(0),)))
     assert not s.renewed
     assert [(1, 1), (3, 3)] == s.covered.missing(1, 3)
+
+
+def test_progress_names_what_is_known_of_each_endpoint():
+    s = stream(4)
+    settle(s, 0, 1, 1)
+    s.audience.view(1).take_void(1, 1)
+    s.take_stored(s.audience.view(1), ((2, 2),))
+    s.audience.view(0).take_excused(3, 3)
+    first = s.audience.progress(s.epoch_of(1), 1)
+    assert ({"bob/phone"}, {"bob/laptop"}) == (
+        {str(e) for e in first.delivered},
+        {str(e) for e in first.void},
+    )
+    second = s.audience.progress(s.epoch_of(2), 2)
+    assert (1, 1) == (len(second.stored), len(second.missing))
+    assert {"bob/phone"} == {str(e) for e in s.audience.progress(s.epoch_of(3), 3).excused}

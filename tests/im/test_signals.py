@@ -50,3 +50,17 @@ def test_a_session_does_not_hear_itself_but_the_users_other_devices_do(registry)
 
 def test_the_senders_other_devices_hear_nothing_of_what_goes_to_others(registry):
     assert [ALICE] == heard(registry, online(LAPTOP, PHONE, ALICE), "alice", sender=PHONE)
+
+
+def test_a_group_hears_what_its_members_signal_and_nobody_else(registry):
+    groups = Groups((), (), registry)
+    groups.apply([*groups.join("#room", "bob"), *groups.join("#room", "alice")])
+    sessions = online(PHONE, LAPTOP, ALICE)
+
+    def who(name, sender):
+        found = recipients(name, sender, registry=registry, groups=groups, sessions=sessions)
+        return {session.endpoint for session in found}
+
+    assert {PHONE, LAPTOP} == who("#room", ALICE)
+    assert set() == who("#room", Endpoint("mallory", "x"))
+    assert set() == who("#nowhere", ALICE)

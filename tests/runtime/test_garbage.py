@@ -143,7 +143,7 @@ async def test_a_flood_of_first_pieces_costs_its_sender_only():
             # Her own messages go on as well, while she has credit.
             to_bob = StreamId("", "", 1, "bob")
             body = encode_section(1, [1], [b"from mallory"])
-            message = p.MsgR(1, to_bob, 1, (p.EpochRun(1, 1),), 0, body)
+            message = p.MsgR(1, to_bob, 1, (p.EpochRun(1, 3),), 0, body)  # the third device
             mallory.send(encode_bulk(1 + GROUPS, encode(message)))
             assert [b"from mallory"] == [m.payload for m in await take(bob, 1)]
         assert [1, 1] == [client.stats()["logins"] for client in (alice, bob)]

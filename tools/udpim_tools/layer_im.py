@@ -41,6 +41,7 @@ _REFUSE_CODES = {
     1: "NO_DEVICE",
     2: "FULL",
     3: "RATE",
+    4: "BUSY",
     16: "UNKNOWN_RECIPIENT",
     17: "FORBIDDEN",
     18: "TOO_LARGE",

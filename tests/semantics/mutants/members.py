@@ -2,7 +2,7 @@
 
 from tests.semantics.mutants.mutant import mutant
 from tests.semantics.mutants.places import OWN_DEVICES
-from udpim.im import out_stream
+from udpim.im import out_membership, out_stream
 from udpim.im.answers import Answers
 from udpim.im.audience import Audience
 from udpim.im.conversations import Conversations
@@ -64,7 +64,7 @@ class _NoStreams:
     "tests/im/test_sender.py::test_what_nobody_was_due_leaves_again_once_somebody_comes",
 )
 def message_for_nobody_stays_so(planting):
-    @planting.replace(out_stream, "restamp")
+    @planting.replace(out_membership, "restamp")
     def restamp(original, runs, somebody, epoch):
         if not runs or runs[0].epoch:
             return None

@@ -2,7 +2,7 @@
 
 from tests.semantics.mutants.mutant import mutant
 from tests.semantics.mutants.places import EXCHANGE, MATRIX, SENDERS, SERVERS, WINDOW
-from udpim.im import out_stream
+from udpim.im import out_membership, out_stream, sender
 from udpim.im.delivery import Delivery
 from udpim.im.member_view import MemberView
 from udpim.im.out_stream import WITHDRAWN, OutStream
@@ -298,7 +298,7 @@ def doubt_is_forgotten(planting):
     item=10,
 )
 def stored_outlives_its_store(planting):
-    @planting.replace(OutStream, "forget_membership")
+    @planting.replace(sender, "forget_membership")
     def forget_membership(original, self, store_epoch):
         stored = [view.stored.copy() for view in self.audience.views]
         covered = self.covered.copy()
@@ -339,7 +339,7 @@ def older_incarnations_count(planting):
     item=15,
 )
 def new_incarnation_is_taken_for_the_old_one(planting):
-    @planting.replace(OutStream, "_forget_confirmations")
+    @planting.replace(out_membership, "_forget_confirmations")
     def forget_confirmations(original, self, view):
         pass
 
