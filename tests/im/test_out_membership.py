@@ -87,3 +87,10 @@ def test_progress_names_what_is_known_of_each_endpoint():
     second = s.audience.progress(s.epoch_of(2), 2)
     assert (1, 1) == (len(second.stored), len(second.missing))
     assert {"bob/phone"} == {str(e) for e in s.audience.progress(s.epoch_of(3), 3).excused}
+
+
+def test_progress_leaves_the_senders_own_devices_out():
+    s = stream(1, member(0), member(1, "tablet", user="alice"))
+    settle(s, 1, 1, 1)
+    progress = s.audience.progress(s.epoch_of(1), 1)
+    assert (0, {"bob/phone"}) == (len(progress.delivered), {str(e) for e in progress.missing})
