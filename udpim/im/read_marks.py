@@ -7,6 +7,7 @@ receipt row for one that is away, and acknowledged once it cannot get lost any m
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -38,9 +39,15 @@ class ReadMarks:
         else:
             router.answers.read(sender, relay)
 
+    def session_closed(self, tags: Iterable[object]) -> None:
+        """A is gone; ``tags`` are those of packets that it has not acked."""
+        for tag in tags:
+            if isinstance(tag, ReadRelay):
+                self.keep(tag)
+
     def keep(self, relay: ReadRelay) -> None:
         """A is away, or went before it heard of this."""
-        if self._router.may_keep(relay):
+        if self._router.relays.may_keep(relay):
             self._router.receipts.keep_read(
                 relay.stream,
                 relay.recipient,

@@ -14,11 +14,10 @@ DELIVERED and VOID are B's, passed on (R13).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 
 from udpim import config
 from udpim.config import GROUP_USERS_MAX, GROUPS_MAX, Limits
-from udpim.im.answers import RANGES_A_PACKET, Answers
+from udpim.im.answers import Answers
 from udpim.im.conversations import Conversations
 from udpim.im.delivery import Delivery
 from udpim.im.devices import Registry, base_for, epochs_known
@@ -31,9 +30,10 @@ from udpim.im.offline_queue import OfflineQueue
 from udpim.im.read_marks import ReadMarks
 from udpim.im.receipt_rows import ReceiptRows
 from udpim.im.records import Op, PutDevice, PutMeta, ServerSnapshot
+from udpim.im.relays import Relays
 from udpim.im.session import Named, ReadRelay, Relay, Round, Session, Told
 from udpim.model import Endpoint, RejectCode, StreamId, is_group
-from udpim.ranges import Range, RangeSet, chunked, intersect
+from udpim.ranges import Range, intersect
 from udpim.wire.im_codec import (
     SECTION_ENTRY_BYTES,
     SECTION_HEAD_BYTES,
@@ -41,7 +41,6 @@ from udpim.wire.im_codec import (
     top_stamp,
 )
 from udpim.wire.im_packets import (
-    AckA,
     AckR,
     CancelR,
     Member,
@@ -106,6 +105,7 @@ class Router:
             stored=self._stored,
         )
         self.sessions = self.delivery.sessions
+        self.relays = Relays(self)
         self.reads = ReadMarks(self)
         self.memberships = Memberships(self)
         self.register = self.memberships.register
@@ -155,17 +155,9 @@ class Router:
         if noted is not None:
             self.ledger.put(PutDevice(noted))
         self.delivery.session_closed(session)
-        untold = self.answers.session_closed(session)
-        for tag in (*unacked, *(tag for _, tag in session.frames)):
-            if isinstance(tag, Relay):
-                untold.append(tag)
-            elif isinstance(tag, Round):
-                untold += tag.relays
-                tag.relays = []
-            elif isinstance(tag, ReadRelay):
-                self.reads.keep(tag)
-        for relay in untold:
-            self._keep_receipt(relay)
+        tags = [*unacked, *(tag for _, tag in session.frames)]
+        self.relays.session_closed(self.answers.session_closed(session), tags)
+        self.reads.session_closed(tags)
 
     def on_acked(self, session: Session, tag: object) -> None:
         """A client's hop has acked one of our packets."""
@@ -173,13 +165,8 @@ class Router:
             session.outbound.confirm(tag.stream)
         if isinstance(tag, Told):
             self.answers.told(session, tag.stream)
-        elif isinstance(tag, Relay):
-            self._acknowledge(tag)
-        elif isinstance(tag, Round):
-            tag.packets_left -= 1
-            if not tag.packets_left:
-                for relay in tag.relays:
-                    self._acknowledge(relay)
+        elif isinstance(tag, Relay | Round):
+            self.relays.acked(tag)
         elif isinstance(tag, ReadRelay):
             self.reads.told(tag)
 
@@ -333,53 +320,11 @@ class Router:
         relay = Relay(stream, session.endpoint, session.incarnation, packet.delivered, packet.void)
         sender = self.sessions.get(Endpoint(stream.user, stream.device))
         if sender is None:
-            self._keep_receipt(relay)
+            self.relays.keep(relay)
             return
         self.answers.verdicts(sender, relay, kept=False)
         if complete:
             self.answers.tallies.hurry(sender, stream)
-
-    def may_keep(self, relay: Relay | ReadRelay) -> bool:
-        """Tell whether a row may be kept for what an endpoint said."""
-        line = self.conversations.line(relay.stream, relay.recipient)
-        reason = None
-        if line is None or line.incarnation != relay.incarnation:
-            reason = "receipt of an older incarnation"
-        elif self.registry.has_ended(relay.stream):
-            reason = "receipt for a stream that has ended"
-        elif not self.registry.is_sender(relay.stream):
-            reason = "receipt for an unknown sender"
-        if reason is not None:
-            self.drop(reason)
-        return reason is None
-
-    def _keep_receipt(self, relay: Relay) -> None:
-        """A is away: the row is the receipt's home until A's floor passes it."""
-        if self.may_keep(relay):
-            self.receipts.keep(
-                relay.stream,
-                relay.recipient,
-                relay.incarnation,
-                relay.delivered,
-                relay.void,
-                after=partial(self._receipt_kept, relay),
-            )
-
-    def _receipt_kept(self, relay: Relay, ok: bool) -> None:
-        if ok and self.ledger.durable:
-            self._acknowledge(relay)
-
-    def _acknowledge(self, relay: Relay) -> None:
-        """ack:A: the receipt cannot get lost any more; in four packets nothing says so."""
-        session = self.sessions.get(relay.recipient)
-        if session is None or session.four_packets:
-            return
-        handle = session.inbound.number(relay.stream)
-        if handle is None:
-            return
-        ranges = RangeSet(relay.delivered + relay.void)
-        for part in chunked(list(ranges), RANGES_A_PACKET):
-            session.send(AckA(handle, part))
 
     # --- After a commit of queue rows ---
 

@@ -225,7 +225,7 @@ def ack_a_at_once(planting):
         original(self, session, stream, packet)
         if packet.delivered + packet.void:
             verdicts = (packet.delivered, packet.void)
-            self._acknowledge(Relay(stream, session.endpoint, session.incarnation, *verdicts))
+            self.relays.acknowledge(Relay(stream, session.endpoint, session.incarnation, *verdicts))
 
 
 @mutant(
