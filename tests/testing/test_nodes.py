@@ -127,3 +127,16 @@ def test_a_message_may_be_sent_again_by_hand(world):
     copies = world.network.intercept("msg:R", copies=None, drop=False)
     alice.resend(sent.msgids[0])
     assert copies.seen == 1
+
+
+def test_a_message_whose_commit_landed_in_the_crash_is_shown_as_it_stands(world):
+    alice, _ = world.clients.values()
+    sent = alice.send("bob", b"one")
+    alice.cancel(sent)
+    alice.crash(landing=9)
+    assert world.history.sends[sent.msgids[0]].accepted is None
+    alice.start()
+    assert world.history.sends[sent.msgids[0]].accepted is not None
+    assert world.history.last_state(sent.msgids[0]) is MessageState.VOID
+    world.settle()
+    world.check_quiet()

@@ -290,9 +290,11 @@ class VirtualClient(VirtualProcess):
     def _started(self) -> None:
         for msgid, send in self.history.sends.items():
             sender = Endpoint(msgid.stream.user, msgid.stream.device)
-            if sender == self.endpoint and send.accepted is not None:
+            if sender == self.endpoint:
                 stream = self.node.outbox.stream(msgid.stream)
                 if stream is not None and msgid.seq < stream.next_seq:
+                    if send.accepted is None:  # its commit landed in the crash
+                        self.history.on_accepted(msgid)
                     self.history.on_shown(msgid, stream.state(msgid.seq), self.life)
         self.node.connect(SERVER_ADDRESS, self.now)
 
