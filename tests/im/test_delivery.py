@@ -1,5 +1,7 @@
 """Bringing messages to one endpoint: pushed, queued, or pulled, and never twice (PROTOCOL §5.5)."""
 
+import pytest
+
 from tests.im.helpers import (
     ALICE,
     CAROL,
@@ -13,8 +15,8 @@ from tests.im.helpers import (
     run_of,
     section,
 )
-from udpim.im.records import DeleteQueue, PutQueue
-from udpim.wire.im_packets import AckN, Gone, MsgN, Nudge, Tally
+from udpim.im.records import DeleteQueue, PutQueue, ReadQueue
+from udpim.wire.im_packets import AckN, Gone, MsgA, MsgN, Nudge, Tally
 
 
 def grouped(*endpoints):
@@ -39,6 +41,38 @@ def test_a_message_is_pushed_or_queued_and_never_both():
     assert (PutQueue, [2]) == (type(op), [row.seq for row in op.rows])
     s.finish()
     assert 1 == len(of(Nudge, s.hop_acks(phone)))
+
+
+@pytest.mark.parametrize("told", ["while it was pushed", "before, and packets crossed"])
+def test_what_goes_to_the_queue_knows_the_floor_that_its_sender_has_told(told):
+    """A newer incarnation that pulls it would wait for ever for what is settled below."""
+    s = Server()
+    alice, phone = s.login(ALICE), s.login(PHONE)
+    if told == "while it was pushed":
+        s.msg(alice, run_of(7, 8), floor=2)
+        s.msg(alice, run_of(7, 8), floor=7)
+        s.logout(phone)
+    else:
+        s.logout(phone)
+        s.status(alice, (7, 8), floor=7)
+        s.msg(alice, run_of(7, 8), floor=2)
+    s.commit()
+    (entry,) = s.state.server_snapshot().queue
+    queued = s.router.queue.find(PHONE, STREAM)
+    assert (7, 7) == (queued.floor, queued.base)
+    assert [(7, 8)] == list(entry.messages)
+    (item,) = s.state.read_queue(ReadQueue(PHONE, ((STREAM, ((7, 8),)),), 10_000))
+    assert (7, 7) == (item.floor, item.base)
+
+
+def test_a_copy_that_the_floor_has_overtaken_is_taken_and_goes_nowhere():
+    s = Server()
+    alice, phone = s.login(ALICE), s.login(PHONE)
+    s.msg(alice, run_of(3, 3), floor=3)
+    s.hop_acks(alice), s.hop_acks(phone)
+    s.msg(alice, run_of(1, 2))
+    assert [((1, 2),)] == [packet.ranges for packet in of(MsgA, s.hop_acks(alice))]
+    assert [] == phone.frames
 
 
 def test_one_upload_reaches_every_device_of_the_others():

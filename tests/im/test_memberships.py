@@ -80,7 +80,6 @@ def test_a_new_incarnation_is_told_to_who_writes_to_a_group():
     s.hop_acks(alice)
     s.logout(phone)
     s.login(PHONE, DURABLE | 9)
-    s.msg(alice, run_of(2, 2), stream=GROUP)
     (members,) = of(Members, s.hop_acks(alice))
     assert not members.whole
     (line,) = members.members
@@ -89,6 +88,22 @@ def test_a_new_incarnation_is_told_to_who_writes_to_a_group():
         line.incarnation,
         line.renewed,
     )
+
+
+def test_a_new_incarnation_is_told_at_once_to_everybody_who_has_written():
+    s, alice, phone = grouped()
+    s.msg(alice, run_of(1, 1))
+    s.msg(alice, run_of(1, 1), stream=GROUP)
+    s.hop_acks(alice)
+    s.logout(phone)
+    s.login(PHONE, DURABLE | 9)
+    told = of(Members, s.hop_acks(alice))
+    assert [(True, DURABLE | 9), (False, DURABLE | 9)] == [
+        (packet.whole, packet.members[0].incarnation) for packet in told
+    ]
+    s.logout(s.router.sessions[PHONE])
+    s.login(PHONE, DURABLE | 9)
+    assert [] == of(Members, s.hop_acks(alice)), "a login as before"
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ class Delivery:
         if online is None:
             return
         push = self._endings.push(online, stream)
-        push.floor, push.base = head
+        push.raise_head(*head)
         push.cancels.update(ranges)
         for part in chunked(ranges, RANGES_A_PACKET):
             handle, name = online.outbound.of(stream)
@@ -141,9 +141,17 @@ class Delivery:
             online.send(StatusN(handle, name, *head), Named(stream))
 
     def floor_passed(self, endpoint: Endpoint, stream: StreamId, floor: int) -> None:
-        """The sender has the verdicts for what is below its floor."""
+        """The sender has the verdicts for what is below its floor.
+
+        What waits for the endpoint says so, however it gets there: a newer incarnation of it learns
+        from nothing else that the rest will not come.
+        """
         self._writer.floor_passed(endpoint, stream, floor)
-        nudge_blocked(self._queue, self.sessions.get(endpoint))
+        online = self.sessions.get(endpoint)
+        push = None if online is None else online.pushes.get(stream)
+        if push is not None:
+            push.raise_head(floor, floor)
+        nudge_blocked(self._queue, online)
 
     # --- From recipients ---
 

@@ -56,7 +56,6 @@ class Memberships:
                 router.groups.renewed(record.user)
                 router.receipts.forget(endpoint)
                 router.answers.renewed(endpoint)
-            if old is None:
                 self._tell(record.user)
             before = None if old is None else (old.incarnation, old.continues)
             if before != (record.incarnation, record.continues):

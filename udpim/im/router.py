@@ -195,9 +195,9 @@ class Router:
         if not self._is_stamped(session, stream, packet, ((first, last),)):
             return False
         slowest_s = 0.0
-        taken, nobody = True, True
-        head = packet.floor
-        for line, base in self._due(stream, packet):
+        taken, nobody = True, last >= session.floors[stream]
+        for line, head in self._due(session, stream, packet):
+            base = head[1]
             if base > last:
                 continue
             nobody = False
@@ -211,7 +211,7 @@ class Router:
             left = self._unanswered(session, line, stream, ((part.first, last),))
             if left and (stored := self._queued(endpoint, stream, left)):
                 self.answers.stored(session, endpoint, stream, stored)
-            if not self.delivery.deliver(endpoint, stream, (head, base), part, left):
+            if not self.delivery.deliver(endpoint, stream, head, part, left):
                 taken = False
                 session.send(Refuse(packet.handle, RejectCode.FULL, ((part.first, last),)))
         if nobody:
@@ -224,21 +224,22 @@ class Router:
         """Pass a cancel on, or leave it as void items: only B says VOID (R4)."""
         if not self._addressed(session, stream, packet, packet.ranges):
             return
-        for line, base in self._due(stream, packet):
+        for line, head in self._due(session, stream, packet):
+            base = head[1]
             ranges = self._unanswered(session, line, stream, packet.ranges)
             ranges = [(max(a, base), b) for a, b in ranges if b >= base]
             if ranges:
-                self.delivery.cancel(line.endpoint, stream, (packet.floor, base), ranges)
+                self.delivery.cancel(line.endpoint, stream, head, ranges)
 
     def receive_status_r(self, session: Session, stream: StreamId, packet: StatusR) -> None:
         """Say what we know: from receipt row and queue, else ask B (R3)."""
         if not self._addressed(session, stream, packet, packet.ranges):
             return
-        for line, base in self._due(stream, packet):
+        for line, head in self._due(session, stream, packet):
             left = self._unanswered(session, line, stream, packet.ranges)
             stored = self._queued(line.endpoint, stream, left)
             self.answers.status(session, stream, line.ordinal, packet.ranges, stored)
-            self.delivery.ask(line.endpoint, stream, (packet.floor, base))
+            self.delivery.ask(line.endpoint, stream, head)
 
     def _queued(self, endpoint: Endpoint, stream: StreamId, ranges: Sequence[Range]) -> list[Range]:
         queued = self.queue.find(endpoint, stream)
@@ -281,12 +282,18 @@ class Router:
                 self.delivery.floor_passed(line.endpoint, stream, packet.floor)
         return known
 
-    def _due(self, stream: StreamId, packet: _Head) -> Iterator[tuple[Member, int]]:
-        """Yield the endpoints that anything from floor on is due to, with their base (R2)."""
+    def _due(
+        self, session: Session, stream: StreamId, packet: _Head
+    ) -> Iterator[tuple[Member, tuple[int, int]]]:
+        """Yield the endpoints that anything from floor on is due to, with floor and base (R2).
+
+        Packets have no order: the floor is the highest that the sender has told.
+        """
+        floor = session.floors[stream]
         for line in self.conversations.present(stream):
-            base = base_for(packet.runs, packet.floor, line.joined)
+            base = base_for(packet.runs, floor, line.joined)
             if base is not None:
-                yield line, base
+                yield line, (floor, base)
 
     def _unanswered(
         self, session: Session, line: Member, stream: StreamId, ranges: Sequence[Range]

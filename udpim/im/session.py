@@ -79,6 +79,11 @@ class Push:
         self.floor = 1
         self.base = 1
 
+    def raise_head(self, floor: int, base: int) -> None:
+        """Keep the highest floor and base that the sender told."""
+        self.floor = max(self.floor, floor)
+        self.base = max(self.base, base)
+
     def receipted(self, first: int, last: int) -> int:
         """B gave its verdict: these need no hand-over to the queue any more.
 
@@ -166,7 +171,7 @@ class Session:
     def pushed(self, stream: StreamId, head: tuple[int, int], section: Section) -> None:
         """Remember a push until its receipt. ``head`` is (floor, base)."""
         push = self.push(stream)
-        push.floor, push.base = head
+        push.raise_head(*head)
         push.unreceipted.add(section.first, section.last)
         push.sections.append(section)
         push.bytes += len(section.raw)
