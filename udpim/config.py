@@ -47,6 +47,10 @@ E2E_TIMER_S_MIN = 3.0
 """First end-to-end re-send (PROTOCOL §6)."""
 E2E_TIMER_S_MAX = 60.0
 """Largest interval between end-to-end re-sends."""
+GAP_TICK_S = 10.0
+"""A recipient that waits at a gap looks so often whether it still does (PROTOCOL §5.8)."""
+GAP_TICKS_MAX = 64
+"""Ticks between two questions about the same gap, at most; the interval doubles up to it."""
 STATUS_LEASE_S = 6 * 3600.0
 """How often a sender asks whether what is STORED is still there (R3)."""
 

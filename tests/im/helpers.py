@@ -156,6 +156,7 @@ class Receiver:
         self.durable = durable
         snapshot = self.state.client_snapshot()
         self.inbox = Inbox(snapshot, durable=durable, limits=Limits(**limits))
+        self.now = 0.0
         self.pending = []
 
     def push(self, message, floor=1, base=1, stream=STREAM):
@@ -188,7 +189,7 @@ class Receiver:
 
     def packets(self, room=1000):
         out = []
-        self.inbox.transmit(lambda packet, stream: out.append(packet), room)
+        self.inbox.transmit(lambda packet, stream: out.append(packet), room, self.now)
         for packet in out:
             assert packet == decode(encode(packet))
         return out

@@ -43,12 +43,12 @@ def test_a_message_is_pushed_or_queued_and_never_both():
     assert 1 == len(of(Nudge, s.hop_acks(phone)))
 
 
-@pytest.mark.parametrize("told", ["while it was pushed", "before, and packets crossed"])
+@pytest.mark.parametrize("told", ["late", "before"])
 def test_what_goes_to_the_queue_knows_the_floor_that_its_sender_has_told(told):
     """A newer incarnation that pulls it would wait for ever for what is settled below."""
     s = Server()
     alice, phone = s.login(ALICE), s.login(PHONE)
-    if told == "while it was pushed":
+    if told == "late":
         s.msg(alice, run_of(7, 8), floor=2)
         s.msg(alice, run_of(7, 8), floor=7)
         s.logout(phone)

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.im.helpers import ALICE, INC, LAPTOP, PHONE, STREAM, Server, of, run_of
-from udpim.im.endings import SEQ_MAX
+from udpim.im.records import QueueItems
+from udpim.model import SEQ_MAX
 from udpim.wire.im_packets import AckA, CancelN
 
 
@@ -40,6 +41,22 @@ def test_what_waits_in_the_queue_is_still_to_come():
     phone = s.login(PHONE)
     assert [] == voided(s, phone), "nobody asked"
     s.ack(phone)
+    assert [((1, 3), (5, SEQ_MAX))] == voided(s, phone)
+
+
+@pytest.mark.parametrize("ends", ["before the pull", "after it"])
+def test_who_pulled_hears_of_the_end_without_asking(ends):
+    s, alice, phone = pushed()
+    s.logout(phone)
+    phone = s.login(PHONE)
+    items = [QueueItems(STREAM, 1, 1, ())]
+    if ends == "before the pull":
+        comes_back(s, alice)
+        s.router.endings.pulled(phone, items)
+    else:
+        s.router.endings.pulled(phone, items)
+        assert [] == voided(s, phone)
+        comes_back(s, alice)
     assert [((1, 3), (5, SEQ_MAX))] == voided(s, phone)
 
 

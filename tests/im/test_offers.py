@@ -1,11 +1,11 @@
-"""What is offered again at a login."""
+"""Receipts that leave: those of a turn, and those offered again at a login."""
 
 from tests.im.helpers import INC, STREAM
 from udpim.im.handles import OutHandles
 from udpim.im.in_stream import InStream
-from udpim.im.offers import Offers
+from udpim.im.offers import Offers, emit_receipts
 from udpim.im.records import InStreamRecord
-from udpim.wire.im_packets import AckR
+from udpim.wire.im_schema import RANGES_MAX
 
 
 def stream(user):
@@ -31,15 +31,22 @@ def test_whom_one_session_had_no_room_for_comes_first_in_the_next():
     assert [three, one, two] == offers.take(9)
 
 
-def test_streams_that_wait_at_a_gap_are_asked_about():
-    offers = Offers()
-    waiting, whole = stream("u1"), stream("u2")
-    waiting.ready[2] = (1, b"two")
-    offers.session_started([waiting, whole])
-    offers.take(9)
-    asked = []
-    handles = OutHandles()
-    offers.ask(lambda packet, tag: asked.append((packet, tag)), handles)
-    assert [(AckR(1, waiting.id, False, (), ()), waiting.id)] == asked
-    offers.ask(lambda packet, tag: asked.append((packet, tag)), handles)
-    assert 1 == len(asked)
+def test_receipts_are_cut_to_packets_and_pulled_ones_apart():
+    one = stream("u1")
+    one.raise_base(2 * RANGES_MAX)
+    one.floor = 1
+    for seq in range(1, RANGES_MAX + 2):
+        one.void_runs.remove(2 * seq - 1, 2 * seq - 1)
+    one.report.add(1, 2 * RANGES_MAX)
+    one.pulled.add(1, 2)
+    out = []
+    emit_receipts(lambda packet, tag: out.append(packet), one, OutHandles())
+    assert [True] == [packet.pulled for packet in out if 2 in void_of(packet)]
+    assert all(len(p.delivered) + len(p.void) <= RANGES_MAX for p in out)
+    assert {*range(2, 2 * RANGES_MAX, 2)} == {seq for packet in out for seq in void_of(packet)}
+    emit_receipts(lambda packet, tag: out.append(packet), one, OutHandles())
+    assert 3 == len(out)
+
+
+def void_of(packet):
+    return [seq for a, b in packet.void for seq in range(a, b + 1)]

@@ -59,7 +59,7 @@ def test_a_new_incarnation_takes_back_what_is_open_and_nothing_that_was_shown():
     settle(s, 0, 4, 5)
     s.take_stored(s.audience.view(0), ((5, 6),))
     learn_members(s, p.Members(1, None, True, EPOCH, 1, (member(0, incarnation=DURABLE | 9),)))
-    assert s.renewed
+    assert (True, [(4, 5)]) == (s.renewed, s.reopened)
     assert (3, [(3, 5), (7, 9)]) == (s.floor, s.covered.missing(1, 9))
     assert MessageState.DELIVERED == s.state(4)
     assert [(6, 6)] == list(s.audience.view(0).stored), "its queue has it for the new one"

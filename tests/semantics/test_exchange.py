@@ -250,12 +250,58 @@ def test_new_incarnation_learns_the_floor_although_the_first_word_of_it_is_lost(
     bob.crash()
     world.run(40)
     world.network.heal()
-    told = world.network.intercept("status:N", destination=bob.host, then=bob.crash)
+    told = world.network.intercept("offline:A", destination=bob.host, then=bob.crash)
     bob.lose_disk()
     world.run(5)
     assert told.dropped == 1
     finish(world)
     assert got(world, bob)[-2:] == payloads(2, "open")
+
+
+def test_receipts_that_the_sender_has_are_offered_once_more_and_no_more(seed):
+    world, _, bob = met(seed)
+    for offered in (1, 0, 0):
+        offers = world.network.intercept("ack:R", copies=None, drop=False)
+        bob.restart()
+        world.run(5)
+        assert offers.seen == offered
+        world.network.heal()
+    finish(world)
+
+
+@pytest.mark.parametrize("returns", ["the sender", "nobody", "the recipient too"])
+def test_new_incarnation_learns_the_floor_although_its_sender_died_before_telling_it(seed, returns):
+    """The sender knows the new inbox, and that is all: the rest of it is answered from a row."""
+    world, alice, bob = met(seed)
+    alice.send("bob", payloads(5, "settled"))
+    world.run(0.045)
+    world.network.intercept("msg:N", copies=None)
+    alice.send("bob", payloads(2, "open"))
+    world.run(0.5)
+    bob.crash()
+    world.run(1)
+    world.network.heal()
+    world.network.intercept("ack:N", destination=alice.host, copies=None)
+    world.network.intercept("msg:R", copies=None)
+    world.network.intercept("status:R", copies=None, then=later(world, 0.005, alice.crash))
+    bob.lose_disk()
+    world.run(40)
+    assert not alice.up
+    assert got(world, bob) == [b"hello", *payloads(5, "settled")], "the rest waits at a gap"
+    world.network.heal()
+    if returns == "the recipient too":
+        bob.crash()
+    if returns != "nobody":
+        alice.start()
+        world.run(30)
+    finish(world)
+    assert got(world, bob)[-2:] == payloads(2, "open")
+
+
+def later(world, after_s, do):
+    """Something to do a little later, once."""
+    calls = iter([do])
+    return lambda: world.clock.call_later(after_s, next(calls, lambda: None))
 
 
 def test_memory_inbox_draws_an_incarnation_at_every_start(seed):

@@ -143,6 +143,7 @@ TIMERS: dict[str, float] = {
     "CLOSING_PTOS": connection.CLOSING_PTOS,
     "E2E_TIMER_S_MIN": config.E2E_TIMER_S_MIN,
     "E2E_TIMER_S_MAX": config.E2E_TIMER_S_MAX,
+    "GAP_TICK_S": config.GAP_TICK_S,
     "STATUS_LEASE_S": config.STATUS_LEASE_S,
     "TALLY_GAP_S_MIN": tally.GAP_S_MIN,
     "TALLY_INTERVAL_S_MAX": tally.INTERVAL_S_MAX,

@@ -99,6 +99,14 @@ class Answers:
             tag = relay._replace(delivered=delivered, void=void)
             sender.send(packet, Named(relay.stream) if kept else tag)
 
+    def question(self, sender: Session, stream: StreamId, asking: Endpoint) -> None:
+        """ack:N without a verdict: an endpoint waits at a gap, and may not know the floor."""
+        line = self._conversations.line(stream, asking)
+        if line is not None:
+            handle, name = sender.outbound.of(stream)
+            packet = AckN(handle, name, line.ordinal, 0, self._store_epoch, (), (), (), ())
+            sender.send(packet, Named(stream))
+
     def _collect(self, sender: Session, ordinal: int, relay: Relay, *, kept: bool) -> None:
         for verdict, ranges in ((DELIVERED, relay.delivered), (VOID, relay.void)):
             if ranges:

@@ -7,15 +7,16 @@ recipients that nothing more will come. What it still holds for them itself is l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from udpim.im.answers import RANGES_A_PACKET
 from udpim.im.devices import Registry
 from udpim.im.offline_queue import OfflineQueue
+from udpim.im.records import QueueItems
 from udpim.im.session import Named, Push, Session
-from udpim.model import Endpoint, StreamId
+from udpim.model import SEQ_MAX, Endpoint, StreamId
 from udpim.ranges import Range, chunked, without
 from udpim.wire.im_packets import CancelN
-
-SEQ_MAX = 2**64 - 1
 
 
 class Endings:
@@ -50,6 +51,11 @@ class Endings:
             for stream in session.pushes:
                 if (stream.user, stream.device) == sender:
                     self.tell(session, stream)
+
+    def pulled(self, session: Session, items: Sequence[QueueItems]) -> None:
+        """It pulled rows of these streams, which may be the last that is left of them."""
+        for item in items:
+            self.tell(session, item.stream)
 
     def tell(self, session: Session, stream: StreamId) -> None:
         """If the stream has ended, have all of it voided that is neither queued nor pushed."""

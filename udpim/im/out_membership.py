@@ -9,7 +9,7 @@ from udpim.im.deciding import read_changes
 from udpim.im.epoch_runs import restamp
 from udpim.im.member_view import MemberView
 from udpim.model import MessageState
-from udpim.ranges import RangeSet
+from udpim.ranges import Range, RangeSet
 from udpim.wire.im_packets import EpochRun, Members
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ def learn_members(stream: OutStream, packet: Members) -> list[Change]:
     for view in forgotten:
         if stream.audience.counts(view):
             stream.doubtful.update(view.confirmed.missing(stream.floor, last))
-    for view in renewed:
-        _forget_confirmations(stream, view)
+    reopened = [_forget_confirmations(stream, view) for view in renewed]
     stream.renewed = bool(renewed)
+    stream.reopened = list(RangeSet(part for parts in reopened for part in parts))
     stream.store_epoch, stream.epoch = packet.store_epoch, epoch
     stream.restamped_from = restamp(stream.runs, stream.audience.somebody, epoch)
     stream.audience.excuse(stream.floor, last)
@@ -63,10 +63,15 @@ def learn_members(stream: OutStream, packet: Members) -> list[Change]:
     return changes
 
 
-def _forget_confirmations(stream: OutStream, view: MemberView) -> None:
-    """R7: a newer incarnation of an endpoint knows nothing of the open rows."""
+def _forget_confirmations(stream: OutStream, view: MemberView) -> list[Range]:
+    """R7: a newer incarnation of an endpoint knows nothing of the open rows.
+
+    Returns:
+        What was known.
+    """
     last = stream.next_seq
-    view.stored.subtract(view.confirmed.within(stream.floor, last))  # those rows are gone
+    forgotten = view.confirmed.within(stream.floor, last)
+    view.stored.subtract(forgotten)  # those rows are gone
     for known in (view.confirmed, view.delivered, view.void):
         known.remove(stream.floor, last)
     for known in (stream.settled, stream.covered, stream.decided, stream.kept):
@@ -75,3 +80,4 @@ def _forget_confirmations(stream: OutStream, view: MemberView) -> None:
     closed = stream.settled.within(stream.floor, last)
     stream.covered.update(closed)
     stream.decided.update(closed)
+    return forgotten

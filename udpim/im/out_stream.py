@@ -33,6 +33,8 @@ class OutStream:
 
     renewed = False
     """The last membership brought a new incarnation of an endpoint that we knew (R7)."""
+    reopened: Sequence[Range] = ()
+    """What the older ones had given verdicts on, and the new one may have to get."""
     restamped_from: int | None = None
     """From here on the last membership gave rows another epoch."""
 
@@ -78,8 +80,8 @@ class OutStream:
             self.resent.add(record.floor, record.next_seq - 1)
         self.repeats: list[tuple[int, int, int]] = []
         """(number of a flight, first, last): sent again in it, so earlier flights rest."""
-        self.telling_floor = False
-        """A status:R that brings the recipients our floor is on its way."""
+        self.told_floor = 1
+        """The last one that this session told, or is about to."""
         self.accepted = RangeSet()
         self.delivered = RangeSet()
         self.void = RangeSet()

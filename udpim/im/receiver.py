@@ -22,9 +22,10 @@ from udpim import config
 from udpim.config import Limits
 from udpim.im.aside import Aside
 from udpim.im.backlog import Backlog
+from udpim.im.gaps import Gaps
 from udpim.im.handles import OutHandles
 from udpim.im.in_stream import InStream
-from udpim.im.offers import Offers
+from udpim.im.offers import Offers, emit_receipts
 from udpim.im.pull import Pull
 from udpim.im.reading import Reading
 from udpim.im.records import (
@@ -40,7 +41,6 @@ from udpim.model import StreamId
 from udpim.ranges import Range, RangeSet
 from udpim.wire.im_codec import section_messages
 from udpim.wire.im_packets import (
-    AckR,
     CancelN,
     Gone,
     ImPacket,
@@ -51,7 +51,6 @@ from udpim.wire.im_packets import (
     Section,
     StatusN,
 )
-from udpim.wire.im_schema import RANGES_MAX
 
 
 class Released(NamedTuple):
@@ -81,6 +80,9 @@ class Inbox:
         self._handled: dict[InStream, RangeSet] = {}
         self._reports: dict[InStream, None] = {}
         self._offers = Offers()
+        self._gaps = Gaps()
+        self.handle_timeout = self._gaps.handle_timeout
+        self.next_timeout = self._gaps.next_timeout
         self._released: list[Released] = []
         self._handles = OutHandles()
         self._backlog = Backlog(limits)
@@ -111,16 +113,14 @@ class Inbox:
     # --- The session ---
 
     def session_started(self, handles: OutHandles, *, queue_waiting: bool) -> None:
-        """Offer every stream's receipts once, and pull the queue if it is not empty (R3, R8).
-
-        Where a gap holds messages back, ask whether the stream still goes on (PROTOCOL §5.8).
-        """
+        """Offer every stream's receipts once, and pull the queue if it is not empty (R3, R8)."""
         self._handles = handles
         self._pull = Pull()
         if queue_waiting:
             self._pull.ask()
         self._reading.session_started(self._streams.values())
         self._offers.session_started(self._streams.values())
+        self._gaps.session_started()
 
     def _offer(self, stream: InStream) -> None:
         stream.report.update(stream.settled_from_floor())
@@ -328,6 +328,7 @@ class Inbox:
 
     def _release(self, stream: InStream) -> None:
         messages = stream.release()
+        self._gaps.released(stream)
         if messages:
             size = sum([len(payload) for _, _, payload in messages])
             self._backlog.shown(len(messages), size)
@@ -341,6 +342,7 @@ class Inbox:
             **self.aside.sizes(),
             "streams_to_report": len(self._reports),
             "streams_to_offer": len(self._offers),
+            "streams_waiting": len(self._gaps),
         }
 
     # --- Outputs: durable changes ---
@@ -374,27 +376,21 @@ class Inbox:
 
     # --- Outputs: packets ---
 
-    def transmit(self, emit: Callable[[ImPacket, StreamId | None], None], room: int) -> None:
+    def transmit(
+        self, emit: Callable[[ImPacket, StreamId | None], None], room: int, now: float
+    ) -> None:
         """Emit the receipts of this turn, of at most ``room`` streams, and the next offline:R."""
         if room <= 0:
             return
         self._pull.go_on(self._taken, self._durable_batches)
-        for stream in self._offers.take(min(room, self._handles.spare_for_offers())):
+        offered = self._offers.take(min(room, self._handles.spare_for_offers()))
+        for stream in offered:
             self._offer(stream)
+        self._gaps.offered(offered)
         for stream in list(islice(self._reports, room)):
             del self._reports[stream]
-            self._emit_reports(emit, stream)
-        self._offers.ask(emit, self._handles)
+            emit_receipts(emit, stream, self._handles)
+        self._gaps.transmit(emit, self._handles, room=room, now=now)
         self._reading.transmit(emit, self._handles, room)
         if self._pull.take_request():
             emit(OfflineR(config.PULL_BYTES_MAX), None)
-
-    def _emit_reports(
-        self, emit: Callable[[ImPacket, StreamId | None], None], stream: InStream
-    ) -> None:
-        for is_pulled, delivered, void in stream.take_report():
-            for at in range(0, max(len(delivered), len(void)), RANGES_MAX // 2):
-                end = at + RANGES_MAX // 2
-                handle, name = self._handles.of(stream.id)
-                some, none = tuple(delivered[at:end]), tuple(void[at:end])
-                emit(AckR(handle, name, is_pulled, some, none), stream.id)

@@ -32,6 +32,7 @@ from udpim.im.receipt_rows import ReceiptRows
 from udpim.im.records import Op, PutDevice, PutMeta, ServerSnapshot
 from udpim.im.relays import Relays
 from udpim.im.session import Named, ReadRelay, Relay, Round, Session, Told
+from udpim.im.standstills import Standstills
 from udpim.model import Endpoint, RejectCode, StreamId, is_group
 from udpim.ranges import Range, intersect
 from udpim.wire.im_codec import (
@@ -107,6 +108,7 @@ class Router:
         self.sessions = self.delivery.sessions
         self.relays = Relays(self)
         self.reads = ReadMarks(self)
+        self.standstills = Standstills(self)
         self.memberships = Memberships(self)
         self.register = self.memberships.register
         self.desk = GroupDesk(self, users_max=GROUP_USERS_MAX, groups_max=GROUPS_MAX)
@@ -145,6 +147,7 @@ class Router:
         """A login succeeded; the node has ended any other session of this endpoint before."""
         self.sessions[session.endpoint] = session
         self.reads.sender_came(session)
+        self.standstills.sender_came(session)
 
     def session_closed(self, session: Session, unacked: Sequence[object]) -> None:
         """Hand what is unreceipted to the queue, and receipts that A may lack to rows (R10, R3)."""
@@ -158,6 +161,7 @@ class Router:
         tags = [*unacked, *(tag for _, tag in session.frames)]
         self.relays.session_closed(self.answers.session_closed(session), tags)
         self.reads.session_closed(tags)
+        self.standstills.session_closed(session)
 
     def on_acked(self, session: Session, tag: object) -> None:
         """A client's hop has acked one of our packets."""
@@ -280,6 +284,7 @@ class Router:
             for line in self.conversations.present(stream):
                 self.receipts.floor_passed(stream, line.endpoint, packet.floor)
                 self.delivery.floor_passed(line.endpoint, stream, packet.floor)
+            self.standstills.floor_told(stream, packet.floor)
         return known
 
     def _due(
@@ -322,6 +327,7 @@ class Router:
             return
         if not verdicts:
             self.endings.tell(session, stream)
+            self.standstills.asked(session, stream)
             return
         complete = self.delivery.receipted(session, stream, verdicts)
         relay = Relay(stream, session.endpoint, session.incarnation, packet.delivered, packet.void)
@@ -330,6 +336,7 @@ class Router:
             self.relays.keep(relay)
             return
         self.answers.verdicts(sender, relay, kept=False)
+        self.standstills.offered(session, stream, verdicts, sender.floors.get(stream, 0))
         if complete:
             self.answers.tallies.hurry(sender, stream)
 

@@ -237,7 +237,7 @@ class Outbox:
         self._lease_at = now + config.STATUS_LEASE_S
         # First come those that the last connection did not get to (PROTOCOL §4.3).
         for stream in sorted(self._streams.values(), key=lambda s: before.is_known(s.id)):
-            stream.telling_floor = False
+            stream.told_floor = 1
             if (lapsed := forget_membership(stream, store_epoch)) is not None:
                 self._refresh(stream, ())
                 self._changed(stream, lapsed)
@@ -308,9 +308,9 @@ class Outbox:
             self._stamp_rows(stream, first)
             stream.cursor = min(stream.cursor, first)
         if stream.renewed and not unknown:
-            # The new incarnation takes our floor from the question, and waits for nothing below.
-            self._transmitter.ask(stream, stream.floor, max(stream.floor, stream.next_seq - 1))
-            self._transmitter.again(stream, stream.floor, stream.cursor - 1)
+            self._tell_floor(stream)  # and what had no verdict waits there, or is on its way
+            for low, high in stream.reopened:
+                self._transmitter.again(stream, low, high)
         self._dirty[stream] = None
         self._transmitter.ready(stream)
 
@@ -323,7 +323,11 @@ class Outbox:
             stream.stamps_wanted += 1
 
     def receive_ack_n(self, stream: OutStream, packet: AckN) -> None:
-        """Record verdicts: the waiting-ack queue loses this endpoint."""
+        """Record verdicts: the waiting-ack queue loses this endpoint. Without any it is asking."""
+        touched = packet.delivered + packet.void + packet.stored + packet.excused
+        if not touched:
+            self._tell_floor(stream)
+            return
         top = max((last for _, last in packet.delivered + packet.void), default=0)
         if top >= stream.next_seq:
             self.rolled_back |= stream.id.incarnation == self.incarnation
@@ -343,14 +347,14 @@ class Outbox:
             view.take_excused(first, last)
         if packet.store_epoch == stream.store_epoch:
             self._changed(stream, stream.take_stored(view, packet.stored))
-        touched = packet.delivered + packet.void + packet.stored + packet.excused
-        self._tell_floor(stream, top)
+        if 0 < top < stream.durable_floor:
+            self._tell_floor(stream)
         self._refresh(stream, touched)
 
-    def _tell_floor(self, stream: OutStream, top: int) -> None:
-        """Offered again though we know it: it waits below a floor that it never heard of."""
-        if 0 < top < stream.durable_floor and not stream.telling_floor:
-            stream.telling_floor = True
+    def _tell_floor(self, stream: OutStream) -> None:
+        """Somebody may wait below a floor that it never heard of: the server tells what we told."""
+        if stream.told_floor < stream.durable_floor:
+            stream.told_floor = stream.durable_floor
             self._transmitter.ask(stream, stream.floor, max(stream.floor, stream.next_seq - 1))
 
     def receive_tally(self, stream: OutStream, packet: Tally) -> None:
@@ -361,7 +365,8 @@ class Outbox:
         taken = take_tally(stream, packet, self.drops)
         if taken.top >= stream.next_seq:
             self.rolled_back |= stream.id.incarnation == self.incarnation
-        self._tell_floor(stream, taken.top)
+        if 0 < taken.top < stream.durable_floor:
+            self._tell_floor(stream)
         self._refresh(stream, list(RangeSet(taken.touched)))
 
     def receive_read_n(self, stream: OutStream, packet: ReadN) -> None:
@@ -379,7 +384,6 @@ class Outbox:
         if view is None or packet.store_epoch != stream.store_epoch:
             self._drop("status of an unknown endpoint")
             return
-        stream.telling_floor = False
         fresh = without(without(stream.used(packet.stored), stream.settled), view.stored)
         lapsed, changes = stream.lapse_stored(view, packet.asked, packet.stored)
         if not (lapsed or fresh):
@@ -419,11 +423,8 @@ class Outbox:
 
     def next_timeout(self) -> float | None:
         """Return when `handle_timeout` has something to do."""
-        times = (
-            self._transmitter.waiting.next_timeout(),
-            self._deadlines.next_timeout(),
-            self._lease_at,
-        )
+        flights = self._transmitter.waiting
+        times = (flights.next_timeout(), self._deadlines.next_timeout(), self._lease_at)
         return min((t for t in times if t is not None), default=None)
 
     # --- Outputs: durable changes ---

@@ -144,6 +144,10 @@ class Session:
         """Number of the last change of the membership that this sender was told, per stream."""
         self.floors: dict[StreamId, int] = {}
         """Of this sender's streams, as far as all were told."""
+        self.waiting: set[StreamId] = set()
+        """Streams with a gap that this client asked about, and was told nothing since."""
+        self.floors_told: dict[StreamId, int] = {}
+        """What it was told of others' floors where it waited for them."""
         self.watching: set[StreamId] = set()
         """Streams whose sender is told of changes in their conversation."""
         self.telling: set[StreamId] = set()

@@ -16,7 +16,7 @@ from udpim.im.waiting_ack import Flight, WaitingAckQueue
 from udpim.model import StreamId
 from udpim.ranges import chunked
 from udpim.wire.im_codec import SECTION_ENTRY_BYTES, SECTION_HEAD_BYTES, encode_section
-from udpim.wire.im_packets import CancelR, ImPacket, MsgR, StatusR
+from udpim.wire.im_packets import CancelR, EpochRun, ImPacket, MsgR, StatusR
 from udpim.wire.im_schema import ORDINAL_BYTES_MAX, RANGES_MAX, SECTION_BYTES_MAX
 
 PROBE_MESSAGES = 8
@@ -131,9 +131,7 @@ class Transmitter:
             room -= self._emit_new(emit, stream, room)
 
     def _emit_question(self, emit: Emit, stream: OutStream, first: int, last: int) -> None:
-        handle, name = self._name(stream)
-        head = (handle, name, stream.durable_floor, stream.head_runs())
-        emit(StatusR(*head, ((first, last),)), self._flight(stream, (1, 0), 0.0))
+        emit(StatusR(*self._head(stream), ((first, last),)), self._flight(stream, (1, 0), 0.0))
 
     def _emit_new(self, emit: Emit, stream: OutStream, room: int) -> int:
         last = _sendable_until(stream)
@@ -169,10 +167,9 @@ class Transmitter:
         for ranges in lists:
             for a, b in ranges:
                 stream.repeated(self._flights + 1, a, b)
-            handle, name = self._name(stream)
-            head = (handle, name, stream.durable_floor, stream.head_runs())
             span = (ranges[0][0], ranges[-1][1])
-            emit(CancelR(*head, ranges), self._flight(stream, span, interval_s, is_cancel=True))
+            flight = self._flight(stream, span, interval_s, is_cancel=True)
+            emit(CancelR(*self._head(stream), ranges), flight)
         emitted = len(lists)
         for low, high in messages:
             emitted += self._emit_run(emit, stream, low, high, interval_s)
@@ -198,12 +195,8 @@ class Transmitter:
                 stamps.append(stamp)
                 payloads.append(payload)
                 seq += 1
-            handle, name = self._name(stream)
             packet = MsgR(
-                handle,
-                name,
-                stream.durable_floor,
-                stream.head_runs(),
+                *self._head(stream),
                 stream.audience.bitmap_of_covered(start, seq - 1) & _BITMAP,
                 encode_section(start, stamps, payloads),
             )
@@ -220,10 +213,13 @@ class Transmitter:
             self.resent_messages += repeated - first + 1
         stream.fresh_from = max(stream.fresh_from, last + 1)
 
-    def _name(self, stream: OutStream) -> tuple[int, StreamId | None]:
-        """Return handle and name; the server stamps user and device itself (R13)."""
+    def _head(self, stream: OutStream) -> tuple[int, StreamId | None, int, tuple[EpochRun, ...]]:
+        """Return what every packet begins with; the server stamps user and device itself (R13)."""
         handle, name = self.handles.of(stream.id)
-        return handle, None if name is None else name._replace(user="", device="")
+        if name is not None:
+            name = name._replace(user="", device="")
+        stream.told_floor = stream.durable_floor
+        return handle, name, stream.durable_floor, stream.head_runs()
 
     def _flight(
         self,

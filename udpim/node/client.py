@@ -224,6 +224,7 @@ class ClientNode:
         if self._connection is not None:
             self._connection.handle_timeout(now)
         self.outbox.handle_timeout(now)
+        self.inbox.handle_timeout(now)
         if self._deadline is not None and self._deadline <= now:
             self._deadline = None
             if self.state is LinkState.WAITING:
@@ -386,7 +387,8 @@ class ClientNode:
 
             self.groups.transmit(emit)
             # Receipts make room at the server: they never wait behind payloads without credit.
-            self.inbox.transmit(emit, limits.hop_frames_max - connection.queued_control_frames)
+            room = limits.hop_frames_max - connection.queued_control_frames
+            self.inbox.transmit(emit, room, now)
             self.inquiries.transmit(emit, limits.hop_frames_max - connection.queued_control_frames)
             if connection.queued_bulk_bytes < limits.hop_bytes_max:
                 self.outbox.transmit(emit, limits.hop_frames_max - connection.queued_frames)
@@ -426,7 +428,7 @@ class ClientNode:
 
     def next_timeout(self) -> float | None:
         """Return when `handle_timeout` has something to do."""
-        times = [self._deadline, self.outbox.next_timeout()]
+        times = [self._deadline, self.outbox.next_timeout(), self.inbox.next_timeout()]
         if self._dialer is not None:
             times.append(self._dialer.next_timeout())
         if self._connection is not None:

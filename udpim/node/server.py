@@ -197,6 +197,7 @@ class ServerNode:
         session = self._reading.pop(token)
         if self.router.sessions.get(session.endpoint) is session:
             answer_pull(self.router.queue, session, items)
+            self.router.endings.pulled(session, items)
 
     def on_authenticated(
         self, token: int, refusal: str | None, now: float, *, busy: bool = False

@@ -72,11 +72,12 @@ def memory_without_its_row(planting):
     item=6,
 )
 def copy_is_answered_during_the_commit(planting):
-    @planting.replace(Inbox, "_emit_reports")
-    def emit_reports(original, self, emit, stream):
-        busy, stream.busy = stream.busy, RangeSet()
-        original(self, emit, stream)
-        stream.busy = busy
+    @planting.replace(InStream, "take_report")
+    def take_report(original, self):
+        busy, self.busy = self.busy, RangeSet()
+        report = original(self)
+        self.busy = busy
+        return report
 
 
 # --- Dedup ---

@@ -112,8 +112,8 @@ def message_leaves_before_its_row(planting):
     f"{SENDERS}test_a_floor_is_not_told_before_it_is_durable",
 )
 def floor_is_told_before_it_is_durable(planting):
-    @planting.replace(Transmitter, "_name")
-    def name(original, self, stream):
+    @planting.replace(Transmitter, "_head")
+    def head(original, self, stream):
         stream.durable_floor = stream.floor
         return original(self, stream)
 
@@ -341,18 +341,17 @@ def older_incarnations_count(planting):
 def new_incarnation_is_taken_for_the_old_one(planting):
     @planting.replace(out_membership, "_forget_confirmations")
     def forget_confirmations(original, self, view):
-        pass
+        return []
 
 
 @mutant(
     "§5.8: verdicts that are all below floor bring the recipient the floor",
-    f"{EXCHANGE}test_new_incarnation_learns_the_floor_although_the_first_word_of_it_is_lost",
+    f"{EXCHANGE}test_receipts_that_the_sender_has_are_offered_once_more_and_no_more",
 )
 def floor_is_never_told_again(planting):
-    @planting.replace(Outbox, "receive_ack_n")
-    def receive_ack_n(original, self, stream, packet):
-        stream.telling_floor = True
-        original(self, stream, packet)
+    @planting.replace(Outbox, "_tell_floor")
+    def tell_floor(original, self, stream):
+        pass
 
 
 @mutant(

@@ -11,7 +11,8 @@ from udpim.im.offline_queue import OfflineQueue
 from udpim.im.queue_writer import QueueWriter
 from udpim.im.receipt_rows import ReceiptRows
 from udpim.im.router import Router
-from udpim.im.session import Relay
+from udpim.im.session import Push, Relay
+from udpim.im.standstills import Standstills
 from udpim.model import Endpoint
 from udpim.node.logins import Logins
 from udpim.node.server import _ROUTER_METHODS, ServerNode
@@ -326,3 +327,30 @@ def continues_is_ignored(planting):
     def has_ended(original, self, stream):
         record = self.get(Endpoint(stream.user, stream.device))
         return record is not None and record.incarnation != stream.incarnation
+
+
+# --- Floors for who waits below them ---
+
+
+@mutant(
+    "§5.5: what is handed to the queue carries the highest floor that A told",
+    "tests/im/test_delivery.py"
+    "::test_what_goes_to_the_queue_knows_the_floor_that_its_sender_has_told[late]",
+)
+def push_keeps_the_floor_it_left_with(planting):
+    @planting.replace(Push, "raise_head")
+    def raise_head(original, self, floor, base):
+        if (self.floor, self.base) == (1, 1):
+            original(self, floor, base)
+
+
+@mutant(
+    "§5.8: who waits at a gap learns the floor",
+    f"{EXCHANGE}test_new_incarnation_learns_the_floor_although_its_sender_died_before_telling_it"
+    "[the sender]",
+    "tests/im/test_standstills.py::test_who_asks_again_is_told_only_what_is_new",
+)
+def question_is_not_heard(planting):
+    @planting.replace(Standstills, "asked")
+    def asked(original, self, session, stream):
+        pass
