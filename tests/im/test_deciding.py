@@ -62,8 +62,8 @@ def test_a_void_that_somebody_lost_cannot_promise_is_none():
 
 def test_what_was_withdrawn_or_refused_shows_that_and_no_void():
     s = stream()
-    s.close(1, 1, WITHDRAWN, at_once=False)
-    s.close(2, 2, 18, at_once=False)
+    s.close(1, 1, WITHDRAWN)
+    s.close(2, 2, 18)
     assert [] == decide(s, judgement(decided=[(1, 2)], void=[(1, 2)]))
 
 

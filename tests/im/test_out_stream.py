@@ -22,6 +22,13 @@ def stream(count=9, *members):
     return s
 
 
+def unheard(count):
+    """A stream whose membership nobody has told."""
+    s = OutStream(STREAM, FRESH)
+    s.append([0] * count, [b"x"] * count)
+    return s
+
+
 def settle(s, ordinal, first, last):
     view = s.audience.view(ordinal)
     view.delivered.add(first, last)
@@ -136,23 +143,35 @@ def test_a_cancelled_message_that_nobody_can_promise_never_is_unknown():
 
 def test_closing_is_shown_once_it_is_durable():
     s = stream(6)
-    assert [(2, 3, MessageState.REJECTED)] == s.close(2, 3, 18, at_once=False)
+    assert [(2, 3, MessageState.REJECTED)] == s.close(2, 3, 18)
     assert MessageState.PENDING == s.state(2)
     s.closing.clear()
     assert MessageState.REJECTED == s.state(2)
     assert RejectCode.TOO_LARGE == s.reject_code(3)
-    s.close(4, 4, 18, at_once=False)
-    s.close(6, 6, WITHDRAWN, at_once=False)
+    s.close(4, 4, 18)
+    s.close(6, 6, WITHDRAWN)
     s.closing.clear()
     assert [(2, 4, 18), (6, 6, WITHDRAWN)] == s.rejected
     assert MessageState.VOID == s.state(6)
     assert MessageState.PENDING == s.state(5)
 
 
+@pytest.mark.parametrize("first", [1, 2])
+def test_what_is_closed_at_the_beginning_is_settled_while_nobody_has_heard_of_the_stream(first):
+    """What is closed further on is a gap that the endpoints have to be told of."""
+    s = unheard(4)
+    s.close(first, first, 18)
+    assert {1: (2, []), 2: (1, [(2, 2)])}[first] == (s.floor, s.open_in(1, 4)[0])
+    s.close(3 - first, 3 - first, 16)
+    s.close(4, 4, WITHDRAWN)
+    assert (3, ([(4, 4)], [(3, 3)])) == (s.floor, s.open_in(1, 4))
+    assert [3, 4] == list(s.rows)
+
+
 def test_what_was_withdrawn_stays_so_when_it_is_refused():
-    s = stream(2)
-    s.close(1, 1, WITHDRAWN, at_once=False)
-    assert [(2, 2, MessageState.REJECTED)] == s.close(1, 2, 16, at_once=True)
+    s = unheard(2)
+    s.close(1, 1, WITHDRAWN)
+    assert [(2, 2, MessageState.REJECTED)] == s.close(1, 2, 16)
     s.closing.clear()
     assert [MessageState.VOID, MessageState.REJECTED] == [s.state(1), s.state(2)]
     assert 3 == s.floor
@@ -165,7 +184,7 @@ def test_a_stream_survives_its_record():
     for ordinal in (0, 1):
         s.audience.view(ordinal).take_void(3, 3)
     s.refresh(3, 3)
-    s.close(6, 6, 16, at_once=False)
+    s.close(6, 6, 16)
     s.cancelled.add(7, 7)
     s.delivered.remove(3, 3)
     again = OutStream(STREAM, s.record())

@@ -73,10 +73,10 @@ def test_deadlines_and_cancels_go_with_their_messages():
     assert 5.0 == a.outbox.next_timeout()
     a.outbox.handle_timeout(5.0)
     assert MessageState.UNKNOWN == legacy.state(1)
+    ttls = {row.seq: row.ttl_ms for row in a.state.client_snapshot().outbox}
     a.outbox.handle_timeout(9.0)
     a.commit()
     assert [MessageState.VOID, MessageState.PENDING] == [stream.state(2), stream.state(4)]
-    ttls = {row.seq: row.ttl_ms for row in a.state.client_snapshot().outbox}
     assert (8000, 0) == (ttls[2], ttls[4])
 
 

@@ -543,6 +543,33 @@ def test_unknown_recipient_is_rejected(seed):
     finish(world)
 
 
+@pytest.mark.parametrize("large", [0, 1, 2])
+def test_message_refused_among_the_first_is_no_gap_for_the_others(seed, large):
+    """Nobody has heard of the stream when it is refused, and soon somebody waits for it."""
+    world = World(seed)
+    world.server(config=settings(ServerConfig, payload_bytes_max=2000))
+    alice, bob = world.client("alice"), world.client("bob")
+    alice.node.payload_bytes_max = 10_000  # as before the first login
+    world.online()
+    small = world.network.intercept("msg:R", copies=None)
+    sent = [alice.send("bob", bytes(10)) for _ in range(large)]
+    world.run(0.004)
+    world.network.heal()
+    sent.append(alice.send("bob", bytes(3000)))
+    world.run(0.045)
+    refused = [c for c in world.network.trace if "refuse" in c.content.labels]
+    assert bool(large) == bool(small.dropped)
+    assert refused
+    sent += [alice.send("bob", bytes(10)) for _ in range(2 - large)]
+    world.settle()
+    world.run(2)
+    received = [len(payload) for payload in got(world, bob)]
+    assert received == [10, 10]
+    states = [state for one in sent for state in alice.states(one)]
+    assert sorted(states) == ["DELIVERED", "DELIVERED", "REJECTED"]
+    finish(world)
+
+
 def test_recipient_without_a_device_is_only_a_delay(seed):
     world, alice, _ = met(seed)
     world.server().known_users.add("carol")

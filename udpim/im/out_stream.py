@@ -229,15 +229,15 @@ class OutStream:
             ranges = without(ranges, known)
         return list(ranges)
 
-    def close(self, first: int, last: int, code: int, *, at_once: bool) -> list[Change]:
-        """Show first..last as refused for good, or as withdrawn before any copy left.
+    def close(self, first: int, last: int, code: int) -> list[Change]:
+        """Show first..last as refused for good, or as withdrawn before any copy was routed.
+
+        A cancel closes them at the endpoints, for these wait for every seq between two others.
 
         Args:
             first: First seq.
             last: Last seq.
             code: A reject code, or `WITHDRAWN`.
-            at_once: No endpoint can have heard of the stream, so nobody needs a void for the gap;
-                otherwise a cancel closes it at the endpoints.
 
         Returns:
             What to show once this is durable; what was given up before shows that for good.
@@ -249,13 +249,21 @@ class OutStream:
             else:
                 self.rejected.append((low, high, code))
         self.closing.update(new)
-        if at_once:
+        self.cancelled.add(first, last)
+        if self.store_epoch == 0:
+            self._settle_unheard()
+        return [(low, high, _closed_state(code)) for low, high in new]
+
+    def _settle_unheard(self) -> None:
+        """Nobody has heard of the stream: for those that it will not begin with nobody waits."""
+        end = self.floor
+        for first, last in self.cancelled.within(self.floor, self.next_seq - 1):
+            if first > end:
+                break
+            end = last + 1
             for known in (self.settled, self.covered, self.decided):
                 known.add(first, last)
-            self._advance()
-        else:
-            self.cancelled.add(first, last)
-        return [(low, high, _closed_state(code)) for low, high in new]
+        self._advance()
 
     def refresh(self, first: int, last: int) -> list[Change]:
         """Work out anew, from the endpoints' verdicts, what first..last show.

@@ -181,7 +181,7 @@ class Outbox:
         for low, high in without(stream.settled.missing(first, last), stream.cancelled):
             untouched = max(low, stream.fresh_from if stream.store_epoch else low)
             if untouched <= high:
-                self._close(stream, untouched, high, WITHDRAWN, at_once=False)
+                self._close(stream, untouched, high, WITHDRAWN)
             if low < untouched:
                 last_sent = min(high, untouched - 1)
                 stream.cancelled.add(low, last_sent)
@@ -223,8 +223,8 @@ class Outbox:
             self._ops.append(op)
         self._dirty[legacy] = self._dirty[stream] = None
 
-    def _close(self, stream: OutStream, first: int, last: int, code: int, *, at_once: bool) -> None:
-        changes = stream.close(first, last, code, at_once=at_once)
+    def _close(self, stream: OutStream, first: int, last: int, code: int) -> None:
+        changes = stream.close(first, last, code)
         self._closed += [StreamChanged(stream, *change) for change in changes]
 
     # --- The session ---
@@ -287,11 +287,11 @@ class Outbox:
 
     def _refused(self, stream: OutStream, first: int, last: int, code: int) -> None:
         if stream.store_epoch == 0:
-            self._close(stream, first, last, code, at_once=True)
+            self._close(stream, first, last, code)
             return
         open_ = without([(first, last)], stream.cancelled)
         for low, high in without(open_, stream.resent):
-            self._close(stream, low, high, code, at_once=False)
+            self._close(stream, low, high, code)
             self._transmitter.again(stream, low, high)
         for low, high in open_:
             self.cancel(stream, low, high)

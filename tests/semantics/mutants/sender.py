@@ -222,7 +222,7 @@ def sender_says_void_alone(planting):
     @planting.replace(Outbox, "cancel")
     def cancel(original, self, stream, first, last):
         for low, high in without(stream.settled.missing(first, last), stream.cancelled):
-            self._close(stream, low, high, WITHDRAWN, at_once=False)
+            self._close(stream, low, high, WITHDRAWN)
             self._transmitter.again(stream, low, high)
         self._dirty[stream] = None
 
