@@ -626,3 +626,14 @@ def test_the_senders_other_devices_show_nothing():
     a.verdict(stream, 0, delivered=((2, 2),))
     assert ["2-2 DELIVERED"] == a.changes()
     assert 2 == stream.floor, "the tablet is waited for"
+
+
+def test_verdicts_that_overtake_the_membership_are_asked_for_again_once():
+    a = Sender()
+    stream = a.met(b"1", b"2")
+    a.verdict(stream, incarnation=DURABLE | 9, delivered=((1, 2),))
+    assert ([], []) == (a.changes(), a.told())
+    a.members(stream, member(0, incarnation=DURABLE | 9))
+    assert ["status 1-2"] == a.told()
+    a.members(stream, member(0, incarnation=DURABLE | 9))
+    assert [] == a.told()

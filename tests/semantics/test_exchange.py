@@ -258,6 +258,23 @@ def test_new_incarnation_learns_the_floor_although_the_first_word_of_it_is_lost(
     assert got(world, bob)[-2:] == payloads(2, "open")
 
 
+def test_verdicts_of_a_new_incarnation_that_overtake_its_coming_are_not_lost(seed):
+    """The recipient hears that the sender has them, and says them no more."""
+    world, alice, bob = met(seed)
+    bob.crash()
+    world.run(40)
+    sent = alice.send("bob", payloads(3))
+    world.settle(stored=True)
+    late = world.network.intercept("members", copies=(1, 2, 3, 4))
+    bob.lose_disk()
+    world.run(1)
+    assert late.dropped == 4
+    assert alice.node.outbox.drops["verdict of an unknown incarnation"] == 1
+    world.run(5)
+    assert alice.states(sent) == {"DELIVERED": 3}
+    finish(world)
+
+
 def test_receipts_that_the_sender_has_are_offered_once_more_and_no_more(seed):
     world, _, bob = met(seed)
     for offered in (1, 0, 0):

@@ -82,6 +82,8 @@ class OutStream:
         """(number of a flight, first, last): sent again in it, so earlier flights rest."""
         self.told_floor = 1
         """The last one that this session told, or is about to."""
+        self.unread_verdicts = False
+        """Some came that the membership known then has no endpoint for (§5.8)."""
         self.accepted = RangeSet()
         self.delivered = RangeSet()
         self.void = RangeSet()

@@ -245,17 +245,12 @@ class Outbox:
             if stream.floor < stream.next_seq:
                 stream.cursor = stream.floor
                 self._transmitter.ready(stream)
-                self._ask_for_stored(stream)
+                self._transmitter.ask_for_stored(stream)
 
     def session_ended(self) -> None:
         """The connection is gone; the next session starts over."""
         self._lease_at = None
         self._transmitter.session_ended()
-
-    def _ask_for_stored(self, stream: OutStream) -> None:
-        last = stream.next_seq - 1
-        if any(view.stored.within(stream.floor, last) for view in stream.audience.views):
-            self._transmitter.ask(stream, stream.floor, last)
 
     # --- Inputs ---
 
@@ -307,6 +302,9 @@ class Outbox:
             first = max(stream.restamped_from, stream.floor)
             self._stamp_rows(stream, first)
             stream.cursor = min(stream.cursor, first)
+        if stream.unread_verdicts:  # they overtook this, and S believes that we have them
+            stream.unread_verdicts = False
+            self._transmitter.ask_open(stream)
         if stream.renewed and not unknown:
             self._tell_floor(stream)  # and what had no verdict waits there, or is on its way
             for low, high in stream.reopened:
@@ -336,6 +334,7 @@ class Outbox:
         view = stream.audience.view(packet.ordinal)
         server_only = packet.incarnation == 0 and top == 0
         if view is None or not (server_only or packet.incarnation == view.incarnation):
+            stream.unread_verdicts = True
             self._drop("verdict of an unknown incarnation")
             return
         for first, last in packet.delivered:
@@ -355,7 +354,7 @@ class Outbox:
         """Somebody may wait below a floor that it never heard of: the server tells what we told."""
         if stream.told_floor < stream.durable_floor:
             stream.told_floor = stream.durable_floor
-            self._transmitter.ask(stream, stream.floor, max(stream.floor, stream.next_seq - 1))
+            self._transmitter.ask_open(stream)
 
     def receive_tally(self, stream: OutStream, packet: Tally) -> None:
         """Record what a group's members said, collected by the server."""
@@ -419,7 +418,7 @@ class Outbox:
         if self._lease_at is not None and self._lease_at <= now:
             self._lease_at = now + config.STATUS_LEASE_S
             for stream in self._streams.values():
-                self._ask_for_stored(stream)
+                self._transmitter.ask_for_stored(stream)
 
     def next_timeout(self) -> float | None:
         """Return when `handle_timeout` has something to do."""

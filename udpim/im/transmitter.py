@@ -78,9 +78,15 @@ class Transmitter:
         """Send what is open of first..last again, whatever its timer says."""
         self._again.append((stream, first, last, self._interval_s()))
 
-    def ask(self, stream: OutStream, first: int, last: int) -> None:
-        """Ask the server what it knows of first..last."""
-        self._asking.append((stream, first, last))
+    def ask_open(self, stream: OutStream) -> None:
+        """Ask the server what it knows of all that is open, and tell it our floor."""
+        self._asking.append((stream, stream.floor, max(stream.floor, stream.next_seq - 1)))
+
+    def ask_for_stored(self, stream: OutStream) -> None:
+        """Ask whether what is STORED still is (R3)."""
+        last = stream.next_seq - 1
+        if any(view.stored.within(stream.floor, last) for view in stream.audience.views):
+            self.ask_open(stream)
 
     def handle_timeout(self, now: float) -> None:
         """Wake flights: what is still open in them goes out again, as the budget allows."""

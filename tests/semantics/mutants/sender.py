@@ -315,7 +315,7 @@ def stored_outlives_its_store(planting):
     f"{EXCHANGE}test_stored_is_asked_for_every_six_hours",
 )
 def lease_is_never_asked_for(planting):
-    @planting.replace(Outbox, "_ask_for_stored")
+    @planting.replace(Transmitter, "ask_for_stored")
     def ask_for_stored(original, self, stream):
         pass
 
