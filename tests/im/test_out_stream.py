@@ -331,3 +331,17 @@ def test_an_own_device_that_another_store_forgot_makes_nothing_doubtful():
     forget_membership(s, EPOCH + 1)
     learn_members(s, p.Members(1, None, True, EPOCH + 1, 1, tuple([member(0)])))
     assert [] == list(s.doubtful)
+
+
+@pytest.mark.parametrize("by", ["the server's answer", "another store"])
+def test_what_is_stored_only_for_an_own_device_does_not_fall_with_it(by):
+    s = stream(2, member(0), member(1, "tablet", user="alice"))
+    s.take_accepted(((1, 2),))
+    s.take_stored(s.audience.view(0), ((2, 2),))
+    s.take_stored(s.audience.view(1), ((1, 2),))
+    if by == "another store":
+        assert [(2, 2, MessageState.PENDING)] == forget_membership(s, EPOCH + 1)
+    else:
+        assert ([(1, 2)], []) == s.lapse_stored(s.audience.view(1), ((1, 2),), ())
+        assert MessageState.STORED == s.state(2)
+    assert MessageState.ACCEPTED == s.state(1)

@@ -8,7 +8,6 @@ from udpim.im.changes import Change
 from udpim.im.deciding import read_changes
 from udpim.im.epoch_runs import restamp
 from udpim.im.member_view import MemberView
-from udpim.model import MessageState
 from udpim.ranges import Range, RangeSet
 from udpim.wire.im_packets import EpochRun, Members
 
@@ -27,15 +26,13 @@ def forget_membership(stream: OutStream, store_epoch: int) -> list[Change] | Non
     stream.store_epoch = store_epoch
     stream.epoch = 0
     stream.runs = [EpochRun(stream.floor, 0)]
-    lapsed = RangeSet()
+    shown = stream.shows_stored([(stream.floor, stream.next_seq)])
     for member in stream.audience.views:
-        lapsed.update(member.stored)
         member.stored.clear()
         member.joined, member.left = 1, 1
     stream.covered = stream.settled.copy()
     stream.kept.clear()
-    stream.accepted.subtract(lapsed)
-    return [(a, b, MessageState.PENDING) for a, b in stream.undecided(list(lapsed))]
+    return stream.fall(shown)
 
 
 def learn_members(stream: OutStream, packet: Members) -> list[Change]:

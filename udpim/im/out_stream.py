@@ -215,19 +215,30 @@ class OutStream:
         """
         held = intersect(self.used(asked), view.stored)
         lapsed = without(without(held, view.confirmed), RangeSet(stored))
+        shown = self.shows_stored(lapsed)
         view.stored.subtract(lapsed)
         self.covered.subtract(lapsed)
         self.kept.subtract(lapsed)
-        self.accepted.subtract(lapsed)
-        return lapsed, [(a, b, MessageState.PENDING) for a, b in self.undecided(lapsed)]
+        return lapsed, self.fall(shown)
+
+    def fall(self, ranges: Sequence[Range]) -> list[Change]:
+        """These showed STORED: show PENDING what is not so any more (I4)."""
+        fallen = self.undecided(ranges)
+        self.accepted.subtract(fallen)
+        return [(a, b, MessageState.PENDING) for a, b in fallen]
+
+    def shows_stored(self, ranges: Sequence[Range]) -> list[Range]:
+        """Return the parts of ``ranges`` that are STORED for who has a say."""
+        return list(RangeSet(part for s in self._stored() for part in intersect(ranges, s)))
+
+    def _stored(self) -> list[RangeSet]:
+        if self.audience.group:
+            return [self.kept]
+        return [view.stored for view in self.audience.views if self.audience.counts(view)]
 
     def undecided(self, ranges: Sequence[Range]) -> list[Range]:
         """Return the parts that show no more than ACCEPTED (I4)."""
-        stored = [self.kept]
-        if not self.audience.group:
-            counts = self.audience.counts
-            stored = [view.stored for view in self.audience.views if counts(view)]
-        for known in (self.decided, self.delivered, self.cancelled, *stored):
+        for known in (self.decided, self.delivered, self.cancelled, *self._stored()):
             ranges = without(ranges, known)
         return list(ranges)
 
