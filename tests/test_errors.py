@@ -38,6 +38,10 @@ RECEIPT = SimpleNamespace(
             errors.StoreLocked("a.db", "another process has it"),
             "store a.db: another process has it",
         ),
+        (errors.MalformedMessage(7), "no handshake message here has 7 bytes"),
+        (errors.AuthenticationFailed(), "not what the peer has sealed"),
+        (errors.PublicKeyRefused(), "the public key gives no secret"),
+        (errors.KeyExhausted("nonces"), "the key is used up: nonces"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
@@ -63,6 +67,10 @@ def test_error_says_one_line(error, line):
         (errors.StoreLocked, (errors.StoreError,)),
         (errors.StoreFormat, (errors.StoreError,)),
         (errors.StoreFull, (errors.StoreError,)),
+        (errors.MalformedMessage, (errors.NoiseError,)),
+        (errors.AuthenticationFailed, (errors.NoiseError,)),
+        (errors.PublicKeyRefused, (errors.NoiseError,)),
+        (errors.KeyExhausted, (errors.NoiseError,)),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )
@@ -92,5 +100,7 @@ def test_errors_carry_their_data():
     assert (9, 8) == (large.size_bytes, large.limit_bytes)
     assert "bob" == errors.UnknownUser("bob").user
     assert 64 == errors.TooManyInquiries(64).limit
+    assert 7 == errors.MalformedMessage(7).size_bytes
+    assert "nonces" == errors.KeyExhausted("nonces").limit
     store = errors.StoreFull("a.db", "disk full")
     assert ("a.db", "disk full") == (store.path, store.words)
