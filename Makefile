@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ARGS ?=
-CORES := udpim.wire udpim.hop udpim.im udpim.node
+CORES := udpim.wire udpim.crypto udpim.hop udpim.im udpim.node
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test four model kills mutants check style types imports protocol coverage bench clean

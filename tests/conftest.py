@@ -30,7 +30,7 @@ settings.load_profile(os.environ.get("UDPIM_HYPOTHESIS", "repeatable"))
 
 # Tracing makes Python three to four times slower, and the branches of the cores are the business of
 # the tests of the cores: where nothing else is measured, coverage rests during all other tests.
-CORES = ("wire", "hop", "im", "node")
+CORES = ("wire", "crypto", "hop", "im", "node")
 
 # Files with few but long tests: begun last, one of them would keep one core busy alone.
 LONG = {
