@@ -5,7 +5,7 @@ message that could be lost: who updates flips the key phase bit of its packets, 
 opens the first of them follows. Keys are told apart by that bit and by packet numbers:
 
 * a packet of the present phase is for the present receive key;
-* one of the other phase that is older than all of the present key's is for the previous key,
+* one of the other phase that is older than one of the present key's is for the previous key,
   which is kept until the owner says (after 3 PTO) that nothing under it is on its way any more;
 * any other one can only be for the next key. Failing to open it changes nothing.
 
@@ -32,7 +32,7 @@ class KeySchedule:
 
     __slots__ = (
         "_acked",
-        "_first_opened",
+        "_divide",
         "_first_sealed",
         "_next_receive",
         "_previous",
@@ -62,7 +62,8 @@ class KeySchedule:
         self._previous: AeadProtection | None = None
         self._receive_flag = 0
         self._first_sealed: int | None = None
-        self._first_opened: int | None = None
+        # Any packet of the present key divides those of the previous from those of the next one.
+        self._divide = 0
         self._acked = False
         self._since: float | None = None
 
@@ -92,11 +93,7 @@ class KeySchedule:
             self.forged_packets += 1
             return None
         if key is self._next_receive:
-            self._follow()
-        if key is self._receive and (
-            self._first_opened is None or packet_number < self._first_opened
-        ):
-            self._first_opened = packet_number
+            self._follow(packet_number)
         return payload
 
     # Updates.
@@ -149,16 +146,16 @@ class KeySchedule:
     def _key_of(self, header: bytes, packet_number: int) -> AeadProtection | None:
         if header[0] & FLAG_KEY_PHASE == self._receive_flag:
             return self._receive
-        if self._first_opened is not None and packet_number < self._first_opened:
+        if packet_number < self._divide:
             return self._previous
         return self._next_receive
 
-    def _follow(self) -> None:
+    def _follow(self, packet_number: int) -> None:
         """The peer seals under its next key: so do we, unless we were first."""
         self._previous, self._receive = self._receive, self._next_receive
         self._next_receive = self._receive.successor()
         self._receive_flag ^= FLAG_KEY_PHASE
-        self._first_opened = None
+        self._divide = packet_number
         if self.phase_flag != self._receive_flag:
             self._replace_send()
 
