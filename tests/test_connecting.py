@@ -142,3 +142,26 @@ async def test_the_client_of_an_await_is_a_context_too():
         async with client as same:
             assert client is same
         assert udpim.LinkState.CLOSED is client.state
+
+
+@live
+async def test_of_several_addresses_one_that_answers_is_enough():
+    async with serve() as server:
+        host, port = server.address
+        addresses = f"udpim://127.0.0.1:1,{host}:{port}"
+        async with udpim.connect(addresses, user="alice", security="plain") as client:
+            assert udpim.LinkState.ONLINE is client.state
+
+
+@live
+async def test_addresses_of_two_families_are_refused():
+    with pytest.raises(udpim.ConfigError, match="some of the server's addresses are IPv4"):
+        await udpim.connect("udpim://127.0.0.1:1,[::1]:1", user="alice", security="plain")
+
+
+@live
+async def test_a_timeout_names_all_addresses():
+    with pytest.raises(udpim.ConnectTimeout, match=r"127\.0\.0\.1:1,127\.0\.0\.1:2"):
+        await udpim.connect(
+            "udpim://127.0.0.1:1,127.0.0.1:2", user="alice", security="plain", connect_timeout=0.1
+        )

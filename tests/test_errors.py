@@ -38,10 +38,7 @@ RECEIPT = SimpleNamespace(
             errors.StoreLocked("a.db", "another process has it"),
             "store a.db: another process has it",
         ),
-        (errors.MalformedMessage(7), "no handshake message here has 7 bytes"),
-        (errors.AuthenticationFailed(), "not what the peer has sealed"),
-        (errors.PublicKeyRefused(), "the public key gives no secret"),
-        (errors.KeyExhausted("nonces"), "the key is used up: nonces"),
+        (errors.NotHome("7-abc"), "process 7-abc of the cluster holds the store, not this one"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
@@ -66,11 +63,8 @@ def test_error_says_one_line(error, line):
         (errors.UnknownUser, (errors.PresenceError,)),
         (errors.StoreLocked, (errors.StoreError,)),
         (errors.StoreFormat, (errors.StoreError,)),
+        (errors.StoreFenced, (errors.StoreError,)),
         (errors.StoreFull, (errors.StoreError,)),
-        (errors.MalformedMessage, (errors.NoiseError,)),
-        (errors.AuthenticationFailed, (errors.NoiseError,)),
-        (errors.PublicKeyRefused, (errors.NoiseError,)),
-        (errors.KeyExhausted, (errors.NoiseError,)),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )
@@ -100,7 +94,5 @@ def test_errors_carry_their_data():
     assert (9, 8) == (large.size_bytes, large.limit_bytes)
     assert "bob" == errors.UnknownUser("bob").user
     assert 64 == errors.TooManyInquiries(64).limit
-    assert 7 == errors.MalformedMessage(7).size_bytes
-    assert "nonces" == errors.KeyExhausted("nonces").limit
     store = errors.StoreFull("a.db", "disk full")
     assert ("a.db", "disk full") == (store.path, store.words)

@@ -310,7 +310,7 @@ async def test_a_broken_store_ends_the_server_but_a_full_one_does_not(caplog):
 async def test_a_bug_in_the_node_ends_the_server(caplog):
     async with serve() as server:
         serving = asyncio.create_task(server.serve_forever())
-        server._node.receive_datagrams = lambda burst, now: 1 // 0
+        server._work.serving()._node.receive_datagrams = lambda burst, now: 1 // 0
         with pytest.raises(udpim.ConnectTimeout):
             await login(server, "alice", connect_timeout=0.2)
         with pytest.raises(udpim.ConnectionClosed, match="internal error: ZeroDivisionError"):

@@ -32,6 +32,8 @@ POSITIONAL_MAX = 5
 # A module without a test file of its own, and why.
 TWINLESS = {
     "udpim/costs.py": "tests/test_worst_memory.py measures them, tests/test_config.py reads them",
+    "udpim/cluster/bus.py": "an interface; see tests/cluster/test_unix_bus.py",
+    "udpim/cluster/directory.py": "an interface; see test_sqlite_directory.py",
     "udpim/im/changes.py": "named tuples without behaviour",
     "udpim/im/group_records.py": "named tuples without behaviour",
     "udpim/im/records.py": "named tuples without behaviour",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from udpim.aside import Aside, AsideMessage
     from udpim.client import Client
+    from udpim.clustering import Cluster
     from udpim.config import ClientConfig, Limits, ServerConfig
     from udpim.connecting import Connecting, connect
     from udpim.errors import (
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         HandshakeFailed,
         LocalProtocolError,
         LoginError,
+        NotHome,
         OutboxFull,
         PayloadTooLarge,
         PresenceError,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
         ProtocolError,
         RemoteProtocolError,
         StoreError,
+        StoreFenced,
         StoreFormat,
         StoreFull,
         StoreLocked,
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
         UnknownUser,
     )
     from udpim.groups import Groups
-    from udpim.hooks import LoginRequest, PresenceRequest, SendRequest
+    from udpim.hooks import HookChoice, LoginRequest, PresenceRequest, SendRequest
     from udpim.im.audience import Progress
     from udpim.im.group_desk import GroupRequest
     from udpim.inspecting import OfferedMessage
@@ -73,6 +76,7 @@ __all__ = [
     "AsideMessage",
     "Client",
     "ClientConfig",
+    "Cluster",
     "ConfigError",
     "ConnectError",
     "ConnectTimeout",
@@ -91,6 +95,7 @@ __all__ = [
     "GroupRequest",
     "Groups",
     "HandshakeFailed",
+    "HookChoice",
     "Limits",
     "LinkState",
     "Listening",
@@ -101,6 +106,7 @@ __all__ = [
     "Message",
     "MessageState",
     "MsgId",
+    "NotHome",
     "NotifyOffline",
     "OfferedMessage",
     "OutboxFull",
@@ -120,6 +126,7 @@ __all__ = [
     "ServerConfig",
     "Signal",
     "StoreError",
+    "StoreFenced",
     "StoreFormat",
     "StoreFull",
     "StoreLocked",
@@ -134,9 +141,10 @@ __all__ = [
 _HOMES = {
     "aside": ("Aside", "AsideMessage"),
     "client": ("Client",),
+    "clustering": ("Cluster",),
     "config": ("ClientConfig", "Limits", "ServerConfig"),
     "connecting": ("Connecting", "connect"),
-    "hooks": ("LoginRequest", "PresenceRequest", "SendRequest"),
+    "hooks": ("HookChoice", "LoginRequest", "PresenceRequest", "SendRequest"),
     "inspecting": ("OfferedMessage",),
     "groups": ("Groups",),
     "im.audience": ("Progress",),

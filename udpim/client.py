@@ -111,12 +111,12 @@ class Client:
 
     # --- Beginning and end ---
 
-    async def start(self, family: socket.AddressFamily, where: Address) -> None:
+    async def start(self, family: socket.AddressFamily, where: Address, *others: Address) -> None:
         """Dial, and wait for the login; `udpim.connect` does it and limits the time."""
         self._endpoint = await open_endpoint(
             family, None, on_burst=self._driver.receive, on_lost=self._driver.fail
         )
-        self._node.connect(where, self._loop.time())
+        self._node.connect(where, self._loop.time(), *others)
         self._driver.attach(self._endpoint)
         await self._online
 

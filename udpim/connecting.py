@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from types import TracebackType
 from typing import get_args
 
@@ -24,7 +24,7 @@ from udpim.runtime.settings import (
     check_user,
     close_store,
     open_store,
-    parse_address,
+    parse_addresses,
 )
 
 _DEFAULTS = ClientConfig(user="anybody", device="main")
@@ -51,7 +51,8 @@ def connect(
     Use it as ``async with udpim.connect(…) as client`` or ``client = await udpim.connect(…)``.
 
     Args:
-        address: ``udpim://host:port``; the port is 9000 where it is left out.
+        address: ``udpim://host:port``; the port is 9000 where it is left out. Several, with commas
+            between them, are tried in turn after a loss: the processes of a cluster.
         user: Who logs in.
         device: On which of their devices; a second login of the same device replaces the first.
         token: What the server's ``authenticate`` hook wants to see.
@@ -72,7 +73,7 @@ def connect(
             awaited or entered: ConnectTimeout, ConnectError, LoginError, StoreError.
     """
     check_security(security, server_key)
-    host, port = parse_address(address)
+    addresses = parse_addresses(address)
     if reconnect_s_max <= 0:
         raise ConfigError("reconnect_s_max must be positive")
     if exchange not in get_args(Exchange):
@@ -91,8 +92,7 @@ def connect(
     return Connecting(
         ClientSettings(
             config=config,
-            host=host,
-            port=port,
+            addresses=addresses,
             store=store,
             connect_timeout_s=connect_timeout,
             close_timeout_s=close_timeout,
@@ -130,13 +130,12 @@ class Connecting:
 
 
 async def _open(settings: ClientSettings) -> Client:
-    address = format_address((settings.host, settings.port))
     wait_s = settings.connect_timeout_s
     try:
         async with asyncio.timeout(wait_s):
-            family, where = await resolve(settings.host, settings.port)
+            family, where = await _resolve_all(settings.addresses)
     except TimeoutError:
-        raise ConnectTimeout(address, wait_s) from None
+        raise ConnectTimeout(_names(settings), wait_s) from None
     store = await open_store(settings.store, "client")
     client = None
     try:
@@ -152,15 +151,30 @@ async def _open(settings: ClientSettings) -> Client:
     return client
 
 
+async def _resolve_all(
+    addresses: Sequence[tuple[str, int]],
+) -> tuple[socket.AddressFamily, list[Address]]:
+    """Find all addresses; one socket serves them, so they must be of one family."""
+    found = [await resolve(host, port) for host, port in addresses]
+    family = found[0][0]
+    if any(other != family for other, _ in found):
+        raise ConfigError("some of the server's addresses are IPv4 and some are IPv6; take one")
+    return family, [where for _, where in found]
+
+
+def _names(settings: ClientSettings) -> str:
+    return ",".join(map(format_address, settings.addresses))
+
+
 async def _log_in(
-    client: Client, family: socket.AddressFamily, where: Address, settings: ClientSettings
+    client: Client, family: socket.AddressFamily, where: list[Address], settings: ClientSettings
 ) -> None:
     wait_s = settings.connect_timeout_s
     try:
         async with asyncio.timeout(wait_s):
-            await client.start(family, where)
+            await client.start(family, *where)
     except TimeoutError:
-        address = format_address((settings.host, settings.port))
+        address = _names(settings)
         loss = client.last_loss
         if loss is None or loss.code == CloseCode.DEAD:
             raise ConnectTimeout(address, wait_s) from None

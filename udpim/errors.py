@@ -328,66 +328,41 @@ class StoreFormat(StoreError):
     """The file is not a udpim store, is of another kind, or is newer than this version."""
 
 
+class StoreFenced(StoreError):
+    """A later home has taken the store over; this process may promise nothing from it any more.
+
+    Attributes:
+        epoch: The fencing epoch that stands in the store.
+    """
+
+    def __init__(self, path: str, words: str, epoch: int = 0) -> None:
+        """Keep the file, what is wrong, and the epoch found in it."""
+        super().__init__(path, words)
+        self.epoch = epoch
+
+
 class StoreFull(StoreError):
     """The disk has no room left; the transaction did not happen."""
 
 
+class NotHome(Error):
+    """Another process of the cluster is the home, or none is at the moment; ask that one.
+
+    Attributes:
+        home: Name of the home in the directory; None if there is none.
+    """
+
+    def __init__(self, home: str | None) -> None:
+        """Keep who the home is."""
+        super().__init__(home)
+        self.home = home
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        if self.home is None:
+            return "no process of the cluster holds the store at the moment"
+        return f"process {self.home} of the cluster holds the store, not this one"
+
+
 class DecodeError(Error):
     """Bytes that are not what PROTOCOL.md says; never leaves a core."""
-
-
-class NoiseError(Error):
-    """A handshake or a cipher cannot go on with this; never leaves a core.
-
-    No error below here carries keys, nor anything that was or should have been opened.
-    """
-
-
-class MalformedMessage(NoiseError):
-    """A handshake message has a length that none in this place can have.
-
-    Attributes:
-        size_bytes: Its length.
-    """
-
-    def __init__(self, size_bytes: int) -> None:
-        """Keep the length."""
-        super().__init__(size_bytes)
-        self.size_bytes = size_bytes
-
-    def __str__(self) -> str:
-        """One line for a person."""
-        return f"no handshake message here has {self.size_bytes} bytes"
-
-
-class AuthenticationFailed(NoiseError):
-    """Somebody else has sealed this, or under another key, or it was changed on the way."""
-
-    def __str__(self) -> str:
-        """One line for a person."""
-        return "not what the peer has sealed"
-
-
-class PublicKeyRefused(NoiseError):
-    """A public key of small order: the secret shared with its owner would be known to everybody."""
-
-    def __str__(self) -> str:
-        """One line for a person."""
-        return "the public key gives no secret"
-
-
-class KeyExhausted(NoiseError):
-    """A key has done what it may; only another one can go on.
-
-    Attributes:
-        limit: Which limit was reached.
-    """
-
-    def __init__(self, limit: str) -> None:
-        """Keep the limit."""
-        super().__init__(limit)
-        self.limit = limit
-
-    def __str__(self) -> str:
-        """One line for a person."""
-        return f"the key is used up: {self.limit}"

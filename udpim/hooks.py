@@ -105,16 +105,26 @@ class Answers(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookChoice:
-    """What a program has given.
+    """What a program has given. All hooks but ``known_user`` may be coroutine functions.
 
     Attributes:
-        authenticate: Decides on a login; None lets everybody in.
-        on_offline: Told when messages were stored for a device that is away.
-        membership: Decides on requests about groups; None: `GroupDesk.allowed_by_default`.
-        known_user: Whether a user who never logged in exists.
-        may_see: Decides who may know who is there; None: everybody of themselves.
-        may_send: Decides who may write where; None: everybody everywhere.
-        on_message: Decides on each message; None: all pass, and nothing is asked.
+        authenticate: Decides on a login. If it raises, the client is told to come again later
+            (BUSY), and the error is logged. None lets everybody in.
+        on_offline: Told when messages were stored for a device that is away: the place for a push
+            service.
+        membership: Decides on requests about groups. If it raises, the client is told to come again
+            later. None: everybody may create a group, join, leave, and list their own; members may
+            add others and list a group's; the creator may remove others.
+        known_user: Whether a user who never logged in exists; such a recipient's messages wait at
+            their senders, anybody else's are REJECTED. None: only who has logged in exists.
+        may_see: Decides whether somebody may know which devices of a user are online. None:
+            everybody of themselves, and nobody of others. A reason in words is logged and goes no
+            further; a hook that raises is a no.
+        may_send: Decides whether a device may write to a conversation. Asked for its first message,
+            and a minute later again. If it raises, the messages come again later; what it says no
+            to is REJECTED as FORBIDDEN. None: everybody may write everywhere.
+        on_message: Decides on each message before it is routed, see `MessageHook`. None: all pass,
+            and nothing is asked.
     """
 
     authenticate: AuthenticateHook | None = None

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from udpim.crypto.aead_protection import LIMITS, AeadProtection, UseLimits
+from udpim.crypto.noise.errors import KeyExhausted
 from udpim.crypto.noise.suites import AES_GCM, CHACHA_POLY, NONCE_MAX, AeadCipher
 from udpim.crypto.protection import ProtectionPair
-from udpim.errors import ConfigError, KeyExhausted, LocalProtocolError
+from udpim.errors import ConfigError, LocalProtocolError
 
 KEY = bytes(range(32))
 HEADER = bytes(range(13))

@@ -6,8 +6,9 @@ import pytest
 
 from udpim.crypto.aead_protection import AeadProtection, UseLimits
 from udpim.crypto.key_schedule import UPDATE_PACKETS, UPDATE_S, KeySchedule
+from udpim.crypto.noise.errors import KeyExhausted
 from udpim.crypto.noise.suites import CHACHA_POLY
-from udpim.errors import KeyExhausted, LocalProtocolError
+from udpim.errors import LocalProtocolError
 from udpim.wire.packet import FLAG_KEY_PHASE
 
 FIRST, SECOND = bytes(range(32)), bytes(range(32, 64))

@@ -279,6 +279,42 @@ def test_a_server_that_never_answers_a_hello_is_given_up_in_time():
     assert (CloseCode.DEAD, "no answer while dialing") == (last.code, last.reason)
 
 
+def test_after_a_loss_the_next_address_is_dialled_and_then_the_first_again():
+    net = Net()
+    client = Client(net)
+    others = [("198.51.100.9", 1), ("198.51.100.9", 2)]
+    client.node.connect(others[0], net.now, others[1], SERVER)
+    client.run_node(client.node)
+    dialled = []
+    for _ in range(4):
+        net.until(lambda: client.node.state is LinkState.DIALING)
+        dialled.append(client.node._dialer.server)
+        net.until(lambda: client.node.state is LinkState.WAITING)
+    assert [*others, SERVER, others[0]] == dialled
+
+
+def test_the_address_that_answers_is_found():
+    net = Net()
+    Server(net)
+    client = Client(net)
+    client.node.connect(("198.51.100.9", 1), net.now, SERVER)
+    client.run_node(client.node)
+    net.until(lambda: client.online)
+
+
+def test_after_a_reset_the_same_address_is_dialled():
+    net = Net()
+    raw = RawServer(net)
+    client = Client(net)
+    client.node.connect(SERVER, net.now, ("198.51.100.9", 1))
+    client.run_node(client.node)
+    net.until(lambda: client.online)
+    raw.forget()
+    client.send("bob", b"hello?")
+    net.until(lambda: ("WAITING", CloseCode.RESET) in client.links)
+    net.until(lambda: client.online)
+
+
 def test_a_login_that_is_never_answered_is_given_up_in_time():
     net, raw, client = with_raw_server(online=False, login_s_max=10.0)
     net.until(lambda: client.node.state is LinkState.WAITING)

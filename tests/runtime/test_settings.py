@@ -108,3 +108,20 @@ async def test_an_opening_that_nobody_waits_for_leaves_no_lock_and_no_complaint(
     store.close()
     with pytest.raises(StoreFormat):
         await settings.open_store(wrong, "client")
+
+
+def test_several_addresses_are_read_in_their_order():
+    read = settings.parse_addresses("udpim://a:1,[::1]:2, c")
+    assert (("a", 1), ("::1", 2), ("c", 9000)) == read
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a,,b", "is no udpim address"),
+        ("a," * 16 + "a", "17 addresses of the server, the limit is 16"),
+    ],
+)
+def test_wrong_lists_of_addresses_are_refused(text, words):
+    with pytest.raises(ConfigError, match=words):
+        settings.parse_addresses(text)

@@ -161,6 +161,18 @@ def _serve(parser: Parser) -> None:
         "--users", metavar="FILE", help="who may log in: lines of name and token, # for comments"
     )
     users.add_argument("--open", action="store_true", help="let anybody log in as anybody")
+    parser.add_argument(
+        "--cluster",
+        metavar="DIR",
+        help="folder in which the processes meet that share --store; one of them does the work",
+    )
+    parser.add_argument(
+        "--lease",
+        type=_seconds,
+        default=3.0,
+        metavar="S",
+        help="how long one that shows no sign of life keeps the store from the others (3)",
+    )
     _security(parser)
 
 

@@ -6,10 +6,10 @@ import argparse
 import asyncio
 import os
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-from udpim import LoginRequest, Server
+from udpim import Cluster, LoginRequest, Server
 from udpim.cli.output import Exit, complain, put, put_json, say
 from udpim.cli.users_file import LiveUsers
 
@@ -57,8 +57,12 @@ async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:
 
 
 def _make(args: argparse.Namespace, users: LiveUsers | None) -> Server:
+    cluster = None
+    if args.cluster is not None:
+        on_role = _role_teller(as_json=args.json)
+        cluster = Cluster(folder=args.cluster, lease_s=args.lease, on_role=on_role)
     if users is None:
-        return Server(open_to_all=True, store=args.store, security=args.security)
+        return Server(open_to_all=True, store=args.store, security=args.security, cluster=cluster)
 
     def authenticate(login: LoginRequest) -> bool:
         return users.admits(login.user, login.token)
@@ -68,4 +72,15 @@ def _make(args: argparse.Namespace, users: LiveUsers | None) -> Server:
         known_user=users.knows,
         store=args.store,
         security=args.security,
+        cluster=cluster,
     )
+
+
+def _role_teller(*, as_json: bool) -> Callable[[str, int], None]:
+    def tell(role: str, epoch: int) -> None:
+        if as_json:
+            put_json({"event": "role", "role": role, "epoch": epoch})
+        else:
+            say(f"home of the cluster, epoch {epoch}" if role == "home" else "gate")
+
+    return tell

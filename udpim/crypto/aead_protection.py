@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidTag
 
 from udpim.crypto.noise.cipher_state import successor
+from udpim.crypto.noise.errors import KeyExhausted
 from udpim.crypto.noise.suites import AES_GCM, CHACHA_POLY, NONCE_MAX, TAG_BYTES, Cipher
-from udpim.errors import ConfigError, KeyExhausted, LocalProtocolError
+from udpim.errors import ConfigError, LocalProtocolError
 
 CONFIDENTIALITY = "confidentiality limit"
 INTEGRITY = "integrity limit"

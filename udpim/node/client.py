@@ -88,7 +88,8 @@ class ClientNode:
         self.store_epoch = 0
         self.payload_bytes_max = config.limits.payload_bytes_max
         """Largest payload to send: our own limit, or the server's where it said a lower one."""
-        self._address: Address | None = None
+        self._addresses: deque[Address] = deque()
+        """Of the server; the first one is dialled."""
         self._dialer: Dialer | None = None
         self._connection: Connection | None = None
         self._outbound = OutHandles()
@@ -109,15 +110,20 @@ class ClientNode:
 
     # --- Commands ---
 
-    def connect(self, address: Address, now: float) -> None:
+    def connect(self, address: Address, now: float, *others: Address) -> None:
         """Dial the server, and again after every loss, until `close`.
+
+        Args:
+            address: Of the server.
+            now: The time.
+            others: Where it can be reached too; after a loss the next one is tried, in turn.
 
         Raises:
             LocalProtocolError: If the node was connected or closed before.
         """
         if self.state is not LinkState.IDLE:
             raise LocalProtocolError(f"cannot connect while {self.state.value}")
-        self._address = address
+        self._addresses.extend((address, *others))
         self._dial(now)
 
     def send_messages(
@@ -277,13 +283,12 @@ class ClientNode:
         )
 
     def _dial(self, now: float) -> None:
-        assert self._address is not None, "connect names the address"
         self._move(LinkInput.DIAL, 0, "")
         if self._connection is not None:
             self._gone.add(self._connection)
             self._connection = None
         self._dialer = Dialer(
-            server=self._address,
+            server=self._addresses[0],
             config=self._hop_config,
             random_bytes=self._random_bytes,
             now=now,
@@ -323,8 +328,11 @@ class ClientNode:
     def _lost(self, code: int, reason: str, now: float) -> None:
         """The attempt or the connection is over: back off with full jitter, then dial again.
 
-        After a RESET the first dial comes at once, for the server is there.
+        After a RESET the first dial comes at once, for the server is there; after anything else
+        it is the turn of the server's next address.
         """
+        if code != CloseCode.RESET:
+            self._addresses.rotate(-1)
         if self._connection is not None:
             self._connection.close(CloseCode.NO_ERROR, reason, now)
         self.outbox.session_ended()

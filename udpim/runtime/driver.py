@@ -21,7 +21,7 @@ from udpim.im.records import QueueItems
 from udpim.model import Address
 from udpim.node.effects import Commit, Effect
 from udpim.node.events import Event
-from udpim.runtime.endpoint_base import Burst, DatagramEndpoint
+from udpim.runtime.endpoint_base import Burst, Outlet
 from udpim.store.base import Store
 from udpim.store.executor import EffectExecutor, EffectNode
 
@@ -84,7 +84,7 @@ class Driver:
         self._on_event = on_event
         self._on_failure = on_failure
         self._before_turn = before_turn
-        self._endpoint: DatagramEndpoint | None = None
+        self._endpoint: Outlet | None = None
         self._turn: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._commits = 0
@@ -92,7 +92,7 @@ class Driver:
         self._watches: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         store.set_wake(self._wake_from_store)
 
-    def attach(self, endpoint: DatagramEndpoint) -> None:
+    def attach(self, endpoint: Outlet) -> None:
         """Name the endpoint; datagrams leave from now on."""
         self._endpoint = endpoint
         self.wake()

@@ -10,7 +10,8 @@ import errno
 import socket
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from udpim.model import Address
 
@@ -24,6 +25,24 @@ link, and counted."""
 Burst = list[tuple[bytes, Address]]
 OnBurst = Callable[[Burst], None]
 OnLost = Callable[[Exception], None]
+
+
+class Outlet(Protocol):
+    """Where a driver's datagrams leave: an endpoint, or what sends on to several."""
+
+    @property
+    def kind(self) -> str:
+        """Its name, for statistics."""
+
+    @property
+    def drops(self) -> Mapping[str, int]:
+        """Datagrams that did not leave or did not reach us, by reason."""
+
+    def send(self, datagrams: Sequence[tuple[bytes, Address]]) -> None:
+        """Send a burst."""
+
+    def stats(self) -> dict[str, int]:
+        """Return the counters."""
 
 
 class DatagramEndpoint(ABC):

@@ -27,6 +27,8 @@ TOKEN_BYTES_MAX = 1024
 
 SCHEME = "udpim://"
 PORT_MAX = 65_535
+ADDRESSES_MAX = 16
+"""Addresses of one server, which a client tries in turn."""
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -55,6 +57,18 @@ def parse_address(text: str) -> tuple[str, int]:
     if not (port.isascii() and port.isdigit()):
         raise ConfigError(f"{port!r} is no port number")
     return host, check_port(int(port), least=1)
+
+
+def parse_addresses(text: str) -> tuple[tuple[str, int], ...]:
+    """Read one address, or several with commas between them: of one server, or of one cluster.
+
+    Raises:
+        ConfigError: See `parse_address`; or there are more than `ADDRESSES_MAX`.
+    """
+    parts = text.removeprefix(SCHEME).split(",")
+    if len(parts) > ADDRESSES_MAX:
+        raise ConfigError(f"{len(parts)} addresses of the server, the limit is {ADDRESSES_MAX}")
+    return tuple(parse_address(part.strip()) for part in parts)
 
 
 def check_port(port: int, *, least: int) -> int:
@@ -143,10 +157,18 @@ StoreChoice = Store | str | os.PathLike[str] | None
 """A path for SQLite, None for memory, or a store that the caller owns and closes."""
 
 
-async def open_store(choice: StoreChoice, kind: Literal["client", "server"]) -> Store:
+async def open_store(
+    choice: StoreChoice, kind: Literal["client", "server"], fence: int | None = None
+) -> Store:
     """Open the store; on a thread, for a disk may take its time.
 
+    Args:
+        choice: Which.
+        kind: Whose.
+        fence: The epoch of the home of a file that several processes share.
+
     Raises:
+        StoreFenced: A home of this epoch or a later one has been there.
         StoreError: If the file cannot be used.
     """
     if choice is None:
@@ -154,7 +176,7 @@ async def open_store(choice: StoreChoice, kind: Literal["client", "server"]) -> 
     if not isinstance(choice, str | os.PathLike):
         return choice
     path = str(Path(choice))
-    opening = asyncio.ensure_future(asyncio.to_thread(SQLiteStore, path, kind=kind))
+    opening = asyncio.ensure_future(asyncio.to_thread(SQLiteStore, path, kind=kind, fence=fence))
     try:
         return await asyncio.shield(opening)
     except asyncio.CancelledError:
@@ -179,8 +201,8 @@ class ClientSettings:
     """What `udpim.connect` was told."""
 
     config: ClientConfig
-    host: str
-    port: int
+    addresses: tuple[tuple[str, int], ...]
+    """Host and port, at least one; all but the first are tried in turn after a loss."""
     store: StoreChoice
     connect_timeout_s: float
     close_timeout_s: float

@@ -21,9 +21,10 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TypeVar
 
-from udpim.errors import LocalProtocolError, StoreError
+from udpim.errors import LocalProtocolError, StoreError, StoreFenced
 from udpim.im.records import ClientSnapshot, Op, QueueItems, ReadQueue, ServerSnapshot
 from udpim.store.base import Completion
+from udpim.store.fence import Fence
 from udpim.store.sqlite_client import ClientRows
 from udpim.store.sqlite_file import (
     ConnectionFactory,
@@ -71,6 +72,7 @@ class SQLiteStore:
         kind: Kind,
         connection_factory: ConnectionFactory = sqlite3.connect,
         inbox_history_rows: int = INBOX_HISTORY_ROWS,
+        fence: int | None = None,
     ) -> None:
         """Open or make the file, and start the writer.
 
@@ -79,21 +81,33 @@ class SQLiteStore:
             kind: Whose store it is.
             connection_factory: Called like `sqlite3.connect`.
             inbox_history_rows: How many handled inbox rows a client's store keeps.
+            fence: The epoch under which this process is the home of a shared store; every
+                transaction of an earlier epoch fails from now on. None for a file that nobody
+                shares.
 
         Raises:
+            StoreFenced: The file has seen this epoch, or a later one.
             StoreError: See `udpim.store.sqlite_file.open_file`.
         """
         self.path = path
-        self._connection, self._file_id = open_file(path, kind, connection_factory)
+        shared = fence is not None
+        self._connection, self._file_id = open_file(path, kind, connection_factory, shared=shared)
         try:
             self._rows: Rows = (
                 ClientRows(self._connection, inbox_history_rows)
                 if kind == "client"
                 else ServerRows(self._connection)
             )
+            self._fence = None if fence is None else Fence(path, self._connection, fence)
+            if self._fence is not None:
+                self._rows.begin_sql = "BEGIN IMMEDIATE"
+                self._fence.raise_it()
         except sqlite3.Error as error:
             self._release()
             raise explain(path, error) from error
+        except StoreError:
+            self._release()
+            raise
         self._jobs: SimpleQueue[_Job] = SimpleQueue()
         self._completions: deque[Completion] = deque()
         self._wake: Callable[[], None] = _nothing
@@ -229,6 +243,8 @@ class SQLiteStore:
                 Completion(token, None, items)
                 for (token, _), items in zip(works, answers, strict=True)
             ]
+        if isinstance(self._broken, StoreFenced):
+            return [Completion(token, self._broken, ()) for token, _ in works]
         words = f"an earlier write failed, open the store again; it was: {self._broken.words}"
         return [Completion(token, StoreError(self.path, words), ()) for token, _ in works]
 
@@ -238,6 +254,8 @@ class SQLiteStore:
         rows = self._rows
         try:
             rows.begin()
+            if self._fence is not None:
+                self._fence.check()
             for _, work in works:
                 if isinstance(work, ReadQueue):
                     answers.append(rows.read_queue(work))
@@ -246,6 +264,8 @@ class SQLiteStore:
                     answers.append(())
             rows.commit()
         except Exception as error:
+            if isinstance(error, StoreFenced):
+                self._broken = error
             if isinstance(error, sqlite3.Error) and not _is_clean(error):
                 self._broken = explain(self.path, error)
             try:

@@ -28,6 +28,7 @@ PAGE_BYTES = 8192  # a row of the largest message fits without an overflow page 
 # some hundred streams. Only what is used takes memory.
 CACHE_KIB: dict[Kind, int] = {"client": 2048, "server": 16 * 1024}
 LOCK_WAIT_S = 0.25  # a killed owner's lock is gone at once; this is for one that is just closing
+SHARED_LOCK_WAIT_S = 2.0  # for a transaction of another process, which takes as long as a sync
 
 HEADER_BYTES = 100
 MAGIC = b"SQLite format 3\0"
@@ -111,9 +112,16 @@ _open_here_lock = threading.Lock()
 
 
 def open_file(
-    path: str, kind: Kind, factory: ConnectionFactory
+    path: str, kind: Kind, factory: ConnectionFactory, *, shared: bool = False
 ) -> tuple[sqlite3.Connection, FileId]:
     """Open a store's file for this process alone; make it if it does not exist or is empty.
+
+    Args:
+        path: The file.
+        kind: Whose store it is.
+        factory: Called like `sqlite3.connect`.
+        shared: Leave it to a fencing epoch which process may write (PROTOCOL §8.2): one that is
+            stopped, and has the file open for ever, then keeps nobody out.
 
     Returns:
         The connection, without a transaction open, and what `release` takes.
@@ -130,7 +138,7 @@ def open_file(
         raise _explain_os(path, error) from error
     try:
         _inspect(path, kind)
-        return _connect(path, kind, factory), file_id
+        return _connect(path, kind, factory, shared=shared), file_id
     except OSError as error:
         release(file_id)
         raise _explain_os(path, error) from error
@@ -238,22 +246,26 @@ def _explain_os(path: str, error: OSError) -> StoreError:
 # --- With SQLite ---
 
 
-def _connect(path: str, kind: Kind, factory: ConnectionFactory) -> sqlite3.Connection:
+def _connect(
+    path: str, kind: Kind, factory: ConnectionFactory, *, shared: bool
+) -> sqlite3.Connection:
     try:
         connection = factory(
             str(Path(path).absolute()),  # so that SQLite finds no meaning in ":memory:"
-            timeout=LOCK_WAIT_S,
+            timeout=SHARED_LOCK_WAIT_S if shared else LOCK_WAIT_S,
             isolation_level=None,
             check_same_thread=False,
         )
         try:
-            _make_or_check(path, kind, connection)
+            _make_or_check(path, kind, connection, shared=shared)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute(f"PRAGMA cache_size = -{CACHE_KIB[kind]}")
             # What a killed owner wrote but never synced looks committed now. Nobody may promise
             # anything from it before it is in the file, and synced.
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if busy:
+                raise StoreLocked(path, "another process is in the midst of a transaction")
         except BaseException:
             connection.close()
             raise
@@ -262,13 +274,17 @@ def _connect(path: str, kind: Kind, factory: ConnectionFactory) -> sqlite3.Conne
     return connection
 
 
-def _begin_alone(connection: sqlite3.Connection) -> None:
-    """Make this connection the only one; the system drops its lock when the process dies."""
-    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+def _begin_alone(connection: sqlite3.Connection, *, shared: bool) -> None:
+    """Make this connection the only one; the system drops its lock when the process dies.
+
+    For a shared file that holds only until the end of the transaction.
+    """
+    if not shared:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     connection.execute("BEGIN EXCLUSIVE")
 
 
-def _make_or_check(path: str, kind: Kind, connection: sqlite3.Connection) -> None:
+def _make_or_check(path: str, kind: Kind, connection: sqlite3.Connection, *, shared: bool) -> None:
     """Check the format again, now with a journal played back; make the tables of a new file.
 
     An older file is brought to the present version in one transaction, all of it or nothing.
@@ -278,7 +294,7 @@ def _make_or_check(path: str, kind: Kind, connection: sqlite3.Connection) -> Non
     off leaves an empty file or a journal that empties it.
     """
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-    _begin_alone(connection)
+    _begin_alone(connection, shared=shared)
     if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()

@@ -62,6 +62,9 @@ class Rows:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         """Keep the connection, which is in autocommit mode."""
+        self.begin_sql = "BEGIN"
+        """IMMEDIATE where other processes may write: then what a transaction reads still holds
+        when it writes."""
         self._connection = connection
         self._execute = connection.execute
         # By table and key: rows that nothing reads before the next start, so that of one
@@ -73,7 +76,7 @@ class Rows:
 
     def begin(self) -> None:
         """Open a transaction."""
-        self._execute("BEGIN")
+        self._execute(self.begin_sql)
 
     def apply(self, ops: Sequence[Op]) -> None:
         """Apply operations within the open transaction."""

@@ -3,8 +3,8 @@
 import pytest
 
 from udpim.crypto.noise.cipher_state import CipherState, successor
+from udpim.crypto.noise.errors import AuthenticationFailed, KeyExhausted
 from udpim.crypto.noise.suites import AES_GCM, CHACHA_POLY, NONCE_MAX
-from udpim.errors import AuthenticationFailed, KeyExhausted
 
 KEY = bytes(range(32))
 CIPHERS = pytest.mark.parametrize("cipher", [CHACHA_POLY, AES_GCM], ids=lambda c: c.name)

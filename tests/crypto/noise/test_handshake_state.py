@@ -7,16 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.crypto.noise.helpers import CLIENT, PSK, SERVER, both, finish, side
-from udpim.crypto.noise.handshake_state import MESSAGE_BYTES_MAX
-from udpim.errors import (
+from udpim.crypto.noise.errors import (
     AuthenticationFailed,
-    ConfigError,
-    LocalProtocolError,
     MalformedMessage,
     NoiseError,
-    PayloadTooLarge,
     PublicKeyRefused,
 )
+from udpim.crypto.noise.handshake_state import MESSAGE_BYTES_MAX
+from udpim.errors import ConfigError, LocalProtocolError, PayloadTooLarge
 
 SMALL_ORDER = bytes(32)
 

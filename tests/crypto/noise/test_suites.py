@@ -6,6 +6,7 @@ import pytest
 from cryptography.exceptions import InvalidTag
 
 from tests.crypto.noise.wycheproof import cases
+from udpim.crypto.noise.errors import PublicKeyRefused
 from udpim.crypto.noise.suites import (
     AES_GCM,
     BLAKE2S,
@@ -15,7 +16,7 @@ from udpim.crypto.noise.suites import (
     SHA256,
     X25519_DH,
 )
-from udpim.errors import ConfigError, PublicKeyRefused
+from udpim.errors import ConfigError
 
 ALICE = X25519_DH.key_pair(bytes(range(32)))
 BOB = X25519_DH.key_pair(bytes(range(32, 64)))

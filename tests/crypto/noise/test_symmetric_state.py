@@ -2,9 +2,9 @@
 
 import pytest
 
+from udpim.crypto.noise.errors import AuthenticationFailed
 from udpim.crypto.noise.suites import BLAKE2S, CHACHA_POLY
 from udpim.crypto.noise.symmetric_state import SymmetricState
-from udpim.errors import AuthenticationFailed
 
 
 def state(name=b"name"):

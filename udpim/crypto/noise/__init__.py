@@ -5,5 +5,6 @@ algorithms of a suite (:mod:`.suites`). It owns a :mod:`.symmetric_state`, which
 :mod:`.hkdf` and owns a :mod:`.cipher_state`. Nothing in here knows of packets or connections;
 :mod:`udpim.crypto.aead_protection` seals packets with the keys that a handshake leaves behind.
 
-What a peer sends raises nothing but a :class:`udpim.errors.NoiseError`, and changes nothing then.
+What a peer sends raises nothing but a `NoiseError` of :mod:`udpim.crypto.noise.errors`, and changes
+nothing then.
 """

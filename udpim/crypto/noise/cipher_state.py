@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from cryptography.exceptions import InvalidTag
 
+from udpim.crypto.noise.errors import AuthenticationFailed, KeyExhausted
 from udpim.crypto.noise.suites import KEY_BYTES, NONCE_MAX, Aead, Cipher
-from udpim.errors import AuthenticationFailed, KeyExhausted
 
 
 class CipherState:

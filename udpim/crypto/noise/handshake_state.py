@@ -14,10 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from udpim.crypto.noise.errors import MalformedMessage
 from udpim.crypto.noise.patterns import Pattern
 from udpim.crypto.noise.suites import KEY_BYTES, TAG_BYTES, Cipher, KeyPair, Suite
 from udpim.crypto.noise.symmetric_state import SymmetricState
-from udpim.errors import ConfigError, LocalProtocolError, MalformedMessage, PayloadTooLarge
+from udpim.errors import ConfigError, LocalProtocolError, PayloadTooLarge
 
 _T = TypeVar("_T")
 

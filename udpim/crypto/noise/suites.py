@@ -19,7 +19,8 @@ from typing import Protocol
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
-from udpim.errors import ConfigError, PublicKeyRefused
+from udpim.crypto.noise.errors import PublicKeyRefused
+from udpim.errors import ConfigError
 
 KEY_BYTES = 32
 """Of a cipher, and of a pre-shared key."""
