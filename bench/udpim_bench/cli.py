@@ -15,7 +15,7 @@ from typing import Any
 
 from udpim.config import GROUP_USERS_MAX
 from udpim.wire.im_schema import PAYLOAD_BYTES_MAX
-from udpim_bench import flat, garbage, group, loopback, micro, slow
+from udpim_bench import dedup, flat, garbage, group, loopback, micro, slow
 from udpim_bench.loopback_peer import NUMBER_BYTES
 from udpim_bench.measure import WrongCounts
 
@@ -50,7 +50,10 @@ def parser() -> argparse.ArgumentParser:
     six.add_argument("--members", type=_members, metavar="N", default=1000, help="all online")
     six.add_argument("--loss", type=_ratio, metavar="P", default=0.1, help="while copies count")
     six.add_argument("--seed", type=int, default=1, help="of the network")
-    for command in (one, two, three, four, five, six):
+    seven = commands.add_parser("dedup", help="what a recipient keeps of one long stream")
+    seven.add_argument("--messages", type=_long, metavar="N", default=1_000_000)
+    seven.add_argument("--seed", type=int, default=1, help="of order, copies and cancels")
+    for command in (one, two, three, four, five, six, seven):
         command.add_argument("--json", action="store_true", help="report as JSON")
         command.add_argument("--no-progress", action="store_true", help="silent standard error")
     for command in (one, two, five):
@@ -78,6 +81,13 @@ def _members(text: str) -> int:
     number = int(text)
     if not 1 <= number < GROUP_USERS_MAX:
         raise argparse.ArgumentTypeError(f"must be 1 to {GROUP_USERS_MAX - 1}")
+    return number
+
+
+def _long(text: str) -> int:
+    number = int(text)
+    if number < dedup.SHORT:
+        raise argparse.ArgumentTypeError(f"must be at least {dedup.SHORT}")
     return number
 
 
@@ -170,6 +180,12 @@ def _run_group(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]
     return report, group.lines(report)
 
 
+def _run_dedup(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    progress = _progress(arguments.no_progress)
+    report = dedup.run(arguments.messages, arguments.seed, progress)
+    return report, dedup.lines(report)
+
+
 _RUNS = {
     "micro": _run_micro,
     "loopback": _run_loopback,
@@ -177,6 +193,7 @@ _RUNS = {
     "garbage": _run_garbage,
     "flat": _run_flat,
     "group": _run_group,
+    "dedup": _run_dedup,
 }
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from tests.semantics.mutants.places import (
     EXCHANGE,
+    GROUPS,
     LARGE,
     MATRIX,
     RECIPIENTS,
@@ -118,6 +119,7 @@ ITEMS = {
             f"{WINDOW}test_oldest_that_never_arrives_stops_its_sender_and_a_void_lets_it_go_on",
             f"{WINDOW}test_run_above_the_window_is_neither_acked_nor_answered",
             f"{WINDOW}test_backlog_of_ten_windows_drains_although_its_sender_is_away",
+            f"{EXCHANGE}test_a_backlog_of_ten_windows_drains_in_order_through_loss_and_two_crashes",
             f"{WINDOW}test_lost_receipt_far_below_cum_is_answered_rightly",
         ),
         mutants=True,
@@ -210,7 +212,17 @@ ITEMS = {
             f"{RECIPIENTS}test_no_room_to_set_aside_loses_and_drops_nothing",
         ),
     ),
-    25: Item("a group of 1000", (), not_yet="there are no groups"),
+    25: Item(
+        "a group of 1000: few receipts; members join and leave between send and delivery",
+        (
+            f"{GROUPS}test_receipts_of_a_large_group_are_few",
+            f"{GROUPS}test_copies_sent_again_go_to_the_missing_only",
+            f"{GROUPS}test_who_joins_later_gets_what_is_sent_from_then_on",
+            f"{GROUPS}test_nobody_waits_for_who_has_left",
+            f"{GROUPS}test_leaver_s_gaps_are_closed_and_the_rest_is_released",
+            "tests/bench/test_group.py::test_receipts_are_few_and_copies_go_to_the_missing_only",
+        ),
+    ),
     26: Item(
         "a full queue: no silent drop, and receipts take no place in it",
         (
@@ -243,9 +255,15 @@ ITEMS = {
     ),
     30: Item(
         "S1 pushes and dies, S2 queues, A cancels: no VOID before B",
-        (f"{SERVERS}test_no_void_before_the_recipient_although_the_server_that_pushed_died",),
-        not_yet="S2 is the next life of the same server: there is one server process",
+        (
+            f"{SERVERS}test_no_void_before_the_recipient_although_the_server_that_pushed_died",
+            "tests/cluster/test_processes.py"
+            "::test_a_cancel_is_not_void_before_the_recipient_says_so_whichever_home_it_meets",
+        ),
     ),
     31: Item("all of it encrypted, with keys that rotate", (), not_yet="there is no encryption"),
-    32: Item("all of it in four packets", (), not_yet="there is no four-packet mode"),
+    32: Item(
+        "all of it in four packets",
+        (f"{EXCHANGE}test_the_exchange_is_the_one_that_these_tests_were_asked_for",),
+    ),
 }

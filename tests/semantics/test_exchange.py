@@ -157,18 +157,28 @@ def test_a_device_that_joins_between_gets_what_is_due_to_it_and_claims_nothing_e
     assert got(world, phone)[-5:] == payloads(5, "after")
 
 
-def test_a_backlog_of_three_windows_drains_in_order_through_loss_and_two_crashes(seed):
+def test_the_exchange_is_the_one_that_these_tests_were_asked_for(seed):
+    world, alice, bob = met(seed)
+    alice.send("bob", payloads(20))
+    finish(world)
+    assert len(got(world, bob)) == 21
+    said = {label for crossing in world.network.trace for label in crossing.content.labels}
+    assert said & set(SIX) == set(EXCHANGED)
+
+
+def test_a_backlog_of_ten_windows_drains_in_order_through_loss_and_two_crashes(seed):
     world, alice, bob = met(seed)
     bob.crash()
     world.run(40)
     world.network.default = bad(0.1)
-    count = 3 * WINDOW
+    count = 10 * WINDOW
     sent = alice.send("bob", payloads(count))
     world.settle(300, stored=True)
     assert alice.states(sent) == {"STORED": count}
     bob.start()
-    for part in (1, 2):
-        world.run_until(lambda part=part: len(got(world, bob)) > part * WINDOW, within_s=300)
+    handed = world.history.handovers
+    for part in (3, 7):
+        world.run_until(lambda part=part: len(handed) > part * WINDOW, within_s=300)
         world.server().restart()
     world.settle(300)
     assert got(world, bob) == [b"hello", *payloads(count)]

@@ -1,6 +1,7 @@
 """Where the tests of the semantics are: prefixes of node ids."""
 
 EXCHANGE = "tests/semantics/test_exchange.py::"
+GROUPS = "tests/semantics/test_groups.py::"
 LARGE = "tests/semantics/test_large.py::"
 MATRIX = "tests/semantics/test_crash_matrix.py::test_matrix"
 OWN_DEVICES = "tests/semantics/test_own_devices.py::"
