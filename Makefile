@@ -6,17 +6,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ARGS ?=
+# `make test` runs six-objects: six packets, with the virtual disks of Python objects.
+VARIANTS ?= four-objects six-sqlite four-sqlite
 CORES := udpim.wire udpim.crypto udpim.hop udpim.im udpim.node
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test four model kills mutants check style types imports protocol coverage bench clean
+.PHONY: help demo test variants model kills mutants check style types imports protocol coverage bench clean
 
 help:
 	@echo 'make demo      two clients, one server, a bad network, and the truth'
 	@echo 'make test      all tests, with the branch coverage of the cores (must be 100 %)'
 	@echo 'make model     20 000 random schedules of the abstract model, and every mutant of its rules'
 	@echo 'make kills     SIGKILL at every effect boundary: a line for each; ARGS=given_up-server, --json'
-	@echo 'make four      the tests of the semantics once more, with the exchange of four packets'
+	@echo 'make variants  the tests of the semantics in four packets, on SQLite, and both; VARIANTS=four-sqlite'
 	@echo 'make mutants   plant every known bug in turn, and name the test that notices it'
 	@echo 'make check     lint, formatting, types and import contracts'
 	@echo 'make style     apply the fixes and the formatting that ruff can do by itself'
@@ -46,8 +48,10 @@ kills: $(INSTALLED)
 model: $(INSTALLED)
 	@$(BIN)/python -m tests.model.campaign $(ARGS)
 
-four: $(INSTALLED)
-	UDPIM_EXCHANGE=four $(BIN)/python -m pytest -n auto --dist loadfile tests/semantics $(ARGS)
+variants: $(VARIANTS:%=variant-%)
+
+variant-%: $(INSTALLED)
+	UDPIM_EXCHANGE=$(word 1,$(subst -, ,$*)) UDPIM_STORE=$(word 2,$(subst -, ,$*)) $(BIN)/python -m pytest -n auto --dist loadfile tests/semantics $(ARGS)
 
 mutants: $(INSTALLED)
 	@$(BIN)/python -m tests.semantics.mutants $(ARGS)

@@ -173,7 +173,8 @@ def lines(report: dict[str, Any]) -> list[str]:
         *(
             f"after {stream['messages']} messages ({stream['copies']} copies,"
             f" {stream['void']} void): {stream['row_bytes']} bytes in the row,"
-            f" at most {report['state_bytes_max']} may be, and {stream['void_runs']} void runs; {stream['object_bytes']} bytes in memory"
+            f" at most {report['state_bytes_max']} may be, and {stream['void_runs']} void runs;"
+            f" {stream['object_bytes']} bytes in memory"
             for stream in report["streams"]
         ),
     ]

@@ -257,7 +257,7 @@ def _connect(
             check_same_thread=False,
         )
         try:
-            _make_or_check(path, kind, connection, shared=shared)
+            make_or_check(path, kind, connection, shared=shared)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute(f"PRAGMA cache_size = -{CACHE_KIB[kind]}")
@@ -284,7 +284,7 @@ def _begin_alone(connection: sqlite3.Connection, *, shared: bool) -> None:
     connection.execute("BEGIN EXCLUSIVE")
 
 
-def _make_or_check(path: str, kind: Kind, connection: sqlite3.Connection, *, shared: bool) -> None:
+def make_or_check(path: str, kind: Kind, connection: sqlite3.Connection, *, shared: bool) -> None:
     """Check the format again, now with a journal played back; make the tables of a new file.
 
     An older file is brought to the present version in one transaction, all of it or nothing.

@@ -16,10 +16,9 @@ from udpim.node import events as ev
 from udpim.node.client import ClientNode
 from udpim.node.server import ServerNode
 from udpim.store.executor import EffectExecutor
-from udpim.store.state import StoreState
 from udpim.testing.history import History
 from udpim.testing.network import VirtualNetwork
-from udpim.testing.storage import VirtualStore
+from udpim.testing.storage import Disk, VirtualStore
 
 SOCKET_BUFFER_DATAGRAMS = 512
 """What waits for a paused process; more is lost, as in a socket's buffer."""
@@ -129,7 +128,7 @@ class VirtualProcess:
         self.history.on_disk_lost(self.host)
         self.start()
 
-    def restore(self, backup: StoreState) -> None:
+    def restore(self, backup: Disk) -> None:
         """Crash, if it is up, and start with an old copy of the disk."""
         if self.up:
             self.crash()

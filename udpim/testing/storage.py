@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple, Protocol
 
 from udpim.errors import LocalProtocolError, StoreError, StoreFull
-from udpim.im.records import ClientSnapshot, Op, ReadQueue, ServerSnapshot
+from udpim.im.records import ClientSnapshot, Op, QueueItems, ReadQueue, ServerSnapshot
 from udpim.store.base import Completion
 from udpim.store.state import StoreState
 from udpim.testing.clock import VirtualClock
@@ -33,15 +33,37 @@ class _Hook(NamedTuple):
     action: Callable[[], None]
 
 
+class Disk(Protocol):
+    """What a disk holds."""
+
+    def client_snapshot(self) -> ClientSnapshot:
+        """See `udpim.store.base.Store.load_client`."""
+
+    def server_snapshot(self) -> ServerSnapshot:
+        """See `udpim.store.base.Store.load_server`."""
+
+    def apply(self, ops: Sequence[Op]) -> None:
+        """Do all operations or, with a LocalProtocolError, none."""
+
+    def read_queue(self, request: ReadQueue) -> tuple[QueueItems, ...]:
+        """See `udpim.store.base.Store.read_queue`."""
+
+    def copy(self) -> Disk:
+        """Return an independent disk with the same contents."""
+
+
 class VirtualStore:
     """One disk, or one process's memory.
 
     Attributes:
+        new_disk: Makes an empty disk; `udpim.testing.sqlite_disk` has another kind.
         durable: Whether a commit survives a crash.
         path: A name for error messages.
         sync_s: How long a transaction stays pending.
         observe: Called with the operations of each transaction at the moment it is durable.
     """
+
+    new_disk: ClassVar[type[Disk]] = StoreState
 
     def __init__(
         self, clock: VirtualClock, path: str, *, durable: bool = True, sync_s: float = 0.002
@@ -52,7 +74,7 @@ class VirtualStore:
         self.sync_s = sync_s
         self.observe: Callable[[Sequence[Op]], None] = lambda ops: None
         self._clock = clock
-        self._disk = StoreState()
+        self._disk = self.new_disk()
         self._pending: deque[_Request] = deque()
         self._completions: list[Completion] = []
         self._wake: Callable[[], None] = lambda: None
@@ -132,17 +154,17 @@ class VirtualStore:
         self._failures.clear()
         self._life += 1
         if not self.durable:
-            self._disk = StoreState()
+            self._disk = self.new_disk()
 
     def lose_disk(self) -> None:
         """The disk is replaced by an empty one. Only between two processes."""
-        self._disk = StoreState()
+        self._disk = self.new_disk()
 
-    def backup(self) -> StoreState:
+    def backup(self) -> Disk:
         """Return a copy of what is committed."""
         return self._disk.copy()
 
-    def restore(self, backup: StoreState) -> None:
+    def restore(self, backup: Disk) -> None:
         """Put an old copy back. Only between two processes."""
         self._disk = backup.copy()
 
