@@ -9,6 +9,7 @@ import pytest
 import udpim
 from tests.runtime.helpers import live, login, serve, take, until
 from udpim.cluster.sqlite_directory import SQLiteDirectory
+from udpim.serving import Serving
 from udpim.store.sqlite import SQLiteStore
 
 LEASE_S = 0.6
@@ -136,6 +137,37 @@ async def test_a_lease_that_somebody_took_makes_a_home_a_gate(tmp_path):
             assert taken.epoch == 2
         await until(lambda: role(one) == "home")
         assert 2 == one.stats()["cluster"]["terms"]
+
+
+@live
+async def test_a_store_that_takes_longer_to_load_than_a_lease_is_loaded_once(tmp_path, monkeypatch):
+    start = Serving.start
+    begun = []
+
+    async def slowly(settings, name, fence):
+        begun.append(fence)
+        await asyncio.sleep(3 * LEASE_S)
+        return await start(settings, name, fence)
+
+    monkeypatch.setattr(Serving, "start", slowly)
+    async with member(tmp_path) as one, member(tmp_path) as other:
+        await until(lambda: "home" in (role(one), role(other)))
+        await asyncio.sleep(2 * LEASE_S)
+    assert [1] == begun
+
+
+@live
+async def test_a_directory_that_somebody_holds_is_waited_for(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("udpim.cluster.sqlite_directory.LOCK_WAIT_S", 0.01)
+    async with member(tmp_path) as one:
+        await until(lambda: role(one) == "home")
+        async with member(tmp_path) as other:
+            path = tmp_path / "meet" / "directory.db"
+            with closing(sqlite3.connect(path, isolation_level=None)) as third:
+                third.execute("BEGIN EXCLUSIVE")
+                await until(lambda: "directory.db: another process has it open" in caplog.text)
+                third.execute("ROLLBACK")
+            await until(lambda: other.stats()["cluster"]["home"])
 
 
 @live

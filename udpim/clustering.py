@@ -94,6 +94,7 @@ class Clustered:
         """Ours, while this process is the home."""
         self._good_until = 0.0
         """When our lease ends, unless it is renewed."""
+        self._pause_s = cluster.lease_s / LOOKS_A_LEASE
         self._least_epoch = 1
         self._serving: Serving | None = None
         self._task: asyncio.Task[None] | None = None
@@ -204,18 +205,25 @@ class Clustered:
         try:
             while not self._leaving:
                 self._kick.clear()
-                if self._lease is None:
-                    await self._look()
-                elif self._fenced is not None:
-                    await self._on_fenced(self._fenced)
-                else:
-                    await self._renew(self._lease)
+                try:
+                    await self._do_next()
+                except StoreLocked as error:  # by a process that is slow, stopped, or another's
+                    logger.warning("%s: %s", self._name, error)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(self._cluster.lease_s / LOOKS_A_LEASE):
+                    async with asyncio.timeout(self._pause_s):
                         await self._kick.wait()
         except Error as error:
             logger.error("%s: %s", self._name, error)
             self._end(error)
+
+    async def _do_next(self) -> None:
+        if self._lease is None:
+            await self._look()
+        elif self._fenced is not None:
+            await self._on_fenced(self._fenced)
+        elif await self._renew():
+            await self._step_down(goodbye=False)
+            self._kick.set()
 
     async def _look(self) -> None:
         """See who the home is, and try to be it if there is none."""
@@ -240,25 +248,28 @@ class Clustered:
             return
         self._lease, self._good_until = lease, begun + self._cluster.lease_s
         try:
-            self._serving = await Serving.start(self._settings, self._name, lease.epoch)
+            self._serving = await self._start_serving(lease.epoch)
         except StoreFenced as error:
             # The directory is younger than the store: the next claim is above what stands there.
             self._least_epoch = error.epoch + 1
             await self._give_back()
             self._kick.set()
-        except StoreLocked as error:
-            logger.warning("%s: %s", self._name, error)
-            await self._give_back()
         except StoreError:
             await self._give_back()
             raise
         else:
             self._terms += 1
-            self._election.saw(lease, self._loop.time())
             self._door.become_home(lease, self._receive_as_home)
             self._serving.attach(self._door)
             self._watching = self._loop.create_task(self._watch(self._serving))
             self._tell_role("home", lease)
+
+    async def _start_serving(self, epoch: int) -> Serving:
+        """Restore the node from the store, which may take longer than a lease."""
+        starting = self._loop.create_task(Serving.start(self._settings, self._name, epoch))
+        while not (await asyncio.wait([starting], timeout=self._pause_s))[0]:
+            await self._renew()  # if it is lost, the fence or the next renewal will tell
+        return starting.result()
 
     def _receive_as_home(self, burst: Burst) -> None:
         """Take what clients send, while the lease holds; a process that slept may have lost it."""
@@ -284,21 +295,21 @@ class Clustered:
         self._fenced = None
         await self._step_down(goodbye=False)
 
-    async def _renew(self, lease: Lease) -> None:
+    async def _renew(self) -> bool:
+        """Show that we live; tell whether the lease is lost."""
+        lease = self._lease
+        assert lease is not None, "only the home renews"
         begun = self._loop.time()
         try:
             renewed = await asyncio.to_thread(self._directory.renew, lease)
         except StoreError as error:
             logger.warning("%s: %s", self._name, error)
-            if begun < self._good_until:
-                return
-            renewed = None
+            return begun >= self._good_until
         if renewed is None:
-            await self._step_down(goodbye=False)
-            self._kick.set()
-            return
+            return True
         self._lease, self._good_until = renewed, begun + self._cluster.lease_s
         self._election.saw(renewed, begun)
+        return False
 
     async def _step_down(self, *, goodbye: bool) -> None:
         """Serve no more; what a client has not heard of, the next home will tell."""
