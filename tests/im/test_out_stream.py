@@ -199,6 +199,15 @@ def test_a_stream_survives_its_record():
     assert [(4, 9)] == list(again.resent), "another life may have sent them"
 
 
+def test_what_never_left_in_an_earlier_life_is_as_good_as_new():
+    s = stream()
+    again = OutStream(STREAM, s.record())
+    for seq in range(1, 10):
+        again.restore_row(seq, 2, seq, b"x", never_left=seq > 6)
+    assert 7 == again.fresh_from
+    assert [(1, 6)] == list(again.resent)
+
+
 def test_a_copy_in_doubt_is_not_forgotten_below_floor():
     s = OutStream(STREAM, FRESH._replace(next_seq=4, floor=1))
     assert [(1, 3)] == list(s.resent)

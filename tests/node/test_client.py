@@ -482,6 +482,34 @@ def test_a_message_leaves_only_after_its_commit():
     assert any(isinstance(packet, p.MsgR) for packet in raw.got)
 
 
+def test_what_was_written_before_the_login_leaves_after_the_mark_is_durable():
+    net, raw, client = with_raw_server(online=False)
+    client.send("bob", b"hi")
+    net.run(1)
+    client.store.hold()
+    raw.say(p.LoginOk(7, True, False, 1000, 1024))
+    net.until(lambda: client.online)
+    net.run(1)
+    assert not any(isinstance(packet, p.MsgR) for packet in raw.got)
+    client.store.release()
+    net.run(1)
+    assert any(isinstance(packet, p.MsgR) for packet in raw.got)
+
+
+def test_a_link_that_is_lost_before_the_mark_is_durable_sends_nothing():
+    net, raw, client = with_raw_server(online=False, reconnect_s_min=5.0)
+    client.send("bob", b"hi")
+    net.run(1)
+    client.store.hold()
+    raw.say(p.LoginOk(7, True, False, 1000, 1024))
+    net.until(lambda: client.online)
+    raw.last.close(CloseCode.SHUTDOWN, "going down", net.now)
+    net.until(lambda: client.node.state is LinkState.WAITING)
+    client.store.release()
+    net.run(1)
+    assert not any(isinstance(packet, p.MsgR) for packet in raw.got)
+
+
 def test_a_verdict_for_a_seq_that_was_never_used_proves_a_rolled_back_store():
     net, raw, client = with_raw_server()
     stream, _ = client.send("bob", b"hi")

@@ -46,3 +46,24 @@ def test_a_store_of_somebody_else_is_refused():
     kept = meta(identity())
     with pytest.raises(ConfigError, match="the store belongs to alice/a, not to alice/b"):
         identity(kept, config=ClientConfig(user="alice", device="b"))
+
+
+def test_messages_raise_the_mark_once_the_server_has_let_it_in():
+    some = identity()
+    some.next_login()
+    some.reached(70)
+    assert 1 == int.from_bytes(meta(some)["login_count"], "big")
+    assert some.let_in()
+    assert 70 == int.from_bytes(meta(some)["login_count"], "big")
+    some.reached(71)
+    assert 71 == some.login_count
+    assert not some.let_in()
+
+
+def test_what_was_written_before_it_was_let_in_does_not_hide_an_old_copy():
+    kept = {}
+    for _ in range(3):
+        some = identity(kept)
+        some.reached(10**6)
+        kept |= meta(some)
+    assert 1 == identity(kept).next_login().login_count

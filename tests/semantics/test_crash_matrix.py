@@ -370,6 +370,45 @@ def a_restores_an_old_disk_and_writes_before_it_is_online(seed):
     assert got(world, bob) == [b"hello", *payloads(5, "old"), *payloads(5, "new")]
 
 
+def a_restores_an_old_disk_writes_before_it_is_online_and_dies(seed):
+    world, alice, bob = met(seed)
+    backup = alice.store.backup()
+    alice.restart()
+    world.online()
+    alice.send("bob", payloads(5, "old"))
+    world.settle()
+    alice.restore(backup)
+    world.server().crash()
+    world.run(1)
+    new = alice.send("bob", payloads(5, "new"))
+    world.run(1)
+    for _ in range(2):
+        alice.restart()
+        world.run(1)
+    world.server().start()
+    finish(world)
+    assert shown(alice, new) == DELIVERED
+    assert got(world, bob) == [b"hello", *payloads(5, "old"), *payloads(5, "new")]
+
+
+def a_writes_before_it_is_online_and_dies(seed):
+    """An honest store: what never left keeps its msgid, and its inbox its incarnation."""
+    world, alice, bob = met(seed)
+    incarnation = alice.node.outbox.incarnation
+    world.server().crash()
+    alice.restart()
+    sent = alice.send("bob", payloads(5))
+    world.run(1)
+    alice.restart()
+    world.server().start()
+    world.online()
+    alice.restart()
+    finish(world)
+    assert shown(alice, sent) == DELIVERED
+    assert alice.node.outbox.incarnation == incarnation
+    assert got(world, bob) == [b"hello", *payloads(5)]
+
+
 def b_flaps_with_a_push_in_flight_that_is_queued_and_pulled(seed):
     world, alice, bob = met(seed)
     server = world.server()
@@ -515,6 +554,8 @@ ROWS = [
     a_restores_an_old_disk,
     a_restores_a_disk_copied_within_the_same_session,
     a_restores_an_old_disk_and_writes_before_it_is_online,
+    a_restores_an_old_disk_writes_before_it_is_online_and_dies,
+    a_writes_before_it_is_online_and_dies,
     a_dies_between_login_count_and_login,
     b_flaps_with_a_push_in_flight_that_is_queued_and_pulled,
     the_sender_gives_up_while_a_copy_is_in_flight,

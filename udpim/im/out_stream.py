@@ -125,8 +125,13 @@ class OutStream:
             self.runs.append(EpochRun(first, self.epoch))
         return first
 
-    def restore_row(self, seq: int, epoch: int, stamp: int, payload: bytes) -> None:
+    def restore_row(
+        self, seq: int, epoch: int, stamp: int, payload: bytes, *, never_left: bool = False
+    ) -> None:
         """Bring back one row from the store, ascending."""
+        if never_left and seq < self.fresh_from:
+            self.fresh_from = seq
+            self.resent.remove(seq, self.next_seq)
         self.rows[seq] = (stamp, payload)
         self.open_bytes += len(payload)
         self.has_large = self.has_large or len(payload) > SECTION_BYTES_MAX

@@ -7,11 +7,23 @@ held goes on under the old msgids, which it shares with the history that was los
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from udpim.im.out_stream import OutStream
 from udpim.im.records import OutStreamRecord
 from udpim.wire.im_packets import EpochRun
+
+MARK = "login_count"
+"""Key of the mark in the store, 8 bytes; `udpim.node.identity` writes it."""
+
+
+def mark_of(meta: Mapping[str, bytes]) -> int:
+    """Return the stamp up to which messages of a store may have left; any one where none is known.
+
+    The mark is raised over a message's stamp before the message may leave, and not before the
+    server has let the process in that wrote it.
+    """
+    return int.from_bytes(meta.get(MARK, b"\xff" * 8), "big")
 
 
 def any_under_way(streams: Iterable[OutStream], incarnation: int) -> bool:

@@ -24,7 +24,7 @@ from udpim.im.deadlines import Deadlines
 from udpim.im.handles import OutHandles
 from udpim.im.out_membership import forget_membership, learn_members
 from udpim.im.out_stream import WITHDRAWN, OutStream
-from udpim.im.rebirth import any_under_way, split_stream
+from udpim.im.rebirth import any_under_way, mark_of, split_stream
 from udpim.im.records import (
     ClientSnapshot,
     Op,
@@ -93,12 +93,13 @@ class Outbox:
         self._restore(snapshot, now)
 
     def _restore(self, snapshot: ClientSnapshot, now: float) -> None:
-        numbered = {}
+        numbered, mark = {}, mark_of(snapshot.meta)
         for record in snapshot.out_streams:
             numbered[record.number] = self._add_stream(record)
         for row in snapshot.outbox:
             stream = numbered[row.number]
-            stream.restore_row(row.seq, row.epoch, row.stamp, row.payload)
+            fresh = row.stamp > mark
+            stream.restore_row(row.seq, row.epoch, row.stamp, row.payload, never_left=fresh)
             self.stamp = max(self.stamp, row.stamp)
             if row.ttl_ms:
                 self._deadlines.set(stream, row.seq, row.seq, now + row.ttl_ms / 1000)

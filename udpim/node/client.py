@@ -81,6 +81,8 @@ class ClientNode:
         self._identity = Identity(config, snapshot.meta, durable=durable, random_bytes=random_bytes)
         self._events: deque[Event] = deque()
         self.outbox = Outbox(config, self._identity.incarnation, snapshot, now)
+        self._outbox_online = False
+        """Messages may leave: the login is answered, and the mark that it rests on is durable."""
         self.outbox.stamp = max(self.outbox.stamp, self._identity.login_count)
         self.inbox = Inbox(snapshot, durable=durable, limits=config.limits)
         self._commits = Commits(self._identity, self.outbox, self.inbox, self._outbox_committed)
@@ -169,7 +171,7 @@ class ClientNode:
         if self._connection is not None:
             said = CloseCode.LOGIN_REFUSED if refused else code
             self._connection.close(said, reason, now)
-            self.outbox.session_ended()
+            self._end_session()
         self._end_dialer()
         self._deadline = None
         self._move(LinkInput.STOP, code, reason, refused=refused)
@@ -335,10 +337,14 @@ class ClientNode:
             self._addresses.rotate(-1)
         if self._connection is not None:
             self._connection.close(CloseCode.NO_ERROR, reason, now)
-        self.outbox.session_ended()
+        self._end_session()
         self._end_dialer()
         self._deadline = now + self._backoff.next_wait_s(at_once=code == CloseCode.RESET)
         self._move(LinkInput.LOST, code, reason)
+
+    def _end_session(self) -> None:
+        self._outbox_online = False
+        self.outbox.session_ended()
 
     # --- The login's answer ---
 
@@ -348,9 +354,18 @@ class ClientNode:
         self.payload_bytes_max = min(own_bytes, packet.payload_bytes_max)
         self._deadline = None
         self._backoff.succeeded()
-        self._identity.let_in()
         self._move(LinkInput.WELCOME, 0, "")
-        self.outbox.session_started(self._outbound, packet.store_epoch, now)
+        connection = self._connection
+
+        def start() -> None:
+            if self._connection is connection and self.state is LinkState.ONLINE:
+                self._outbox_online = True
+                self.outbox.session_started(self._outbound, packet.store_epoch, now)
+
+        if self._identity.let_in():
+            self._commits.waiters.append(start)
+        else:
+            start()
         self.inbox.session_started(self._outbound, queue_waiting=packet.queue_waiting)
         self.groups.session_started()
         self.inquiries.session_started()
@@ -398,7 +413,7 @@ class ClientNode:
             room = limits.hop_frames_max - connection.queued_control_frames
             self.inbox.transmit(emit, room, now)
             self.inquiries.transmit(emit, limits.hop_frames_max - connection.queued_control_frames)
-            if connection.queued_bulk_bytes < limits.hop_bytes_max:
+            if self._outbox_online and connection.queued_bulk_bytes < limits.hop_bytes_max:
                 self.outbox.transmit(emit, limits.hop_frames_max - connection.queued_frames)
             if self._outbound.overflowed:
                 connection.close(*TOO_MANY_STREAMS, now)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from udpim.config import ClientConfig
 from udpim.errors import ConfigError
+from udpim.im.rebirth import MARK
 from udpim.im.records import Op, PutMeta
 from udpim.wire.im_packets import Login
 
@@ -41,13 +42,16 @@ class Identity:
             raise ConfigError(
                 f"the store belongs to {user}/{device}, not to {config.user}/{config.device}"
             )
-        self.login_count = int.from_bytes(meta.get("login_count", b""), "big")
-        """Rises durably with every login and every message."""
-        self._opened_with = self.login_count
+        self.login_count = int.from_bytes(meta.get(MARK, b""), "big")
+        """Rises durably with every login, and with every message before it may leave."""
         self._known = False
+        """The server has let this process in."""
+        self._stamped = 0
+        """The highest stamp so far."""
         self.incarnation = int.from_bytes(meta.get("incarnation", b""), "big")
         if "incarnation" not in meta:
             self._ops.append(PutMeta("endpoint", endpoint))
+            self._raise(0)
             self.renew()
 
     def renew(self) -> int:
@@ -62,33 +66,41 @@ class Identity:
         return self.incarnation
 
     def reached(self, stamp: int) -> None:
-        """A message was stamped: the mark that logins carry is never below it (PROTOCOL §5.8).
+        """A message was stamped: once messages may leave, the mark is not below (PROTOCOL §5.8).
 
-        It becomes durable with the message's row, so before the server can see the stamp.
+        It becomes durable with the message's row, so before the server can see the stamp. Until the
+        server has let this process in, nothing leaves, and the mark stays as it is: so a login that
+        follows, after a crash too, shows an old copy for what it is.
         """
-        if stamp > self.login_count:
+        self._stamped = max(self._stamped, stamp)
+        if self._known and stamp > self.login_count:
             self._raise(stamp)
 
     def _raise(self, mark: int) -> None:
         self.login_count = mark
-        self._ops.append(PutMeta("login_count", mark.to_bytes(8, "big")))
+        self._ops.append(PutMeta(MARK, mark.to_bytes(8, "big")))
 
     def next_login(self, *, continues: bool = False) -> Login:
         """Raise the mark for a login; the packet may leave once that is durable.
 
-        Until the server has let this process in, the login carries the mark that the store was
-        opened with, whatever was written since: an old copy's is below what the server has seen.
+        An old copy's is below what the server has seen.
         """
-        count = (self.login_count if self._known else self._opened_with) + 1
-        self._opened_with = count
-        self._raise(max(count, self.login_count))
+        count = self.login_count + 1
+        self._raise(count)
         config = self._config
         who = (config.user, config.device, config.token)
         return Login(*who, self.incarnation, count, continues, config.exchange == "four")
 
-    def let_in(self) -> None:
-        """The server knows this store as the newest."""
+    def let_in(self) -> bool:
+        """The server knows this store as the newest.
+
+        Returns:
+            Whether messages have to wait until the mark is durable that covers their stamps.
+        """
         self._known = True
+        before = self.login_count
+        self.reached(self._stamped)
+        return self.login_count > before
 
     def take_ops(self) -> list[Op]:
         """Return the operations since the last call."""
