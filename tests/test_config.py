@@ -60,7 +60,7 @@ def test_every_limit_says_what_it_counts_and_what_happens_and_what_it_costs(name
     assert docstrings().get(name), "a docstring says what it limits"
     assert limit.outcome
     assert limit.of in ("client", "server", "both")
-    assert limit.per in ("process", "session", "endpoint", "sender")
+    assert limit.per in ("process", "session", "endpoint", "sender", "user")
     shared = "no memory of its own" in docstrings()[name].replace("\n", " ").replace("    ", "")
     assert (limit.worst(limits) == 0) == shared
 
@@ -102,7 +102,8 @@ def test_the_worst_case_counts_what_there_is_one_of_for_each():
     limits = Limits(sessions_max=10, handshakes_max=10)
     more = dataclasses.replace(limits, sessions_max=20)
     tables = [about(name) for name in LIMIT_NAMES]
-    each = sum(t.worst(limits) for t in tables if t.per == "session" and t.of != "client")
+    shares = [t for t in tables if t.per in ("session", "user") and t.of != "client"]
+    each = sum(t.worst(limits) for t in shares)
     places = about("sessions_max").worst(more) - about("sessions_max").worst(limits)
     added = more.worst_server_bytes(endpoints=5) - limits.worst_server_bytes(endpoints=5)
     assert 10 * each + places == added

@@ -27,8 +27,9 @@ from udpim.im.records import AsideRow, DeviceRecord, InStreamRecord, OutMember, 
 from udpim.im.session import Named, Session
 from udpim.model import Endpoint, StreamId
 from udpim.node.link import Link
+from udpim.node.rates import SenderRates
 from udpim.wire.frames import FRAGMENT_BYTES_MIN
-from udpim.wire.im_packets import Members, MsgN, SignalN
+from udpim.wire.im_packets import Members, MsgN, MsgR, SignalN
 
 FACTOR_MAX = 6
 """How far an estimate may be above: entries of one table differ, and so do versions of Python."""
@@ -183,6 +184,18 @@ def bulk(count):
     return reassembly, worst * count * FRAGMENT_BYTES_MIN // limits.bulk_window_bytes
 
 
+def user_rates(count):
+    """Users who have all sent more than they may in the long run."""
+    drops = {}
+    rates = SenderRates(Limits(sessions_max=count), drops)
+    packet = MsgR(1, None, 1, (), 0, run_of(1, 2))
+    for number in range(count):
+        session = Session(Endpoint(f"{number:032}", "d"), 1, lambda: 0.0, {})
+        rates.limited(session, packet, lambda now: None)(1.0)
+    assert (count, {}) == (len(rates), drops)
+    return rates, count * about("user_messages_per_s_max").worst(Limits())
+
+
 def queue_rows(count):
     """The index of queued messages, each alone in its stream and being pulled."""
     queue, endpoint = OfflineQueue([]), Endpoint("u" * 32, "d" * 32)
@@ -219,6 +232,7 @@ TABLES = {
     signals: 64,
     pieces: 1000,
     bulk: 4000,
+    user_rates: 1000,
     queue_rows: 1500,
     devices: 500,
 }

@@ -18,6 +18,7 @@ from udpim.costs import (
     QUEUE_ROW_BYTES,
     SESSION_BYTES,
     STREAM_BYTES,
+    USER_RATE_BYTES,
     About,
     Estimates,
     limit,
@@ -314,6 +315,43 @@ class Limits(Estimates):
         outcome="one more is refused as FULL, which only slows its sender",
     )
     """Bytes of them; one run of messages may go beyond."""
+    user_messages_per_s_max: int = limit(
+        100_000,
+        of="server",
+        per="user",
+        worst=lambda limits: USER_RATE_BYTES,
+        outcome="one more is refused as RATE, which only slows its sender",
+    )
+    """Messages of one user, from all devices together, in the long run.
+
+    The default is beyond what a client on the same machine sends, so that only an owner who sets it
+    slows anybody: what is refused comes again at the pace of re-sends (PROTOCOL §5.3-18), so set it
+    well above what honest users need."""
+    user_messages_burst_max: int = limit(
+        1_000_000,
+        of="server",
+        per="user",
+        worst=lambda limits: 0,
+        outcome="one more is refused as RATE, which only slows its sender",
+    )
+    """Those at once, as far as they were not sent before; a part of a rate, so no memory of its
+    own."""
+    user_bytes_per_s_max: int = limit(
+        256 * 1024 * 1024,
+        of="server",
+        per="user",
+        worst=lambda limits: 0,
+        outcome="one more is refused as RATE, which only slows its sender",
+    )
+    """Bytes of them as they travelled, in the long run; a rate, so no memory of its own."""
+    user_bytes_burst_max: int = limit(
+        1024 * 1024 * 1024,
+        of="server",
+        per="user",
+        worst=lambda limits: 0,
+        outcome="one more is refused as RATE; a message may go beyond, and later ones wait for it",
+    )
+    """Those at once; a part of a rate, so no memory of its own."""
     queue_messages_max: int = limit(
         100_000,
         of="server",

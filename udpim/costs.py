@@ -32,6 +32,8 @@ QUEUE_ROW_BYTES = 2 * 1024
 """The index of one row of an offline queue that is alone in its stream; its payload is on disk."""
 DEVICE_BYTES = 4 * 1024
 """One registered device with all the incarnations that are remembered."""
+USER_RATE_BYTES = 1024
+"""What is remembered of how much one user has sent lately."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,8 @@ class About:
     of: str
     """Who has it: "client", "server" or "both"."""
     per: str
-    """What there is one table for: the "process", or each "session", "endpoint" or "sender"."""
+    """What there is one table for: the "process", or each "session", "endpoint", "user" or
+    "sender"."""
     worst: Callable[[Limits], int]
     """Bytes that one such table takes at most; 0 where it is only a share of another limit's."""
     outcome: str
@@ -86,7 +89,8 @@ class Estimates:
         """
         if endpoints is None:
             endpoints = self.sessions_max
-        counts = {"process": 1, "session": self.sessions_max, "endpoint": endpoints}
+        sessions = self.sessions_max
+        counts = {"process": 1, "session": sessions, "endpoint": endpoints, "user": sessions}
         return self._worst("server", counts)
 
     def _worst(self, of: str, counts: dict[str, int]) -> int:

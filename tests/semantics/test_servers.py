@@ -1,5 +1,7 @@
 """Rules of the server in which a mistake shows only in trouble (PROTOCOL §5.5)."""
 
+from collections import Counter
+
 from tests.semantics.situations import ROUTED, Carrying, finish, got, met, payloads
 from tests.settings import settings
 from udpim.config import ServerConfig
@@ -136,6 +138,39 @@ def test_receipts_take_no_place_in_a_full_queue(seed):
     world.run(10)
     assert bob.states(waiting) == {"DELIVERED": 10}, "carol is away: it was the row"
     finish(world)
+
+
+# --- The rate of a user ---
+
+
+def test_user_beyond_the_rate_is_slowed_down_and_nobody_else(seed):
+    world = World(seed)
+    rate = {"user_messages_per_s_max": 20, "user_messages_burst_max": 40}
+    world.server(config=settings(ServerConfig, **rate))
+    alice, bob, carol = (world.client(u) for u in ("alice", "bob", "carol"))
+    laptop = world.client("alice", "laptop")
+    world.online()
+    for one in (alice, carol, laptop):
+        one.send("bob", b"hello")
+    world.settle()
+    refused = world.network.intercept("refuse", copies=None, drop=False)
+    sent = [alice.send("bob", [b"a%d" % n]) for n in range(100)]
+    sent.append(laptop.send("bob", payloads(20, "l")))
+    world.run(0.2)
+    assert refused.seen >= 1, "it is said"
+    calm = carol.send("bob", payloads(10, "c"))
+    world.run(0.5)
+    assert carol.states(calm) == {"DELIVERED": 10}, "another user has another rate"
+    drops = world.server().node.drops
+    assert drops["message beyond its user's rate"] >= 1
+    assert any(alice.states(one) != {"DELIVERED": 1} for one in sent[:100])
+    world.settle(1200)
+    finish(world)
+    assert sum((alice.states(one) for one in sent[:100]), Counter()) == {"DELIVERED": 100}
+    assert laptop.states(sent[100]) == {"DELIVERED": 20}
+    order = got(world, bob)
+    assert [p for p in order if p.startswith(b"a")] == [b"a%d" % n for n in range(100)]
+    assert len(order) == 3 + 100 + 20 + 10
 
 
 # --- Giving up ---

@@ -331,6 +331,9 @@ def _named(numbers: dict[str, Any]) -> Table:
 def amount(name: str, value: float) -> str:
     """Write a number with the unit that its name ends in; whole numbers without a point."""
     words = name.lower().removesuffix("_max").removesuffix("_min").removesuffix("_initial")
+    words = words.removesuffix("_burst")
+    if words.endswith("_bytes_per_s"):
+        return f"{amount(words.removesuffix('_per_s'), value)}/s"
     if words.endswith("_ms"):
         return amount(f"{words.removesuffix('_ms')}_s", value / 1000)
     if words.endswith("_per_s") or not words.endswith(("_s", "_bytes")):

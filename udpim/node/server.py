@@ -34,6 +34,7 @@ from udpim.node.link import Link, LinkTimers
 from udpim.node.logins import REFUSED, Logins
 from udpim.node.packets import TOO_MANY_STREAMS, read_im_packets
 from udpim.node.presence import PresenceDesk
+from udpim.node.rates import SenderRates
 from udpim.node.signals import SignalRelay
 from udpim.node.totals import HopTotals
 from udpim.ranges import Range
@@ -98,9 +99,9 @@ class ServerNode:
         self._outgoing: dict[Session, None] = {}
         self._timers = LinkTimers()
         self._gone = HopTotals()  # of connections that are closed
-        self._effects: deque[Effect] = deque()
-        self._events: deque[Event] = deque()
+        self._effects, self._events = deque[Effect](), deque[Event]()
         self.drops: dict[str, int] = {}
+        self._rates = SenderRates(config.limits, self.drops)
         self._presence = PresenceDesk(self.router, known_user, self.drops)
         self._inspection = inspection_for(self.router, config.limits, self._effects, asks)
         self._logins = Logins(
@@ -269,7 +270,7 @@ class ServerNode:
         if isinstance(packet, p.PresenceR):
             return lambda now: self._on_presence(session, packet)
         if isinstance(packet, p.MsgR | p.CancelR | p.StatusR):
-            return self._on_sender(session, packet)
+            return self._rates.limited(session, packet, self._on_sender(session, packet))
         if isinstance(packet, p.AckR | p.ReadR):
             return self._on_recipient(session, packet)
         if isinstance(packet, p.GroupR):
@@ -452,6 +453,7 @@ class ServerNode:
             **self._logins.sizes(),
             "queue_reads": len(self._reading),
             "presence_questions": len(self._presence),
+            "rated_users": len(self._rates),
             **(NOTHING_INSPECTED if self._inspection is None else self._inspection.sizes()),
         }
 
