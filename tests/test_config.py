@@ -36,6 +36,7 @@ UNITS = {
     "streams",
     "devices",
     "handshakes",
+    "s",
 }
 
 
@@ -149,4 +150,6 @@ def test_the_protocols_table_of_limits_states_the_defaults():
     for name in LIMIT_NAMES:
         value = getattr(Limits(), name)
         written = {str(value), f"{value // 2**20} MiB" if value % 2**20 == 0 else str(value)}
+        if name.endswith("_s"):
+            written = {f"{value // 86_400} d"}
         assert any(re.search(rf"(?<!\d){re.escape(text)}(?!\d)", table) for text in written), name

@@ -15,12 +15,21 @@ from udpim import MessageState
         ({"security": None, "open_to_all": True}, 'write security="plain"'),
         ({}, "needs an authenticate hook, or open_to_all=True"),
         ({"authenticate": bool, "open_to_all": True}, "would leave the authenticate hook unasked"),
-        ({"open_to_all": True, "close_timeout": -1}, "timeouts must not be negative"),
+        ({"open_to_all": True, "close_timeout": -1}, "times must not be negative"),
+        ({"open_to_all": True, "retire_after_s": 0}, "retire_after_s not 0"),
     ],
 )
 def test_a_wrong_argument_is_refused_at_once(options, words):
     with pytest.raises(udpim.ConfigError, match=words):
         udpim.Server(**{"security": "plain", **options})
+
+
+def test_what_a_server_forgets_after_which_time_is_its_owners_choice():
+    limits = udpim.Limits(queue_ttl_s=3600)
+    server = udpim.Server(open_to_all=True, security="plain", retire_after_s=86_400, limits=limits)
+    assert (86_400, 3600) == (server.config.retire_after_s, server.config.limits.queue_ttl_s)
+    usual = udpim.Server(open_to_all=True, security="plain", retire_after_s=float("inf"))
+    assert 7 * 86_400 == usual.config.limits.queue_ttl_s
 
 
 def test_a_port_out_of_range_is_refused_at_once():

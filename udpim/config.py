@@ -68,6 +68,10 @@ PULL_BYTES_MAX = 256 * 1024
 """Payload bytes that a client asks for in one offline:R."""
 QUEUE_ENTRY_BYTES = 1024
 """What a smaller offline message counts as, so that the sizes of small ones need no memory."""
+QUEUE_TTL_S = 7 * 86_400
+"""How long an offline message waits by default: long enough for holidays of one week."""
+RETIRE_AFTER_S = 90 * 86_400.0
+"""When a device that does not come back is given up by default."""
 SKEW_MS_MAX = 2 * 365 * 86_400_000
 """A stamp further ahead would put every clock that merges it out of use (R12)."""
 GROUP_LINES_MAX = 10_000
@@ -368,6 +372,15 @@ class Limits(Estimates):
         outcome="one more is refused as FULL, which only slows its sender",
     )
     """Bytes of these, `QUEUE_ENTRY_BYTES` at least for each; on disk, so no memory of its own."""
+    queue_ttl_s: int = limit(
+        QUEUE_TTL_S,
+        of="server",
+        per="endpoint",
+        worst=lambda limits: 0,
+        outcome="it becomes a void item: its sender gives it up, its recipient has the last word",
+    )
+    """How long a message waits in an offline queue, counted in time that the server runs; no memory
+    of its own. It may wait longer by a thirty-second, and by the time between two looks."""
     devices_per_user_max: int = limit(
         DEVICES_PER_USER_MAX,
         most=DEVICES_PER_USER_MAX,
@@ -452,5 +465,5 @@ class ServerConfig:
     """Those of its connections as well."""
     login_s_max: float = 10.0
     """A connection that has not logged in by then is closed."""
-    retire_after_s: float = 90 * 86_400.0
+    retire_after_s: float = RETIRE_AFTER_S
     """A device that was not seen for so long, while the server ran, is retired (R5)."""

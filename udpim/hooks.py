@@ -78,9 +78,23 @@ class SendRequest:
 
 AuthenticateHook = Callable[[LoginRequest], Verdict | Awaitable[Verdict]]
 MembershipHook = Callable[[GroupRequest], Verdict | Awaitable[Verdict]]
+"""Decides on a request about groups; if it raises, the client is told to come again later.
+
+None: everybody may create a group, join, leave, and list their own; members may add others and list
+a group's; the creator may remove others.
+"""
 OfflineHook = Callable[[NotifyOffline], Awaitable[object] | object]
 MaySeeHook = Callable[[PresenceRequest], Verdict | Awaitable[Verdict]]
+"""Decides whether somebody may know which devices of a user are online; if it raises, that is a no.
+
+A reason in words is logged and goes no further. None: everybody of themselves, nobody of others.
+"""
 MaySendHook = Callable[[SendRequest], Verdict | Awaitable[Verdict]]
+"""Decides whether a device may write to a conversation; a no is REJECTED as FORBIDDEN.
+
+It is asked for a device's first message, and a minute later again. If it raises, the messages come
+again later.
+"""
 KnownUserHook = Callable[[str], bool]
 
 

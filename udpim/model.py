@@ -88,6 +88,7 @@ class RejectCode(IntEnum):
     TOO_LARGE = 18
     NOT_MEMBER = 19
     CLOCK = 20
+    EXPIRED = 21
 
     @property
     def transient(self) -> bool:

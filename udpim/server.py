@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from udpim.clustering import Cluster, Clustered
-from udpim.config import Limits, ServerConfig
+from udpim.config import RETIRE_AFTER_S, Limits, ServerConfig
 from udpim.errors import ConfigError
 from udpim.hooks import (
     AuthenticateHook,
@@ -51,6 +51,7 @@ class Server:
         on_message: MessageHook | None = None,
         close_timeout: float = 5.0,
         login_timeout: float = 10.0,
+        retire_after_s: float = RETIRE_AFTER_S,
         limits: Limits | None = None,
         hop: HopConfig | None = None,
         cluster: Cluster | None = None,
@@ -71,6 +72,8 @@ class Server:
             on_message: Decides on each message.
             close_timeout: How long closing may wait for the store, seconds.
             login_timeout: How long a connection may stay without a login, seconds.
+            retire_after_s: When a device that a running server does not see is given up: what
+                waits for it is deleted, and nobody waits for it any more.
             limits: How much this server may hold: sessions, queues, payloads, connections.
             hop: Times of the connections.
             cluster: Where the processes meet that share ``store``, which must be a file then. One
@@ -81,8 +84,8 @@ class Server:
         """
         check_security(security)
         _check_admission(authenticate, open_to_all=open_to_all)
-        if close_timeout < 0 or login_timeout <= 0:
-            raise ConfigError("timeouts must not be negative, and login_timeout not zero")
+        if close_timeout < 0 or login_timeout <= 0 or not retire_after_s > 0:
+            raise ConfigError("times must not be negative, login_timeout and retire_after_s not 0")
         if cluster is not None and not isinstance(store, str | os.PathLike):
             raise ConfigError("the processes of a cluster share a store: name its file")
         hooks = HookChoice(
@@ -96,7 +99,9 @@ class Server:
         )
         self.cluster = cluster
         self.settings = ServerSettings(
-            config=ServerConfig(limits=limits or Limits(), login_s_max=login_timeout),
+            config=ServerConfig(
+                limits=limits or Limits(), login_s_max=login_timeout, retire_after_s=retire_after_s
+            ),
             hooks=hooks,
             store=store,
             hop=hop,

@@ -4,7 +4,7 @@ import random
 
 from tests.im.helpers import LAPTOP, PHONE, STREAM
 from udpim.config import QUEUE_ENTRY_BYTES, WINDOW
-from udpim.im.offline_queue import OfflineQueue
+from udpim.im.offline_queue import GRAINS, OfflineQueue
 from udpim.im.records import QueueIndex
 
 OTHER = STREAM._replace(user="zoe")
@@ -111,6 +111,55 @@ def test_bytes_are_counted_of_large_rows_and_small_ones_count_as_an_entry_each()
     q.voided(PHONE, STREAM, [(7, 7)])
     q.voided(PHONE, STREAM, [(7, 7)])
     assert 8 * QUEUE_ENTRY_BYTES == q.bytes(PHONE)
+
+
+def expired(q, age_s):
+    q.age_s = age_s
+    return [(endpoint, stream, rows) for endpoint, stream, rows in q.expired()]
+
+
+def test_messages_are_too_old_once_they_have_waited_for_their_time_and_not_before():
+    q = OfflineQueue([], ttl_s=640)
+    q.age_s = 100
+    q.inserted(PHONE, STREAM, [(1, 2)], [])
+    q.age_s = 400
+    q.inserted(PHONE, STREAM, [(2, 4)], [])
+    q.inserted(LAPTOP, OTHER, [(7, 7)], [])
+    assert [] == expired(q, 0)
+    assert [] == expired(q, 740)
+    assert [(PHONE, STREAM, [(1, 2)])] == expired(q, 760), "to a grain of a thirty-second"
+    q.voided(PHONE, STREAM, [(1, 1)])
+    q.remove(PHONE, STREAM, [(2, 2)])
+    assert [] == expired(q, 760)
+    q.stream(PHONE, STREAM).inserting.add(4, 4)
+    both = [(PHONE, STREAM, [(3, 3)]), (LAPTOP, OTHER, [(7, 7)])]
+    assert both == expired(q, 10**6), "what is on its way to be void is left alone"
+    q.stream(PHONE, STREAM).inserting.add(3, 3)
+    assert both[1:] == expired(q, 10**6)
+
+
+def test_a_message_that_was_there_keeps_its_age():
+    q = OfflineQueue([], ttl_s=640)
+    q.inserted(PHONE, STREAM, [(1, 2)], [])
+    q.age_s = 600
+    q.inserted(PHONE, STREAM, [(1, 3)], [])
+    assert [(PHONE, STREAM, [(1, 2)])] == expired(q, 660)
+
+
+def test_a_restart_knows_the_ages():
+    index = QueueIndex(PHONE, STREAM, ((1, 3),), ((4, 4),), (), ((5, 2, 2), (90, 1, 1), (90, 3, 3)))
+    q = OfflineQueue([index], ttl_s=64)
+    assert [(PHONE, STREAM, [(2, 2)])] == expired(q, 90)
+    assert [(PHONE, STREAM, [(1, 3)])] == expired(q, 1000), "void items live on"
+
+
+def test_a_stream_remembers_few_ages_however_long_it_is_used():
+    q = OfflineQueue([], ttl_s=3200)
+    for q.age_s in range(3200):
+        q.inserted(PHONE, STREAM, [(q.age_s + 1, q.age_s + 1)], [])
+    assert GRAINS == len(q.stream(PHONE, STREAM).ages)
+    q.remove(PHONE, STREAM, [(1, 3199)])
+    assert 1 == len(q.stream(PHONE, STREAM).ages)
 
 
 def test_a_stream_without_durable_rows_gives_nothing():

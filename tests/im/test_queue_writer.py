@@ -1,7 +1,7 @@
 """Rows go in and out, and what may be said afterwards (R8, I7)."""
 
 from tests.im.helpers import PHONE, STREAM, run_of
-from udpim.config import QUEUE_ENTRY_BYTES, Limits
+from udpim.config import QUEUE_ENTRY_BYTES, QUEUE_TTL_S, Limits
 from udpim.im.held import HeldBytes
 from udpim.im.ledger import Ledger
 from udpim.im.offline_queue import OfflineQueue
@@ -10,6 +10,7 @@ from udpim.im.records import DeleteQueue, PutQueue
 from udpim.wire.im_codec import encode_section
 
 HEAD = (1, 1)
+OTHER = STREAM._replace(incarnation=6)
 
 
 class Writer:
@@ -119,6 +120,46 @@ def test_a_cancel_of_everything_there_could_ever_be_stays_within_the_limit():
     assert not w.voids((2**63, 2**63))
     assert [] == w.ledger.take_ops()
     assert w.voids((1, 6)), "what is queued already needs no room"
+
+
+def test_what_has_waited_for_too_long_becomes_void_items_a_part_at_a_time():
+    w = Writer()
+    w.store(1, 4)
+    w.commit()
+    w.store(6, 6)
+    w.commit()
+    assert 0 == w.writer.expire(10)
+    assert [] == w.ledger.take_ops()
+    w.queue.age_s = 2 * QUEUE_TTL_S
+    assert 3 == w.writer.expire(3)
+    assert 2 == w.writer.expire(3), "the others; the first ones are on their way"
+    assert [(PutQueue, [1, 2, 3]), (PutQueue, [4, 6])] == w.commit()
+    assert ([], [(1, 4), (6, 6)]) == (list(w.queued.messages), list(w.queued.voids))
+    assert [(PHONE, STREAM, [])] * 2 == w.said[-2:]
+    assert 0 == w.writer.expire(3)
+
+
+def test_one_look_ends_between_two_streams():
+    w = Writer()
+    w.store(1, 4)
+    w.writer.store(PHONE, OTHER, HEAD, run_of(1, 4), [(1, 4)])
+    w.commit()
+    w.queue.age_s = 2 * QUEUE_TTL_S
+    assert [4, 4, 0] == [w.writer.expire(4) for _ in range(3)]
+    w.store(5, 6)
+    w.commit()
+    w.store(8, 8)
+    w.commit()
+    w.queue.age_s *= 2
+    assert [1, 2, 0] == [w.writer.expire(size) for size in (1, 9, 9)]
+
+
+def test_a_message_bears_the_age_at_which_it_became_a_row():
+    w = Writer()
+    w.queue.age_s = 7
+    w.store(1, 1)
+    w.voids((2, 2))
+    assert [7, 0] == [op.rows[0].age_s for op in w.ledger.take_ops()]
 
 
 def test_a_verdict_deletes_its_rows_and_no_others():

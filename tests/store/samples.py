@@ -117,8 +117,9 @@ def device(endpoint=BOB, login_count=1):
     return record._replace(continues=True, renewed=3, left=4, seen_s=5)
 
 
-def message(seq, payload=None):
-    return QueueRow(seq, False, seq % 5, b"queued %d" % seq if payload is None else payload)
+def message(seq, payload=None, age_s=0):
+    payload = b"queued %d" % seq if payload is None else payload
+    return QueueRow(seq, False, seq % 5, payload, age_s)
 
 
 def void(seq):
@@ -228,11 +229,14 @@ client_ops = st.one_of(
 )
 
 rows = st.builds(
-    lambda seq, is_void, stamp, body: QueueRow(seq, is_void, stamp, b"" if is_void else body),
+    lambda seq, is_void, stamp, body, age_s: QueueRow(
+        seq, is_void, stamp, b"" if is_void else body, age_s
+    ),
     seqs,
     st.booleans(),
     u64s,
     bodies,
+    st.integers(0, 3),
 )
 counts = st.integers(0, 9) | st.integers(0, 2**63 - 1)
 groups = st.sampled_from(["#a", "#b"])

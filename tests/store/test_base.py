@@ -300,10 +300,20 @@ def test_the_queue_is_indexed_by_endpoint_and_stream(server):
         queued(void(SEQ_MAX), endpoint=BOB_TABLET, stream=OTHER),
     )
     expected = (
-        QueueIndex(BOB, STREAM, ((1, 2), (9, 9)), ((3, 3),), ((2, 1025),)),
+        QueueIndex(BOB, STREAM, ((1, 2), (9, 9)), ((3, 3),), ((2, 1025),), ((0, 1, 2), (0, 9, 9))),
         QueueIndex(BOB_TABLET, OTHER, (), ((SEQ_MAX, SEQ_MAX),)),
     )
     assert expected == server.snapshot().queue
+
+
+def test_a_queued_message_keeps_the_age_that_it_came_at(server):
+    server.commit(queued(message(1, age_s=7), message(2, age_s=7)))
+    server.commit(queued(message(3, age_s=9), message(2, age_s=9), void(4)))
+    assert ((7, 1, 2), (9, 3, 3)) == server.snapshot().queue[0].ages
+    rows = (message(1, age_s=7), message(2, age_s=7), message(3, age_s=9), void(4))
+    assert (QueueItems(STREAM, 1, 1, rows),) == server.driver.items(wanted())
+    server.commit(queued(void(1)))
+    assert ((7, 2, 2), (9, 3, 3)) == server.snapshot().queue[0].ages
 
 
 def test_the_same_item_twice_is_one_item(server):
@@ -343,9 +353,9 @@ def test_deleting_touches_only_what_it_names(server):
         DeleteQueue(BOB_TABLET, OTHER, EVERYTHING),
     )
     expected = (
-        QueueIndex(BOB, OTHER, ((1, 1),), ()),
-        QueueIndex(BOB, STREAM, ((3, 3), (5, 7)), ()),
-        QueueIndex(BOB_TABLET, STREAM, ((1, 1),), ()),
+        QueueIndex(BOB, OTHER, ((1, 1),), (), (), ((0, 1, 1),)),
+        QueueIndex(BOB, STREAM, ((3, 3), (5, 7)), (), (), ((0, 3, 3), (0, 5, 7))),
+        QueueIndex(BOB_TABLET, STREAM, ((1, 1),), (), (), ((0, 1, 1),)),
     )
     assert expected == server.snapshot().queue
 

@@ -264,6 +264,59 @@ def test_a_file_of_version_1_opens_with_all_that_it_holds_and_becomes_a_new_one(
     assert schema_of(path.with_name("new.db")) == schema_of(path)
 
 
+# The tables of a server's file of version 2 that it has queued messages in, as they were made then.
+SERVER_VERSION_2 = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE device (user TEXT NOT NULL, device TEXT NOT NULL, record TEXT NOT NULL,
+        PRIMARY KEY (user, device)) WITHOUT ROWID""",
+    f"""CREATE TABLE queue (id INTEGER PRIMARY KEY, to_user TEXT NOT NULL,
+        to_device TEXT NOT NULL, user TEXT NOT NULL, device TEXT NOT NULL,
+        incarnation {OFFSET_NUMBER}, conversation TEXT NOT NULL,
+        floor {OFFSET_NUMBER}, base {OFFSET_NUMBER},
+        UNIQUE (to_user, to_device, user, device, incarnation, conversation))""",
+    f"""CREATE TABLE queue_row (queue INTEGER NOT NULL, seq {OFFSET_NUMBER},
+        void INTEGER NOT NULL, stamp {OFFSET_NUMBER}, payload BLOB NOT NULL,
+        PRIMARY KEY (queue, seq)) WITHOUT ROWID""",
+    f"""CREATE TABLE receipt (user TEXT NOT NULL, device TEXT NOT NULL,
+        incarnation {OFFSET_NUMBER}, conversation TEXT NOT NULL,
+        to_user TEXT NOT NULL, to_device TEXT NOT NULL, record TEXT NOT NULL,
+        PRIMARY KEY (user, device, incarnation, conversation, to_user, to_device))
+        WITHOUT ROWID""",
+    """CREATE TABLE chat_group (name TEXT PRIMARY KEY, owner TEXT NOT NULL,
+        epoch INTEGER NOT NULL, next_ordinal INTEGER NOT NULL) WITHOUT ROWID""",
+    """CREATE TABLE member (chat_group TEXT NOT NULL, user TEXT NOT NULL,
+        device TEXT NOT NULL, ordinal INTEGER NOT NULL, joined INTEGER NOT NULL,
+        PRIMARY KEY (chat_group, user, device)) WITHOUT ROWID""",
+    f"PRAGMA application_id = {APPLICATION_IDS['server']}",
+    "PRAGMA user_version = 2",
+    f"""INSERT INTO queue VALUES (1, 'bob', 'phone', 'alice', 'phone', 0, 'bob',
+        {1 - 2**63}, {1 - 2**63})""",
+    *(
+        f"INSERT INTO queue_row VALUES (1, {seq - 2**63}, {void}, {-(2**63)}, x'2a')"
+        for seq, void in ((1, 0), (2, 1), (3, 0))
+    ),
+)
+
+
+@pytest.mark.parametrize("age_s", [None, 0, 600, 0x1234ABCD])
+def test_what_waits_in_a_servers_file_of_version_2_begins_to_wait_anew(path, age_s):
+    connection = sqlite3.connect(path, isolation_level=None)
+    for statement in SERVER_VERSION_2:
+        connection.execute(statement)
+    if age_s is not None:
+        connection.execute("INSERT INTO meta VALUES ('age_s', ?)", (age_s.to_bytes(8, "big"),))
+    connection.close()
+    store = open_store(path, "server")
+    (queue,) = store.load_server().queue
+    store.close()
+    assert ((age_s or 0, 1, 1), (age_s or 0, 3, 3)) == queue.ages
+    assert (((1, 1), (3, 3)), ((2, 2),)) == (queue.messages, queue.voids)
+    open_store(path.with_name("new.db"), "server").close()
+    found, version = schema_of(path)
+    assert (SCHEMA_VERSIONS["server"],) == version
+    assert (found, version) == schema_of(path.with_name("new.db"))
+
+
 def test_an_upgrade_that_is_cut_off_leaves_the_old_file(path):
     make_version_1(path)
     before = schema_of(path)

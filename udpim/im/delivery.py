@@ -31,6 +31,9 @@ from udpim.ranges import Range, chunked, without
 from udpim.wire.im_codec import cut_section
 from udpim.wire.im_packets import CancelN, Gone, MsgN, Nudge, Section, StatusN
 
+EXPIRED_ROWS_MAX = 4096
+"""Rows that one look makes void items of: a transaction that nobody has to wait for."""
+
 Head = tuple[int, int]
 """Floor and base."""
 Stored = Callable[[Endpoint, StreamId, list[Range]], None]
@@ -66,6 +69,8 @@ class Delivery:
         self._outstanding: Counter[StreamId] = Counter()
         """How many pushes of a stream are not receipted, at all its recipients."""
         self.drops: Counter[str] = Counter()
+        self.expired_messages = 0
+        """Messages that waited in queues for too long."""
 
     # --- To recipients ---
 
@@ -208,6 +213,16 @@ class Delivery:
         """Tell one that is no member: what is missing will not come."""
         handle, name = session.outbound.of(stream)
         session.send(Gone(handle, name), Named(stream))
+
+    def expire(self) -> bool:
+        """Make void items of messages that have waited for too long: only B says VOID (R8, R4).
+
+        Returns:
+            Whether there may be more of them.
+        """
+        count = self._writer.expire(EXPIRED_ROWS_MAX)
+        self.expired_messages += count
+        return count == EXPIRED_ROWS_MAX
 
     # --- After a commit of queue rows ---
 

@@ -88,7 +88,7 @@ class Memberships:
         for group in self._router.groups.of_user(user):
             self._router.answers.changed(group)
 
-    def retire_unseen(self, age_s: int, after_s: int) -> int:
+    def retire_unseen(self, age_s: int, after_s: float) -> int:
         """Retire the devices that were not seen for so long.
 
         Args:

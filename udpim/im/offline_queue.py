@@ -3,7 +3,10 @@
 Rows are in the store; here are only ranges, so a backlog of 10^5 messages is a few ints (and
 another for each large one: their bytes are limited, and counted one by one). A row is deleted by
 B's verdict for its msgid and by nothing else. No operation costs more where more waits; only a pull
-looks at as many streams as it needs rows.
+looks at as many streams as it needs rows, and the search for what is too old at all of them.
+
+How old a message is, is known to a grain, a fraction of how long it may wait: so a stream has few
+of them, whatever comes and goes.
 """
 
 from __future__ import annotations
@@ -11,16 +14,19 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 
-from udpim.config import QUEUE_ENTRY_BYTES, WINDOW
+from udpim.config import QUEUE_ENTRY_BYTES, QUEUE_TTL_S, WINDOW
 from udpim.im.records import QueueIndex
 from udpim.model import Endpoint, StreamId
 from udpim.ranges import Range, RangeSet, intersect, without
+
+GRAINS = 32
+"""Into so many the time is divided that a message may wait."""
 
 
 class QueuedStream:
     """The rows of one stream for one endpoint."""
 
-    __slots__ = ("base", "floor", "inserting", "large", "messages", "reading", "voids")
+    __slots__ = ("ages", "base", "floor", "inserting", "large", "messages", "reading", "voids")
 
     def __init__(self) -> None:
         """Start empty."""
@@ -34,6 +40,8 @@ class QueuedStream:
         """Rows that a pull of the present session has taken."""
         self.large: dict[int, int] = {}
         """Seq → bytes beyond `QUEUE_ENTRY_BYTES` of a message row's payload."""
+        self.ages: list[tuple[int, RangeSet]] = []
+        """A grain of the server's age, and the message rows that came then; the oldest first."""
         self.floor = 1
         self.base = 1
 
@@ -67,6 +75,25 @@ class QueuedStream:
         lowest = [part for rows in kinds for part in rows.within(low, low + WINDOW - 1)]
         return RangeSet(without(lowest, self.reading))
 
+    def came(self, ranges: Sequence[Range], grain: int) -> None:
+        """These are message rows since this grain."""
+        if not ranges:
+            return
+        if not self.ages or self.ages[-1][0] != grain:
+            self.ages.append((grain, RangeSet()))
+        self.ages[-1][1].update(ranges)
+
+    def went(self, ranges: Sequence[Range]) -> None:
+        """These are no message rows any more."""
+        for _, rows in self.ages:
+            rows.subtract(ranges)
+        self.ages = [entry for entry in self.ages if len(entry[1])]
+
+    def older_than(self, grain: int) -> list[Range]:
+        """Return the message rows from before this grain that nothing is being done about."""
+        old = [part for came, rows in self.ages if came < grain for part in rows]
+        return without(RangeSet(old), self.inserting)
+
     def take_large(self, ranges: Sequence[Range]) -> int:
         """Forget the sizes of what no longer is a message row; return their sum."""
         large, gone = self.large, 0
@@ -85,8 +112,12 @@ class QueuedStream:
 class OfflineQueue:
     """All queues, by endpoint and stream."""
 
-    def __init__(self, index: Sequence[QueueIndex]) -> None:
-        """Restore the index from a snapshot."""
+    def __init__(self, index: Sequence[QueueIndex], *, ttl_s: int = QUEUE_TTL_S) -> None:
+        """Restore the index from a snapshot. A message may wait for ``ttl_s``."""
+        self.age_s = 0
+        """How long the server has been running, ever, seconds; set by the node."""
+        self._ttl_s = ttl_s
+        self._grain_s = max(1, ttl_s // GRAINS)
         # In the order in which the streams' turns come. An OrderedDict, since finding the first
         # key of a dict that loses its first keys gets slower with every key lost.
         self._queues: dict[Endpoint, OrderedDict[StreamId, QueuedStream]] = {}
@@ -103,6 +134,8 @@ class OfflineQueue:
             count = queued.messages.count() + queued.voids.count()
             self._counted(entry.endpoint, count)
             self._grown(entry.endpoint, queued, entry.large)
+            for age_s, first, last in entry.ages:
+                queued.came([(first, last)], age_s // self._grain_s)
 
     def stream(self, endpoint: Endpoint, stream: StreamId) -> QueuedStream:
         """Return the queue of one stream, created when it is not there."""
@@ -154,7 +187,9 @@ class OfflineQueue:
     ) -> None:
         """Messages became durable. ``sizes`` are their (seq, payload bytes)."""
         queued = self.stream(endpoint, stream)
-        self._counted(endpoint, _size(without(ranges, queued.messages)))
+        new = without(ranges, queued.messages)
+        self._counted(endpoint, _size(new))
+        queued.came(new, self.age_s // self._grain_s)
         queued.messages.update(ranges)
         self._grown(endpoint, queued, sizes)
 
@@ -193,6 +228,7 @@ class OfflineQueue:
 
     def _shrunk(self, endpoint: Endpoint, queued: QueuedStream, ranges: Sequence[Range]) -> None:
         """These are no message rows any more."""
+        queued.went(ranges)
         if queued.large:
             self._large_bytes[endpoint] -= queued.take_large(ranges)
 
@@ -203,6 +239,21 @@ class OfflineQueue:
     def count(self, endpoint: Endpoint) -> int:
         """Return how many rows wait for this endpoint."""
         return self._counts.get(endpoint, 0)
+
+    def messages_in(
+        self, endpoint: Endpoint, stream: StreamId, ranges: Sequence[Range]
+    ) -> list[Range]:
+        """Return the parts of ``ranges`` that are message rows for this endpoint."""
+        queued = self.find(endpoint, stream)
+        return [] if queued is None else intersect(ranges, queued.messages)
+
+    def expired(self) -> Iterator[tuple[Endpoint, StreamId, list[Range]]]:
+        """Yield the message rows that have waited for too long (R8)."""
+        over = (self.age_s - self._ttl_s) // self._grain_s
+        for endpoint, queues in self._queues.items():
+            for stream, queued in queues.items():
+                if queued.ages and (rows := queued.older_than(over)):
+                    yield endpoint, stream, rows
 
     def unread(self, endpoint: Endpoint) -> bool:
         """Tell whether it has rows that no pull of the present session has taken."""

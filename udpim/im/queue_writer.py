@@ -61,10 +61,10 @@ class QueueWriter:
         queued = self._queue.stream(endpoint, stream)
         queued.raise_head(*head)
         stamps, payloads = section_messages(section)
-        first = section.first
+        first, age_s = section.first, self._queue.age_s
         wanted = [part for a, b in ranges for part in queued.missing(a, b)]
         rows = tuple(
-            QueueRow(seq, False, stamps[seq - first], payloads[seq - first])
+            QueueRow(seq, False, stamps[seq - first], payloads[seq - first], age_s)
             for a, b in wanted
             for seq in range(a, b + 1)
         )
@@ -99,6 +99,26 @@ class QueueWriter:
         if rows:
             self._put(endpoint, stream, rows, list(fitting), void=True)
         return fits
+
+    def expire(self, rows_max: int) -> int:
+        """Turn up to so many messages that have waited for too long into void items (R8).
+
+        Returns:
+            How many it were.
+        """
+        room = rows_max
+        for endpoint, stream, old in self._queue.expired():
+            part: list[Range] = []
+            for first, last in old[:room]:
+                end = min(last, first + room - 1)
+                if first <= end:
+                    part.append((first, end))
+                    room -= end - first + 1
+            queued = self._queue.stream(endpoint, stream)
+            self.store_voids(endpoint, stream, (queued.floor, queued.base), part)
+            if not room:
+                break
+        return rows_max - room
 
     def _put(
         self,

@@ -222,6 +222,8 @@ class QueueRow(NamedTuple):
     void: bool
     stamp: int
     payload: bytes
+    age_s: int = 0
+    """Age of the server when it became a row, seconds; 0 of a void item, which lives on."""
 
 
 class QueueIndex(NamedTuple):
@@ -233,6 +235,8 @@ class QueueIndex(NamedTuple):
     voids: Ranges
     large: tuple[tuple[int, int], ...] = ()
     """Seq and payload bytes of what is larger than `udpim.config.QUEUE_ENTRY_BYTES`."""
+    ages: tuple[tuple[int, int, int], ...] = ()
+    """(age, first seq, last seq) of the messages, oldest first."""
 
 
 class QueueItems(NamedTuple):

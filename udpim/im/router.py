@@ -22,6 +22,7 @@ from udpim.im.conversations import Conversations
 from udpim.im.delivery import Delivery
 from udpim.im.devices import Registry, base_for, epochs_known
 from udpim.im.endings import Endings
+from udpim.im.expiry import given_up
 from udpim.im.group_desk import GroupDesk
 from udpim.im.groups import Groups
 from udpim.im.ledger import Continuation, Ledger
@@ -34,7 +35,7 @@ from udpim.im.relays import Relays
 from udpim.im.session import Named, ReadRelay, Relay, Round, Session, Told
 from udpim.im.standstills import Standstills
 from udpim.model import Endpoint, RejectCode, StreamId, is_group
-from udpim.ranges import Range, intersect
+from udpim.ranges import Range, RangeSet, chunked
 from udpim.wire.im_codec import (
     SECTION_ENTRY_BYTES,
     SECTION_HEAD_BYTES,
@@ -91,7 +92,7 @@ class Router:
         self.registry = Registry(snapshot.devices, changes)
         self.groups = Groups(snapshot.groups, snapshot.members, self.registry)
         self.conversations = Conversations(self.registry, self.groups)
-        self.queue = OfflineQueue(snapshot.queue)
+        self.queue = OfflineQueue(snapshot.queue, ttl_s=limits.queue_ttl_s)
         self.receipts = ReceiptRows(snapshot.receipts, self.ledger)
         self.endings = Endings(self.registry, self.queue)
         self.answers = Answers(self.conversations, store_epoch=store_epoch, durable=durable)
@@ -213,7 +214,7 @@ class Router:
                 slowest_s = max(slowest_s, online.rtt_s())
             part = cut_section(section, base, last)
             left = self._unanswered(session, line, stream, ((part.first, last),))
-            if left and (stored := self._queued(endpoint, stream, left)):
+            if left and (stored := self.queue.messages_in(endpoint, stream, left)):
                 self.answers.stored(session, endpoint, stream, stored)
             if not self.delivery.deliver(endpoint, stream, head, part, left):
                 taken = False
@@ -221,7 +222,11 @@ class Router:
         if nobody:
             self.answers.members(session, stream, again=True)  # from which it follows
         if taken:
-            session.accept(packet.handle, int(slowest_s * 1e6), first, last)
+            over = given_up(self.queue, self.receipts, stream, self._due(stream, packet), packet)
+            if len(over):
+                session.send(Refuse(packet.handle, RejectCode.EXPIRED, tuple(over)))
+            for low, high in over.missing(first, last):
+                session.accept(packet.handle, int(slowest_s * 1e6), low, high)
         return True
 
     def receive_cancel_r(self, session: Session, stream: StreamId, packet: CancelR) -> None:
@@ -241,13 +246,9 @@ class Router:
             return
         for line, head in self._due(session, stream, packet):
             left = self._unanswered(session, line, stream, packet.ranges)
-            stored = self._queued(line.endpoint, stream, left)
+            stored = self.queue.messages_in(line.endpoint, stream, left)
             self.answers.status(session, stream, line.ordinal, packet.ranges, stored)
             self.delivery.ask(line.endpoint, stream, head)
-
-    def _queued(self, endpoint: Endpoint, stream: StreamId, ranges: Sequence[Range]) -> list[Range]:
-        queued = self.queue.find(endpoint, stream)
-        return [] if queued is None else intersect(ranges, queued.messages)
 
     def _addressed(
         self, session: Session, stream: StreamId, packet: _Head, ranges: Sequence[Range]

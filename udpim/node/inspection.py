@@ -313,6 +313,7 @@ def _routed(router: Router, stream: StreamId, first: int, last: int) -> RangeSet
         queued = router.queue.find(line.endpoint, stream)
         if queued is not None:
             known.update(queued.messages.within(first, last))
+            known.update(queued.voids.within(first, last))
         row = router.receipts.find(stream, line.endpoint)
         if row is not None:
             known.update(row.delivered.within(first, last))

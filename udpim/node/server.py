@@ -114,7 +114,7 @@ class ServerNode:
             last_seen=self._presence.last_seen,
             ended=self._session_ended,
         )
-        self._aging = Aging(self.router, meta, config.retire_after_s)
+        self._aging = Aging(self.router, meta, config.retire_after_s, config.limits.queue_ttl_s)
         self._counter = 0
         self._signals = SignalRelay(
             config.limits, self.router, self._logins, touched=self._touched, drops=self.drops

@@ -78,6 +78,7 @@ def _router_sizes(router: Router) -> dict[str, int]:
         "pushed_messages": sum(session.unreceipted for session in sessions),
         "pushed_bytes": sum(session.pushed_bytes for session in sessions),
         "queued_messages": router.queue.total(),
+        "expired_messages": router.delivery.expired_messages,
         "receipt_rows": len(router.receipts),
         "commits_waiting": len(router.ledger),
     }

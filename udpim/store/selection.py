@@ -45,6 +45,14 @@ def runs(numbers: Iterable[int]) -> Ranges:
     return tuple(joined)
 
 
+def age_runs(rows: Iterable[tuple[int, int]]) -> tuple[tuple[int, int, int], ...]:
+    """Join rows, each with its age and its key, into (age, first key, last key), oldest first."""
+    by_age: dict[int, list[int]] = {}
+    for age_s, seq in sorted(rows):
+        by_age.setdefault(age_s, []).append(seq)
+    return tuple((age_s, *part) for age_s, seqs in by_age.items() for part in runs(seqs))
+
+
 class ReadBudget:
     """How many more rows a `ReadQueue` may bring."""
 

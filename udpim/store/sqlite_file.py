@@ -21,7 +21,7 @@ from udpim.errors import StoreError, StoreFormat, StoreFull, StoreLocked
 Kind = Literal["client", "server"]
 ConnectionFactory = Callable[..., sqlite3.Connection]
 
-SCHEMA_VERSIONS: dict[Kind, int] = {"client": 2, "server": 2}
+SCHEMA_VERSIONS: dict[Kind, int] = {"client": 2, "server": 3}
 APPLICATION_IDS: dict[Kind, int] = {"client": 0x7544_5043, "server": 0x7544_5053}  # uDPC, uDPS
 PAGE_BYTES = 8192  # a row of the largest message fits without an overflow page (4096: not)
 # A server writes and reads the ends of all streams' queues in turn; the usual 2 MiB hold those of
@@ -52,6 +52,14 @@ _GROUPS = (
         device TEXT NOT NULL, ordinal INTEGER NOT NULL, joined INTEGER NOT NULL,
         PRIMARY KEY (chat_group, user, device)) WITHOUT ROWID""",
 )
+_AGE = "ALTER TABLE queue_row ADD COLUMN age_s INTEGER NOT NULL DEFAULT 0"
+# What waits already begins to wait anew: it has the server's age of now, eight bytes in `meta`, of
+# which the lower four are read digit by digit.
+_AGE_OF_NOW = """UPDATE queue_row SET age_s = coalesce((
+    SELECT sum((instr('0123456789ABCDEF', substr(hex(value), column1, 1)) - 1)
+        << (4 * (16 - column1)))
+    FROM meta, (VALUES (9), (10), (11), (12), (13), (14), (15), (16)) WHERE key = 'age_s'), 0)
+    WHERE NOT void"""
 _SCHEMAS: dict[Kind, tuple[str, ...]] = {
     "client": (
         "CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
@@ -86,6 +94,7 @@ _SCHEMAS: dict[Kind, tuple[str, ...]] = {
             PRIMARY KEY (queue, seq)) WITHOUT ROWID""",
         _RECEIPT,
         *_GROUPS,
+        _AGE,
     ),
 }
 
@@ -100,6 +109,7 @@ _UPGRADES: dict[tuple[Kind, int], tuple[str, ...]] = {
         "DROP TABLE receipt_of_users",
         *_GROUPS,
     ),
+    ("server", 2): (_AGE, _AGE_OF_NOW),
 }
 
 FileId = tuple[int, int]

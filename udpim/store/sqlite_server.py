@@ -26,7 +26,7 @@ from udpim.im.records import (
     ServerSnapshot,
 )
 from udpim.model import Endpoint, StreamId
-from udpim.store.selection import ReadBudget, runs
+from udpim.store.selection import ReadBudget, age_runs, runs
 from udpim.store.sqlite_rows import (
     OFFSET,
     STREAM,
@@ -42,7 +42,7 @@ _QUEUE = f"to_user = ? AND to_device = ? AND {STREAM}"
 # PROTOCOL §5.5: an existing row keeps its content, except that a void item replaces a message.
 _VOID_WINS = (
     "ON CONFLICT (queue, seq) DO UPDATE"
-    " SET void = 1, stamp = excluded.stamp, payload = excluded.payload"
+    " SET void = 1, stamp = excluded.stamp, payload = excluded.payload, age_s = excluded.age_s"
     " WHERE excluded.void AND NOT queue_row.void"
 )
 
@@ -94,8 +94,8 @@ class ServerRows(Rows):
         self._insert(
             "queue_row",
             (
-                (number, seq - OFFSET, int(void), stamp - OFFSET, payload)
-                for seq, void, stamp, payload in op.rows
+                (number, seq - OFFSET, int(void), stamp - OFFSET, payload, age_s)
+                for seq, void, stamp, payload, age_s in op.rows
             ),
             conflict=_VOID_WINS,
         )
@@ -162,14 +162,15 @@ class ServerRows(Rows):
         """Read one queue's rows; the flag says that the budget was enough."""
         rows: list[QueueRow] = []
         for first, last in ranges:
-            for seq, void, stamp, payload in self._execute(
-                "SELECT seq, void, stamp, payload FROM queue_row"
+            for seq, void, stamp, payload, age_s in self._execute(
+                "SELECT seq, void, stamp, payload, age_s FROM queue_row"
                 " WHERE queue = ? AND seq BETWEEN ? AND ? ORDER BY seq",
                 (number, first - OFFSET, last - OFFSET),
             ):
                 if not budget.take(len(payload)):
                     return rows, False
-                rows.append(QueueRow(seq + OFFSET, bool(void), stamp + OFFSET, payload))
+                row = QueueRow(seq + OFFSET, bool(void), stamp + OFFSET, payload, age_s)
+                rows.append(row)
         return rows, True
 
     def load_server(self) -> ServerSnapshot:
@@ -211,15 +212,18 @@ class ServerRows(Rows):
 
     def _index(self, number: int, endpoint: Endpoint, stream: StreamId) -> QueueIndex:
         seqs: tuple[list[int], list[int]] = ([], [])
-        large = []
-        for seq, void, size in self._execute(
-            "SELECT seq, void, length(payload) FROM queue_row WHERE queue = ? ORDER BY seq",
+        large, ages = [], []
+        for seq, void, size, age_s in self._execute(
+            "SELECT seq, void, length(payload), age_s FROM queue_row WHERE queue = ? ORDER BY seq",
             (number,),
         ):
             seqs[void].append(seq + OFFSET)
+            if not void:
+                ages.append((age_s, seq + OFFSET))
             if size > QUEUE_ENTRY_BYTES:
                 large.append((seq + OFFSET, size))
-        return QueueIndex(endpoint, stream, runs(seqs[0]), runs(seqs[1]), tuple(large))
+        kinds = (runs(seqs[0]), runs(seqs[1]))
+        return QueueIndex(endpoint, stream, *kinds, tuple(large), age_runs(ages))
 
     @staticmethod
     def _receipt(stream: StreamId, endpoint: Endpoint, values: list[Any]) -> ReceiptRecord:

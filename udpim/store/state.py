@@ -46,7 +46,7 @@ from udpim.im.records import (
     TrimOutbox,
 )
 from udpim.model import Endpoint, StreamId
-from udpim.store.selection import ReadBudget, present, remove, runs
+from udpim.store.selection import ReadBudget, age_runs, present, remove, runs
 
 
 def _outbox_row(seq: int, run: PutOutbox) -> OutboxRow:
@@ -344,6 +344,7 @@ class StoreState:
                         for seq, row in sorted(queue.rows.items())
                         if len(row.payload) > QUEUE_ENTRY_BYTES
                     ),
+                    age_runs((row.age_s, seq) for seq, row in queue.rows.items() if not row.void),
                 )
                 for (endpoint, stream), queue in sorted(self._queues.items(), key=lambda kv: kv[0])
             ),

@@ -72,7 +72,7 @@ class VirtualServer(VirtualProcess):
             durable=self.store.durable,
             random_bytes=random_bytes,
             known_user=self.known_users.__contains__,
-            wall_ms=lambda: WALL_MS + int(self._clock.now * 1000),
+            wall_ms=lambda: WALL_MS + int(self._clock.now * 1000) + self.wall_skew_ms,
             hop_config=self._hop_config,
         )
 

@@ -2,6 +2,7 @@
 
 EXCHANGE = "tests/semantics/test_exchange.py::"
 GROUPS = "tests/semantics/test_groups.py::"
+EXPIRY = "tests/semantics/test_expiry.py::"
 LARGE = "tests/semantics/test_large.py::"
 MATRIX = "tests/semantics/test_crash_matrix.py::test_matrix"
 OWN_DEVICES = "tests/semantics/test_own_devices.py::"

@@ -1,7 +1,15 @@
 """Mutants of the server: routing, queue, receipt rows, authority, endings (PROTOCOL §5.5, §5.8)."""
 
 from tests.semantics.mutants.mutant import mutant
-from tests.semantics.mutants.places import EXCHANGE, MATRIX, RECIPIENTS, SENDERS, SERVERS, WINDOW
+from tests.semantics.mutants.places import (
+    EXCHANGE,
+    EXPIRY,
+    MATRIX,
+    RECIPIENTS,
+    SENDERS,
+    SERVERS,
+    WINDOW,
+)
 from udpim.im import router
 from udpim.im.answers import Answers
 from udpim.im.delivery import Delivery
@@ -14,8 +22,10 @@ from udpim.im.router import Router
 from udpim.im.session import Push, Relay
 from udpim.im.standstills import Standstills
 from udpim.model import Endpoint
+from udpim.node.aging import Aging
 from udpim.node.logins import Logins
 from udpim.node.server import _ROUTER_METHODS, ServerNode
+from udpim.ranges import RangeSet
 from udpim.wire.im_packets import EpochRun
 
 # --- STORED and the queue ---
@@ -59,6 +69,46 @@ def row_goes_when_it_is_pulled(planting):
         for item in items:
             pulled = [(row.seq, row.seq) for row in item.rows]
             self.router.delivery._writer.delete(endpoint, item.stream, pulled)
+
+
+@mutant(
+    "§5.5: what is too old becomes void items, and B has the last word",
+    f"{EXPIRY}test_recipient_that_comes_back_first_closes_the_gap_although_the_sender_is_away",
+    "tests/im/test_expiry.py::test_what_waited_for_too_long_is_stored_no_more_and_a_copy_is_refused",
+)
+def expired_rows_are_deleted(planting):
+    @planting.replace(QueueWriter, "expire")
+    def expire(original, self, rows_max):
+        for endpoint, stream, rows in list(self._queue.expired()):
+            self.delete(endpoint, stream, rows)
+        return 0
+
+
+@mutant(
+    "§5.5: a copy that meets a void item is refused, or it would be brought for ever",
+    f"{EXPIRY}test_what_waited_for_too_long_is_void_once_its_recipient_has_said_so",
+    "tests/im/test_expiry.py::test_what_comes_behind_is_queued_and_accepted",
+)
+def expired_copies_are_accepted(planting):
+    @planting.replace(router, "given_up")
+    def given_up(original, *run):
+        return RangeSet()
+
+
+@mutant(
+    "§5.5: ages count the time that the server ran",
+    f"{EXPIRY}test_clock_moved_by_a_year_and_a_server_that_is_down_end_nothing",
+)
+def ages_are_dates(planting):
+    @planting.replace(Aging, "__init__")
+    def init(original, self, router, meta, *times):
+        original(self, router, meta, *times)
+        self._known_s = 0
+
+    @planting.replace(Aging, "tick")
+    def tick(original, self, now):
+        self._started = 0.0
+        original(self, now)
 
 
 @mutant(
