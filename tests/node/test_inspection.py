@@ -170,6 +170,19 @@ def test_a_rejected_message_leaves_a_run_and_the_others_go_on():
     assert {} == server.node._inspection._lanes
 
 
+def test_rejected_messages_next_to_each_other_are_refused_together():
+    net, server, bob, alice = met(on_message=True)
+    told = refusals(net)
+    server.judge = lambda payload: {b"b": "reject", b"f": "fail"}.get(payload[:1], "pass")
+    alice.send("bob", b"1", b"bad", b"bad", b"4", b"fails", b"fails")
+    net.run(2)
+    assert [(4, ((6, 7),)), (17, ((3, 4),))] == told
+    assert [b"1", b"4"] == bob.got
+    server.judge = lambda payload: "pass"
+    net.run(60)
+    assert ["DELIVERED", *["REJECTED"] * 2, *["DELIVERED"] * 3] == alice.by_seq()
+
+
 def test_what_is_rejected_between_the_first_messages_of_all_leaves_no_gap():
     net, server, bob, alice = pair(on_message=True)
     server.judge = lambda payload: "reject" if payload == b"bad" else "pass"

@@ -258,7 +258,7 @@ class Inspection:
     def _refuse(
         self, session: Session, packet: Inspected, code: RejectCode, ranges: Sequence[Range]
     ) -> None:
-        for part in chunked(ranges, RANGES_A_PACKET):
+        for part in chunked(list(RangeSet(ranges)), RANGES_A_PACKET):
             session.send(Refuse(packet.handle, code, part))
 
     # --- Room ---
