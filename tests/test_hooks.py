@@ -28,8 +28,8 @@ class Node:
     def may_send(self, token, *, allowed):
         self.answers.append((token, allowed))
 
-    def inspected(self, token, rejected, failed):
-        self.answers.append((token, rejected, failed))
+    def inspected(self, token, verdicts):
+        self.answers.append((token, *verdicts))
 
     def authenticated(self, token, refusal, *, busy):
         self.answers.append((token, refusal, busy))
@@ -175,7 +175,7 @@ async def test_messages_are_the_hooks_to_reject(wrap):
     question = Inspect(token=6, stream=NOTICE.stream, section=section, ranges=((5, 6),))
     node, _ = run(question, on_message=wrap(False))
     await until(lambda: node.answers)
-    assert [(6, [(5, 5), (6, 6)], [])] == node.answers
+    assert [(6, [(5, 5), (6, 6)], [], {})] == node.answers
 
 
 @live

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+import udpim
 from tests.runtime.helpers import live
-from udpim.inspecting import Inspecting, OfferedMessage
+from udpim.inspecting import Inspecting, OfferedMessage, Reroute
 from udpim.model import MsgId, StreamId
 from udpim.node.effects import Inspect
 from udpim.wire.im_codec import encode_section
@@ -34,7 +35,7 @@ def test_the_hook_sees_what_was_asked_of_it_and_nothing_else():
         stamp=10,
     )
     assert "payload" not in repr(seen[2])
-    assert ([], []) == (inspecting.rejected, inspecting.failed)
+    assert ([], [], {}) == inspecting.verdicts
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_none_and_true_let_pass_and_a_reason_is_logged(verdict, rejected, caplog
     caplog.set_level("INFO")
     inspecting = Inspecting(lambda message: verdict if message.payload == b"b" else None, RUN)
     assert inspecting.go_on() is None
-    assert rejected == inspecting.rejected
+    assert rejected == inspecting.verdicts.rejected
     assert ("alice/phone→bob#12 is rejected: words" in caplog.text) == (verdict == "words")
 
 
@@ -70,5 +71,26 @@ async def test_functions_and_coroutines_may_take_turns_and_either_may_raise(capl
 
     inspecting = Inspecting(hook, RUN)
     await inspecting.finish(inspecting.go_on())
-    assert ([(12, 12)], [(11, 11), (14, 14)]) == (inspecting.rejected, inspecting.failed)
+    assert ([(12, 12)], [(11, 11), (14, 14)], {}) == inspecting.verdicts
     assert 2 == caplog.text.count("the on_message hook failed")
+
+
+def test_what_is_for_somebody_else_is_sorted_by_whom_it_is_for():
+    names = {b"a": "carol", b"d": "#group", b"e": "carol"}
+
+    def hook(message):
+        name = names.get(message.payload)
+        return None if name is None else Reroute(to=name)
+
+    inspecting = Inspecting(hook, RUN)
+    assert inspecting.go_on() is None
+    assert ([], [], {"carol": [(11, 11), (15, 15)], "#group": [(14, 14)]}) == inspecting.verdicts
+
+
+@pytest.mark.parametrize("name", ["", "#", "x" * 33, "a\0b"])
+def test_nobody_can_have_such_a_name_and_a_hook_that_gives_it_has_failed(name):
+    with pytest.raises(udpim.ConfigError):
+        Reroute(to=name)
+    inspecting = Inspecting(lambda message: Reroute(to=name), RUN)
+    assert inspecting.go_on() is None
+    assert 4 == len(inspecting.verdicts.failed)

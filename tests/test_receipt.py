@@ -7,6 +7,8 @@ import pytest
 import udpim
 from tests.runtime.helpers import live
 from udpim.im.changes import StreamChanged
+from udpim.im.records import OutStreamRecord, Reroute
+from udpim.im.refusals import Onward
 from udpim.model import MessageState, MsgId, RejectCode, StreamId
 from udpim.receipt import Receipt, ReceiptBook
 
@@ -18,6 +20,7 @@ class Stream:
 
     def __init__(self):
         self.states = {}
+        self.onward = Onward(OutStreamRecord(1, 7, "bob", 1, 1, 0, 0, (), (), ()))
 
     def state(self, seq):
         return self.states.get(seq, MessageState.PENDING)
@@ -29,6 +32,10 @@ class Stream:
 class Outbox:
     def __init__(self):
         self.calls = []
+        self.streams = {}
+
+    def stream(self, id_):
+        return self.streams.get(id_)
 
     def cancel(self, stream, first, last):
         self.calls.append(("cancel", first, last))
@@ -184,3 +191,27 @@ def test_a_receipt_shows_what_it_is_about():
     assert "bob" == receipt.recipient
     assert MessageState.PENDING is receipt.state
     assert "<Receipt alice/phone→bob#3 PENDING>" == repr(receipt)
+
+
+@live
+async def test_the_receipt_of_a_rerouted_message_is_about_the_one_that_goes_on():
+    world, other = World(), Stream()
+    other.id = StreamId("alice", "phone", 8, "carol")
+    world.outbox.streams = {other.id: other}
+    receipt = world.receipt(3)
+    waits = [await started(w) for w in (receipt.accepted(), wait_for(receipt), receipt.settled())]
+    world.stream.onward.rerouted.append(Reroute(2, 4, 8, "carol", 70))
+    world.show(3, 3, MessageState.VOID)
+    await asyncio.sleep(0)
+    assert (71, "carol") == (receipt.rerouted.msgid.seq, receipt.rerouted.recipient)
+    assert [world.receipt(seq).rerouted for seq in (1, 5)] == [None, None]
+    receipt.cancel()
+    receipt.resend()
+    assert [("cancel", 71, 71), ("resend", 71)] == world.outbox.calls
+    other.states[71] = MessageState.ACCEPTED
+    world.book.changed([StreamChanged(other, 71, 71, MessageState.ACCEPTED)])
+    assert MessageState.ACCEPTED is await waits[0]
+    other.states[71] = MessageState.DELIVERED
+    world.book.changed([StreamChanged(other, 71, 71, MessageState.DELIVERED)])
+    assert MessageState.DELIVERED is await waits[1] is await waits[2]
+    assert MessageState.VOID is receipt.state

@@ -27,9 +27,10 @@ def test_a_wrong_argument_is_refused_at_once(options, words):
 def test_what_a_server_forgets_after_which_time_is_its_owners_choice():
     limits = udpim.Limits(queue_ttl_s=3600)
     server = udpim.Server(open_to_all=True, security="plain", retire_after_s=86_400, limits=limits)
-    assert (86_400, 3600) == (server.config.retire_after_s, server.config.limits.queue_ttl_s)
+    config = server.settings.config
+    assert (86_400, 3600) == (config.retire_after_s, config.limits.queue_ttl_s)
     usual = udpim.Server(open_to_all=True, security="plain", retire_after_s=float("inf"))
-    assert 7 * 86_400 == usual.config.limits.queue_ttl_s
+    assert 7 * 86_400 == usual.settings.config.limits.queue_ttl_s
 
 
 def test_a_port_out_of_range_is_refused_at_once():
@@ -187,6 +188,41 @@ async def test_a_message_is_routed_when_both_hooks_let_it_and_rejected_otherwise
         with pytest.raises(udpim.DeliveryRejected) as caught:
             await sent[1]
         assert udpim.RejectCode.FORBIDDEN == caught.value.code
+
+
+@live
+async def test_a_rerouted_message_goes_to_somebody_else_and_its_receipt_follows(tmp_path):
+    def on_message(message):
+        if message.conversation == "bob" and message.payload != b"1":
+            return udpim.Reroute(to={b"c": "carol", b"b": "bob"}[message.payload[:1]])
+        return None
+
+    file = tmp_path / "alice.db"
+    async with (
+        serve(on_message=on_message) as server,
+        login(server, "bob") as bob,
+        login(server, "carol") as carol,
+    ):
+        async with login(server, "alice", store=file) as alice:
+            first = await alice.send("bob", b"1")
+            assert [b"1"] == [m.payload for m in await take(bob, 1)]
+            assert MessageState.DELIVERED is await first
+            assert first.rerouted is None
+            receipt = await alice.send("bob", b"c")
+            assert [b"c"] == [m.payload for m in await take(carol, 1)]
+            assert MessageState.DELIVERED is await receipt is await receipt.settled()
+            assert MessageState.REJECTED is receipt.state
+            assert ("bob", "carol") == (receipt.recipient, receipt.rerouted.recipient)
+            assert MessageState.DELIVERED is receipt.rerouted.state
+            loop = await alice.send("bob", b"b")
+            with pytest.raises(udpim.DeliveryRejected) as caught:
+                await loop
+            assert udpim.RejectCode.REDIRECTED == caught.value.code
+            assert loop.rerouted.rerouted.rerouted.rerouted.rerouted is None
+        async with login(server, "alice", store=file) as again:
+            assert "carol" == again.receipt(receipt.msgid).rerouted.recipient
+            await again.send("bob", b"c, and closed at once")
+        assert [b"c, and closed at once"] == [m.payload for m in await take(carol, 1)]
 
 
 @live

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from udpim.hooks import HookChoice, LoginRequest, PresenceRequest, SendRequest
     from udpim.im.audience import Progress
     from udpim.im.group_desk import GroupRequest
-    from udpim.inspecting import OfferedMessage
+    from udpim.inspecting import OfferedMessage, Reroute
     from udpim.message import Message
     from udpim.model import (
         Endpoint,
@@ -120,6 +120,7 @@ __all__ = [
     "Receipt",
     "RejectCode",
     "RemoteProtocolError",
+    "Reroute",
     "SQLiteStore",
     "SendRequest",
     "Server",
@@ -145,7 +146,7 @@ _HOMES = {
     "config": ("ClientConfig", "Limits", "ServerConfig"),
     "connecting": ("Connecting", "connect"),
     "hooks": ("HookChoice", "LoginRequest", "PresenceRequest", "SendRequest"),
-    "inspecting": ("OfferedMessage",),
+    "inspecting": ("OfferedMessage", "Reroute"),
     "groups": ("Groups",),
     "im.audience": ("Progress",),
     "im.group_desk": ("GroupRequest",),

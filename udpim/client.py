@@ -32,6 +32,7 @@ from udpim.node.events import (
     GroupAnswered,
     LinkChanged,
     MessagesReleased,
+    MessagesRerouted,
     OutboxCommitted,
     PresenceAnswered,
     ReceiptsChanged,
@@ -209,6 +210,8 @@ class Client:
                 self._book.changed(changes)
             case OutboxCommitted(streams=streams):
                 self._outgoing.committed(streams)
+            case MessagesRerouted(messages=messages):
+                self._outgoing.rerouted(messages)
             case MessagesReleased(runs=runs):
                 self._incoming.add(runs)
             case SignalsReceived(signals=signals):

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from udpim.im.group_desk import GroupRequest
-from udpim.inspecting import Inspecting, MessageHook, Verdict
+from udpim.inspecting import Inspecting, MessageHook, MessageVerdict, Verdict
 from udpim.node.effects import (
     Authenticate,
     AuthorizeGroup,
@@ -22,8 +22,8 @@ from udpim.node.effects import (
     MaySee,
     MaySend,
     NotifyOffline,
+    Verdicts,
 )
-from udpim.ranges import Range
 
 REASON_BYTES_MAX = 255
 """What a refusal has room for."""
@@ -78,23 +78,9 @@ class SendRequest:
 
 AuthenticateHook = Callable[[LoginRequest], Verdict | Awaitable[Verdict]]
 MembershipHook = Callable[[GroupRequest], Verdict | Awaitable[Verdict]]
-"""Decides on a request about groups; if it raises, the client is told to come again later.
-
-None: everybody may create a group, join, leave, and list their own; members may add others and list
-a group's; the creator may remove others.
-"""
 OfflineHook = Callable[[NotifyOffline], Awaitable[object] | object]
 MaySeeHook = Callable[[PresenceRequest], Verdict | Awaitable[Verdict]]
-"""Decides whether somebody may know which devices of a user are online; if it raises, that is a no.
-
-A reason in words is logged and goes no further. None: everybody of themselves, nobody of others.
-"""
 MaySendHook = Callable[[SendRequest], Verdict | Awaitable[Verdict]]
-"""Decides whether a device may write to a conversation; a no is REJECTED as FORBIDDEN.
-
-It is asked for a device's first message, and a minute later again. If it raises, the messages come
-again later.
-"""
 KnownUserHook = Callable[[str], bool]
 
 
@@ -113,8 +99,8 @@ class Answers(Protocol):
     def may_send(self, token: int, *, allowed: bool | None) -> None:
         """Take the verdict on who may write where; None: ask again later."""
 
-    def inspected(self, token: int, rejected: Sequence[Range], failed: Sequence[Range]) -> None:
-        """Take the verdict on messages: seqs that must not pass, and that were not decided."""
+    def inspected(self, token: int, verdicts: Verdicts) -> None:
+        """Take the verdicts on messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,13 +284,13 @@ class Hooks:
             self._spawn(self._inspect_later(question.token, inspecting, answer))
 
     async def _inspect_later(
-        self, token: int, inspecting: Inspecting, answer: Awaitable[Verdict | None]
+        self, token: int, inspecting: Inspecting, answer: Awaitable[MessageVerdict]
     ) -> None:
         await inspecting.finish(answer)
         self._inspected(token, inspecting)
 
     def _inspected(self, token: int, inspecting: Inspecting) -> None:
-        self._answers.inspected(token, inspecting.rejected, inspecting.failed)
+        self._answers.inspected(token, inspecting.verdicts)
 
     # --- Who is away ---
 

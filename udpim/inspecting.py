@@ -1,6 +1,7 @@
 """A run of messages before the program's on_message hook.
 
-Flow: node → `Inspect` effect → one call for each message, in order → the seqs that must not pass.
+Flow: node → `Inspect` effect → one call for each message, in order → the seqs that must not pass,
+or that somebody else is to get.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from udpim.model import MsgId
-from udpim.node.effects import Inspect
-from udpim.ranges import Range
+from udpim.node.effects import Inspect, Verdicts
+from udpim.runtime.settings import check_recipient
 from udpim.wire.im_codec import section_messages
 
 logger = logging.getLogger("udpim")
@@ -40,15 +41,39 @@ class OfferedMessage:
     stamp: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reroute:
+    """The on_message hook's word that a message is for somebody else.
+
+    Its sender is told, and sends it there as a new message, so that each receipt is about what was
+    sent to whom; `udpim.Receipt.rerouted` leads from one to the other. The hook gets it anew.
+
+    Attributes:
+        to: A user's name, or a group's with the mark "#".
+    """
+
+    to: str
+
+    def __post_init__(self) -> None:
+        """Refuse what is no name.
+
+        Raises:
+            ConfigError: If no user or group can have it.
+        """
+        check_recipient(self.to)
+
+
 Verdict = bool | str
 """True says yes; False, or a reason in words, says no."""
-MessageHook = Callable[[OfferedMessage], Verdict | Awaitable[Verdict | None] | None]
+MessageVerdict = Verdict | Reroute | None
+MessageHook = Callable[[OfferedMessage], MessageVerdict | Awaitable[MessageVerdict]]
 """Decides on one message; may be a coroutine function.
 
-None and True let it pass; False or a reason in words, which is logged, rejects it as FORBIDDEN. If
-the hook raises, the message comes again later (BUSY). It gets the messages of one stream one after
-the other, and may be asked again about a message that it has decided on, after a crash for
-instance: what it does beside answering is to be keyed by the msgid.
+None and True let it pass; False or a reason in words, which is logged, rejects it as FORBIDDEN; a
+`Reroute` has its sender send it to somebody else, four times in a row at most. If the hook raises,
+the message comes again later (BUSY). It gets the messages of one stream one after the other, and
+may be asked again about a message that it has decided on, after a crash for instance: what it does
+beside answering is to be keyed by the msgid.
 """
 
 
@@ -72,10 +97,9 @@ class Inspecting:
             for first, last in question.ranges
             for seq in range(first, last + 1)
         )
-        self.rejected: list[Range] = []
-        self.failed: list[Range] = []
+        self.verdicts = Verdicts([], [], {})
 
-    def go_on(self) -> Awaitable[Verdict | None] | None:
+    def go_on(self) -> Awaitable[MessageVerdict] | None:
         """Ask until an answer has to be awaited; None when all are given."""
         while self._todo:
             try:
@@ -88,7 +112,7 @@ class Inspecting:
             self._note(answer)
         return None
 
-    async def finish(self, answer: Awaitable[Verdict | None] | None) -> None:
+    async def finish(self, answer: Awaitable[MessageVerdict] | None) -> None:
         """Await this answer, and whatever others there will be."""
         while answer is not None:
             try:
@@ -97,15 +121,19 @@ class Inspecting:
                 self._fail()
             answer = self.go_on()
 
-    def _note(self, verdict: Verdict | None) -> None:
+    def _note(self, verdict: MessageVerdict) -> None:
         message = self._todo.popleft()
         if verdict is None or verdict is True:
             return
+        if isinstance(verdict, Reroute):
+            seq = message.msgid.seq
+            self.verdicts.rerouted.setdefault(verdict.to, []).append((seq, seq))
+            return
         if isinstance(verdict, str):
             logger.info("%s is rejected: %s", message.msgid, verdict)
-        self.rejected.append((message.msgid.seq, message.msgid.seq))
+        self.verdicts.rejected.append((message.msgid.seq, message.msgid.seq))
 
     def _fail(self) -> None:
         seq = self._todo.popleft().msgid.seq
         logger.exception("the on_message hook failed")
-        self.failed.append((seq, seq))
+        self.verdicts.failed.append((seq, seq))

@@ -89,6 +89,7 @@ class RejectCode(IntEnum):
     NOT_MEMBER = 19
     CLOCK = 20
     EXPIRED = 21
+    REDIRECTED = 22
 
     @property
     def transient(self) -> bool:

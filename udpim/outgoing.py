@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from itertools import repeat
 
 from udpim.errors import ConfigError, Error, OutboxFull, PayloadTooLarge
+from udpim.im.changes import Rerouted
 from udpim.im.out_stream import OutStream
 from udpim.model import FINAL_STATES, MessageState
 from udpim.node.client import ClientNode
@@ -175,6 +176,12 @@ class Outgoing:
                 if not future.done():
                     future.set_result(None)
         self._grant_room()
+
+    def rerouted(self, messages: Sequence[Rerouted]) -> None:
+        """These were sent in place of others, so they are waited for as well."""
+        for message in messages:
+            if message.stream in self._sent:
+                self._sent.setdefault(message.new_stream, message.new_seq)
 
     def sizes(self) -> dict[str, int]:
         """Return how many calls wait, and for what."""

@@ -14,7 +14,7 @@ from udpim.im.audience import Progress
 from udpim.im.changes import StreamChanged
 from udpim.im.out_stream import OutStream
 from udpim.im.sender import Outbox
-from udpim.model import FINAL_STATES, MessageState, MsgId
+from udpim.model import FINAL_STATES, MessageState, MsgId, StreamId
 from udpim.ranges import Range
 
 ANY = -1
@@ -169,8 +169,23 @@ class Receipt:
 
     @property
     def state(self) -> MessageState:
-        """What is known now."""
+        """What is known now of the message under this msgid; see `rerouted`."""
         return self._stream.state(self._seq)
+
+    @property
+    def rerouted(self) -> Receipt | None:
+        """The receipt of the message that goes to somebody else instead, where the server said so.
+
+        Waiting for this receipt, and its `cancel` and `resend`, are about that message then.
+        """
+        one = self._stream.onward.find(self._seq)
+        if one is None:
+            return None
+        id_ = self._stream.id
+        target = StreamId(id_.user, id_.device, one.incarnation, one.conversation)
+        stream = self._book.outbox.stream(target)
+        assert stream is not None, "streams are never forgotten"
+        return Receipt(self._book, stream, one.new_first + self._seq - one.first)
 
     def __await__(self) -> Generator[object, None, MessageState]:
         """Wait for DELIVERED and return it.
@@ -200,12 +215,17 @@ class Receipt:
         Raises:
             Error: The client was closed, or ended, before that was known.
         """
-        return await self._book.reach(self._stream, self._seq, _SETTLED)
+        state = await self._book.reach(self._stream, self._seq, _SETTLED)
+        rerouted = self.rerouted
+        return state if rerouted is None else await rerouted.settled()
 
     async def _reach(self, level: MessageState) -> MessageState:
         state = await self._book.reach(self._stream, self._seq, level)
         if state <= MessageState.READ:
             return state
+        rerouted = self.rerouted
+        if rerouted is not None:
+            return await rerouted._reach(level)
         if state is MessageState.VOID:
             raise DeliveryVoid(self)
         if state is MessageState.UNKNOWN:
@@ -244,7 +264,11 @@ class Receipt:
         Raises:
             Error: The client was closed or ended.
         """
-        self._book.command().cancel(self._stream, self._seq, self._seq)
+        rerouted = self.rerouted
+        if rerouted is not None:
+            rerouted.cancel()
+        else:
+            self._book.command().cancel(self._stream, self._seq, self._seq)
 
     def resend(self) -> None:
         """Send it again now, under the same msgid, if it is not settled.
@@ -252,7 +276,11 @@ class Receipt:
         Raises:
             Error: The client was closed or ended.
         """
-        self._book.command().resend(self._stream, self._seq)
+        rerouted = self.rerouted
+        if rerouted is not None:
+            rerouted.resend()
+        else:
+            self._book.command().resend(self._stream, self._seq)
 
     def __repr__(self) -> str:
         return f"<Receipt {self.msgid} {self.state.name}>"

@@ -72,12 +72,10 @@ class Server:
             on_message: Decides on each message.
             close_timeout: How long closing may wait for the store, seconds.
             login_timeout: How long a connection may stay without a login, seconds.
-            retire_after_s: When a device that a running server does not see is given up: what
-                waits for it is deleted, and nobody waits for it any more.
-            limits: How much this server may hold: sessions, queues, payloads, connections.
+            retire_after_s: A device that the running server has not seen for so long is given up.
+            limits: How much this server may hold.
             hop: Times of the connections.
-            cluster: Where the processes meet that share ``store``, which must be a file then. One
-                of them does the work at a time, so all of them need the same hooks and limits.
+            cluster: Where the processes meet that share ``store``, with equal hooks and limits.
 
         Raises:
             ConfigError: If an argument is wrong.

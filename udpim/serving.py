@@ -11,7 +11,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -22,10 +22,10 @@ from udpim.hooks import HookChoice, Hooks
 from udpim.hop.codes import CloseCode
 from udpim.hop.config import HopConfig
 from udpim.model import GroupAction, GroupCode
+from udpim.node.effects import Verdicts
 from udpim.node.events import Event, StoreFailed
 from udpim.node.server import ServerNode
 from udpim.node.stats import server_stats
-from udpim.ranges import Range
 from udpim.runtime.driver import Driver
 from udpim.runtime.endpoint_base import Burst, DatagramEndpoint, Outlet
 from udpim.runtime.settings import StoreChoice, check_name, close_store, open_store
@@ -226,9 +226,9 @@ class Serving:
         """Give the verdict on who may write where to the node; `udpim.hooks` does it."""
         self._tell(lambda node, now: node.on_may_send(token, now, allowed=allowed))
 
-    def inspected(self, token: int, rejected: Sequence[Range], failed: Sequence[Range]) -> None:
-        """Give the verdict on messages to the node; `udpim.hooks` does it."""
-        self._tell(lambda node, now: node.on_inspected(token, rejected, failed, now))
+    def inspected(self, token: int, verdicts: Verdicts) -> None:
+        """Give the verdicts on messages to the node; `udpim.hooks` does it."""
+        self._tell(lambda node, now: node.on_inspected(token, verdicts, now))
 
     # --- Looking at it ---
 

@@ -35,6 +35,12 @@ PRINTED = {
         "bob got 'noon?' in the group",
         "alice knows: DELIVERED",
     ],
+    "reroute": [
+        "support got how do I pay?",
+        "alice knows: DELIVERED",
+        "dora got urgent: it burns",
+        "alice knows: DELIVERED to dora instead",
+    ],
     "presence": ["alice sees bob online: True ['phone']", "mallory learns nothing"],
 }
 WEB = {"web_client", "web_server"}

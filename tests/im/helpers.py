@@ -133,8 +133,8 @@ class Sender:
     def stored(self, stream, *ranges, ordinal=0, store_epoch=EPOCH):
         self.verdict(stream, ordinal, 0, store_epoch, stored=ranges)
 
-    def refuse(self, code, *ranges, handle=1):
-        self.outbox.receive_refuse(p.Refuse(handle, code, ranges))
+    def refuse(self, code, *ranges, handle=1, to=""):
+        self.outbox.receive_refuse(p.Refuse(handle, code, ranges, to))
 
     def accept(self, *ranges, handle=1, rtt_us=0):
         self.outbox.receive_msg_a(p.MsgA(handle, rtt_us, ranges))

@@ -203,7 +203,7 @@ def test_what_never_left_in_an_earlier_life_is_as_good_as_new():
     s = stream()
     again = OutStream(STREAM, s.record())
     for seq in range(1, 10):
-        again.restore_row(seq, 2, seq, b"x", never_left=seq > 6)
+        again.restore_row(seq, 2, seq, b"x", mark=6)
     assert 7 == again.fresh_from
     assert [(1, 6)] == list(again.resent)
 

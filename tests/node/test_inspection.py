@@ -5,7 +5,8 @@ import pytest
 from tests.node.net import HOP, SERVER, DurableStore, Net, ServerHost
 from tests.settings import settings
 from udpim.config import STATUS_LEASE_S, ServerConfig
-from udpim.node.effects import Inspect, MaySend
+from udpim.node.effects import Inspect, MaySend, Verdicts
+from udpim.node.events import MessagesRerouted
 from udpim.node.inspection import MAY_SEND_S, PASSED_RUNS_MAX, _Lane
 from udpim.node.server import ServerNode
 from udpim.wire.im_codec import section_messages
@@ -58,7 +59,11 @@ class Inspecting(ServerHost):
             verdicts = {seq: self.judge(payloads[seq - effect.section.first]) for seq in seqs}
             self.asked += [payloads[seq - effect.section.first] for seq in seqs]
             lists = [[(s, s) for s in seqs if verdicts[s] == v] for v in ("reject", "fail")]
-            self.node.on_inspected(effect.token, *lists, self.net.now)
+            rerouted = {}
+            for seq, verdict in verdicts.items():
+                if verdict not in ("pass", "reject", "fail"):
+                    rerouted.setdefault(verdict, []).append((seq, seq))
+            self.node.on_inspected(effect.token, Verdicts(*lists, rerouted), self.net.now)
 
     @property
     def waiting(self):
@@ -393,6 +398,180 @@ def test_a_server_that_dies_over_a_hook_loses_nothing():
     server.restart()
     net.run(120)
     assert [b"hi"] == bob.got
+
+
+# --- Redirects ---
+
+
+@pytest.fixture(params=["six", "four"])
+def redirecting(request):
+    """Bob's messages that begin with "c" are carol's, and so on; alice knows bob."""
+
+    def make(judge=lambda payload: {b"c": "carol", b"b": "bob", b"x": "nobody"}.get(payload[:1])):
+        net = Net()
+        server = Inspecting(net, on_message=True)
+        bob, carol = net.client("bob").online(), net.client("carol").online()
+        alice = net.client("alice", exchange=request.param).online()
+        alice.send("bob", b"hello")
+        net.run(1)
+        server.asked.clear(), bob.got.clear(), alice.states.clear()
+        server.judge = lambda payload: judge(payload) or "pass"
+        return net, server, alice, bob, carol
+
+    return make
+
+
+def once(payload, to):
+    """A hook that sends this on once, and lets it pass at whom it is for then."""
+    seen = []
+
+    def judge(given):
+        if given == payload and not seen:
+            seen.append(given)
+            return to
+        return "pass"
+
+    return judge
+
+
+def ended(alice):
+    """Per conversation, what the messages show."""
+    found = {}
+    for (id_, _), state in sorted(alice.states.items()):
+        found.setdefault(id_.conversation, []).append(state)
+    return found
+
+
+def test_a_message_that_is_for_somebody_else_goes_there_as_another_one(redirecting):
+    net, server, alice, bob, carol = redirecting(once(b"c", "carol"))
+    alice.send("bob", b"1", b"c", b"3")
+    net.run(10)
+    assert ([b"1", b"3"], [b"c"]) == (bob.got, carol.got)
+    shown = {"bob": ["DELIVERED", "REJECTED", "DELIVERED"], "carol": ["DELIVERED"]}
+    assert shown == ended(alice)
+    assert 0 == alice.node.outbox.open_messages
+    assert [b"1", b"c", b"3", b"c"] == server.asked, "the hook gets it anew"
+    (event,) = alice.of(MessagesRerouted)
+    (one,) = event.messages
+    assert ("bob", "carol") == (one.stream.id.conversation, one.new_stream.id.conversation)
+
+
+def test_the_first_messages_of_all_may_be_for_somebody_else(redirecting):
+    net, server, _, bob, carol = redirecting()
+    server.judge = lambda payload: "pass"
+    dave = net.client("dave").online()
+    turned = set()
+
+    def judge(payload):
+        if payload[:1] == b"c" and payload not in turned:
+            turned.add(payload)
+            return "carol"
+        return "reject" if payload == b"bad" else "pass"
+
+    server.judge = judge
+    dave.send("bob", b"c1", b"bad", b"c2", b"4")
+    net.run(100)
+    assert ([b"4"], [b"c1", b"c2"]) == (bob.got, sorted(carol.got))
+    assert 0 == dave.node.outbox.open_messages
+
+
+def test_neighbours_go_on_in_their_order_and_no_gap_stays(redirecting):
+    turned = set()
+
+    def judge(payload):
+        if payload[:1] == b"c" and payload not in turned:
+            turned.add(payload)
+            return "carol"
+        return "reject" if payload == b"bad" else "pass"
+
+    net, _server, alice, bob, carol = redirecting(judge)
+    alice.send("bob", b"c1", b"c2", b"bad", b"c3", b"5")
+    net.run(10)
+    assert ([b"5"], [b"c1", b"c2", b"c3"]) == (bob.got, carol.got)
+    assert {"bob": ["REJECTED"] * 4 + ["DELIVERED"], "carol": ["DELIVERED"] * 3} == ended(alice)
+
+
+def test_after_a_second_copy_it_goes_on_when_the_recipient_has_said_void(redirecting):
+    net, server, alice, bob, carol = redirecting(once(b"c", "carol"))
+    server.thinks = True
+    alice.send("bob", b"c")
+    net.run(20)
+    net.drop = lambda source, to, data: source[0] == "bob-d"
+    server.thinks = False
+    server.decide()
+    net.run(5)
+    assert [] == carol.got, "bob has not spoken"
+    assert "UNKNOWN" not in alice.shown()
+    net.drop = lambda source, to, data: False
+    net.run(100)
+    assert ([], [b"c"]) == (bob.got, carol.got)
+    assert {"bob": ["VOID"], "carol": ["DELIVERED"]} == ended(alice)
+
+
+def test_an_earlier_copy_that_was_delivered_stays_the_only_one(redirecting):
+    """Another life of the server let it pass; the receipt was lost, and now the hook redirects."""
+    net, server, alice, bob, carol = redirecting(once(b"c", "pass"))
+    net.drop = lambda source, to, data: source[0] == "bob-d"
+    alice.send("bob", b"c")
+    net.run(1)
+    assert [b"c"] == bob.got
+    server.judge = lambda payload: "carol"
+    server.restart()
+    net.run(100)
+    net.drop = lambda source, to, data: False
+    net.run(200)
+    assert ([b"c"], []) == (bob.got, carol.got)
+    assert {"bob": ["DELIVERED"]} == ended(alice)
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.011, 0.021, 0.031, 0.041, 0.2])
+def test_a_sender_that_dies_at_any_time_delivers_it_once(redirecting, seconds):
+    net, server, alice, bob, carol = redirecting()
+    asked = []
+
+    def decide(effect):
+        asked.append(effect.stream.conversation)
+        to = "carol" if effect.stream.conversation == "bob" else None
+        ranges = list(effect.ranges)
+        server.node.on_inspected(
+            effect.token, Verdicts([], [], {} if to is None else {to: ranges}), net.now
+        )
+
+    server.handlers[Inspect] = decide
+    server.executor = type(server.executor)(server.node, server.store, server.handlers)
+    alice.send("bob", b"c")
+    net.run(seconds)
+    alice.restart()
+    net.run(200)
+    assert ([], [b"c"]) == (bob.got, carol.got)
+    assert {"bob", "carol"} == set(asked)
+    assert 0 == alice.node.outbox.open_messages
+
+
+def test_hooks_that_disagree_end_somewhere(redirecting):
+    net, server, alice, bob, _carol = redirecting(lambda payload: "bob")
+    alice.send("bob", b"b")
+    net.run(30)
+    assert {"bob": ["REJECTED"] * 5} == ended(alice)
+    assert ([b"b"] * 5, []) == (server.asked, bob.got)
+
+
+def test_a_name_that_nobody_has_is_refused_as_ever(redirecting):
+    net, _server, alice, _bob, _carol = redirecting(once(b"x", "nobody"))
+    alice.send("bob", b"x")
+    net.run(10)
+    assert {"bob": ["REJECTED"], "nobody": ["REJECTED"]} == ended(alice)
+    assert 0 == alice.node.outbox.open_messages
+
+
+def test_back_to_its_sender_it_waits_for_another_device_of_hers(redirecting):
+    net, _server, alice, _bob, _carol = redirecting(once(b"a", "alice"))
+    alice.send("bob", b"a")
+    net.run(5)
+    assert "alice" not in ended(alice), "it is pending: she has no other device"
+    tablet = net.client("alice", "tablet").online()
+    net.run(100)
+    assert [b"a"] == tablet.got
 
 
 def test_without_a_hook_nothing_is_inspected():

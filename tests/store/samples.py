@@ -28,6 +28,7 @@ from udpim.im.records import (
     PutReceipt,
     QueueRow,
     ReceiptRecord,
+    Reroute,
     SetAside,
     StampOutbox,
     TakeBack,
@@ -203,6 +204,11 @@ client_ops = st.one_of(
             delivered=ranges,
             void=ranges,
             doubtful=ranges,
+            redirects=st.lists(st.tuples(seqs, seqs, names), max_size=2).map(tuple),
+            hops=st.lists(st.tuples(seqs, seqs, st.integers(1, 4)), max_size=2).map(tuple),
+            rerouted=st.lists(st.builds(Reroute, seqs, seqs, u64s, names, seqs), max_size=2).map(
+                tuple
+            ),
         ),
     ),
     st.builds(lambda n, s, e: StampOutbox(n, *s, e), numbers, spans, u64s),

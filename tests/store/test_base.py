@@ -488,11 +488,16 @@ def both_agree(kind, folder, given_transactions, requests=()):
 
 
 def sane(ops):
-    """Within one transaction no row is inserted twice: the machines never do."""
-    seen = set()
+    """Within one transaction no row is inserted twice, or after its end: the machines never do."""
+    seen, trimmed = set(), []
     for op in ops:
+        if isinstance(op, TrimOutbox):
+            trimmed.append(op)
+            continue
         if isinstance(op, PutOutbox):
             rows = {(op.number, op.first_seq + i) for i in range(len(op.payloads))}
+            if any(n == t.number and t.first <= s <= t.last for n, s in rows for t in trimmed):
+                return False
         elif isinstance(op, PutInbox):
             rows = {(op.stream, seq) for seq in op.seqs}
         else:

@@ -94,7 +94,7 @@ BY_KIND = {
     p.Kind.ACK_N: st.builds(
         p.AckN, handles, named, u(16), u(64), u(64), ranges, ranges, ranges, ranges
     ),
-    p.Kind.REFUSE: st.builds(p.Refuse, handles, u(16), some_ranges),
+    p.Kind.REFUSE: st.builds(p.Refuse, handles, u(16), some_ranges, st.just("") | names),
     p.Kind.MEMBERS: st.builds(p.Members, handles, named, st.booleans(), u(64), u(32), members),
     p.Kind.CANCEL_R: st.builds(p.CancelR, handles, named, seqs, runs, some_ranges),
     p.Kind.CANCEL_N: st.builds(p.CancelN, handles, named, seqs, seqs, some_ranges),
@@ -157,7 +157,7 @@ EXAMPLES = {
     p.Kind.ACK_R: p.AckR(4, _LONG_ID, False, _SHORT_RANGES, ((2, 2),)),
     p.Kind.ACK_A: p.AckA(5, _SHORT_RANGES),
     p.Kind.ACK_N: p.AckN(6, _LONG_ID, 7, 8, 9, ((1, 2),), (), ((4, 4),), _SHORT_RANGES),
-    p.Kind.REFUSE: p.Refuse(7, 16, _SHORT_RANGES),
+    p.Kind.REFUSE: p.Refuse(7, 22, _SHORT_RANGES, "ü"),
     p.Kind.MEMBERS: p.Members(
         8,
         _LONG_ID,

@@ -48,6 +48,7 @@ _REFUSE_CODES = {
     19: "NOT_MEMBER",
     20: "CLOCK",
     21: "EXPIRED",
+    22: "REDIRECTED",
 }
 _PRESENCE_CODES = {0: "OK", 1: "REFUSED", 2: "UNKNOWN_USER"}
 _LOGIN_CODES = {1: "BAD_CREDENTIALS", 2: "STALE_STORE", 3: "BUSY"}
@@ -133,6 +134,7 @@ class Refuse(UDPIMImPacket):
     fields_desc = (
         *stream_head(0x07),
         ShortEnumField("code", 16, _REFUSE_CODES),
+        *prefixed("to"),
         *counted("ranges", SeqRange),
     )
 

@@ -31,7 +31,7 @@ from udpim.hop import (
 )
 from udpim.hop.codes import CloseCode, ConnectionState
 from udpim.hop.config import HopConfig
-from udpim.im import group_questions, groups, history, puller, tally, transmitter
+from udpim.im import group_questions, groups, history, puller, refusals, tally, transmitter
 from udpim.model import (
     FINAL_STATES,
     GroupAction,
@@ -98,6 +98,7 @@ CONSTANTS: dict[str, int | float] = {
     "WINDOW": config.WINDOW,
     "WINDOW_BYTES": config.WINDOW_BYTES,
     "PROBE_MESSAGES": transmitter.PROBE_MESSAGES,
+    "REDIRECTS_MAX": refusals.REDIRECTS_MAX,
     "RESEND_RATIO": config.RESEND_RATIO,
     "RESEND_MESSAGES_PER_S": config.RESEND_MESSAGES_PER_S,
     "VOID_RUNS_MAX": config.VOID_RUNS_MAX,

@@ -22,6 +22,15 @@ class StreamChanged(NamedTuple):
     state: MessageState
 
 
+class Rerouted(NamedTuple):
+    """A message was closed, and goes on as another one (PROTOCOL §5.6)."""
+
+    stream: OutStream
+    seq: int
+    new_stream: OutStream
+    new_seq: int
+
+
 class StreamReborn(NamedTuple):
     """Messages that never left have a stream of the new incarnation now (R7)."""
 

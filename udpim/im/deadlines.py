@@ -54,6 +54,17 @@ class Deadlines:
                 kept.update(dict.fromkeys(range(first, last + 1), when))
         return kept
 
+    def of(self, stream: OutStream, seq: int) -> float | None:
+        """Return the deadline of one message; looks at all of them, for what is rare."""
+        return next(
+            (
+                when
+                for when, _, owner, first, last in self._heap
+                if owner is stream and first <= seq <= last
+            ),
+            None,
+        )
+
     def next_timeout(self) -> float | None:
         """Return the earliest deadline."""
         return self._heap[0][0] if self._heap else None

@@ -20,7 +20,7 @@ def given_up(
     queue: OfflineQueue,
     receipts: ReceiptRows,
     stream: StreamId,
-    due: Iterable[tuple[Member, int]],
+    due: Iterable[tuple[Member, tuple[int, int]]],
     packet: MsgR,
 ) -> RangeSet:
     """Return the seqs of a run that wait as void items, and can reach nobody else any more.
@@ -31,13 +31,13 @@ def given_up(
         queue: The offline queues.
         receipts: What endpoints have said.
         stream: Whose run.
-        due: The endpoints that it is due to, with their base.
+        due: The endpoints that it is due to, each with floor and base.
         packet: It.
     """
     if not queue.holds(stream):
         return RangeSet()
     void, open_ = RangeSet(), RangeSet()
-    for line, base in due:
+    for line, (_, base) in due:
         first, last = max(base, packet.section.first), packet.section.last
         if first > last:
             continue

@@ -25,11 +25,12 @@ def forget_oldest(stream: OutStream) -> None:
     runs_max = HISTORY_RUNS_MAX + 4 * len(views)
     for view in views:
         tables += (view.delivered, view.void, view.excused, view.confirmed)
-    if sum(map(len, tables)) + len(stream.rejected) <= runs_max:
+    if sum(map(len, tables)) + len(stream.rejected) + len(stream.onward.rerouted) <= runs_max:
         return
     floor = stream.floor
     lasts = [last for table in tables for _, last in table if last < floor]
     lasts += [last for _, last, _ in stream.rejected if last < floor]
+    lasts += [one.last for one in stream.onward.rerouted if one.last < floor]
     if len(lasts) <= runs_max:
         return
     lasts.sort()
@@ -37,3 +38,4 @@ def forget_oldest(stream: OutStream) -> None:
     for table in tables:
         table.remove(1, cut)
     stream.rejected = [part for part in stream.rejected if part[1] > cut]
+    stream.onward.rerouted = [one for one in stream.onward.rerouted if one.last > cut]

@@ -17,7 +17,8 @@ from udpim.im.epoch_runs import epoch_at, segments
 from udpim.im.history import forget_oldest
 from udpim.im.member_view import MemberView
 from udpim.im.records import OutStreamRecord
-from udpim.model import FINAL_STATES, MessageState, RejectCode, StreamId
+from udpim.im.refusals import Onward, decide_redirects
+from udpim.model import FINAL_STATES, SEQ_MAX, MessageState, RejectCode, StreamId
 from udpim.ranges import Range, RangeSet, intersect, without
 from udpim.wire.im_packets import EpochRun
 from udpim.wire.im_schema import RUNS_MAX, SECTION_BYTES_MAX
@@ -74,10 +75,9 @@ class OutStream:
         """What the outbox's sum holds of them."""
         self.has_large = False
         """Some payload had a section of its own."""
-        self.resent = RangeSet()
+        known = [(record.floor, record.next_seq - 1)] if record.next_seq > record.floor else []
+        self.resent = RangeSet(known)
         """Seqs of which more than one copy may have left."""
-        if record.next_seq > record.floor:
-            self.resent.add(record.floor, record.next_seq - 1)
         self.repeats: list[tuple[int, int, int]] = []
         """(number of a flight, first, last): sent again in it, so earlier flights rest."""
         self.told_floor = 1
@@ -103,6 +103,7 @@ class OutStream:
         self.doubtful = RangeSet(record.doubtful)
         """Due to an endpoint that the server has forgotten, which may hold a copy (§5.8)."""
         self.read_up_to = self.audience.read_up_to()
+        self.onward = Onward(record)
 
     def repeated(self, number: int, first: int, last: int) -> None:
         """Flights from ``number`` on carry first..last again."""
@@ -126,10 +127,10 @@ class OutStream:
         return first
 
     def restore_row(
-        self, seq: int, epoch: int, stamp: int, payload: bytes, *, never_left: bool = False
+        self, seq: int, epoch: int, stamp: int, payload: bytes, *, mark: int = SEQ_MAX
     ) -> None:
-        """Bring back one row from the store, ascending."""
-        if never_left and seq < self.fresh_from:
+        """Bring back one row from the store, ascending; one stamped above the mark never left."""
+        if stamp > mark and seq < self.fresh_from:
             self.fresh_from = seq
             self.resent.remove(seq, self.next_seq)
         self.rows[seq] = (stamp, payload)
@@ -296,6 +297,8 @@ class OutStream:
                 changes += decide(self, judgement)
                 self.settled.update(judgement.settled)
                 self.covered.update(judgement.covered)
+        if self.onward.pending:
+            changes += decide_redirects(self)
         self._advance()
         return changes
 
@@ -305,6 +308,7 @@ class OutStream:
             gone = [self.rows.pop(seq, (0, b"")) for seq in range(self.floor, floor)]
             self.open_bytes -= sum([len(payload) for _, payload in gone])
             self.floor = floor
+            self.onward.floor_passed(floor)
             self.resent.remove(1, floor - 1)
             self.accepted.remove(1, floor - 1)
             self.kept.remove(1, floor - 1)
@@ -325,7 +329,7 @@ class OutStream:
                     return _closed_state(code)
             if seq in self.void:
                 return MessageState.VOID
-            if seq in self.cancelled:
+            if seq in self.cancelled and seq not in self.onward.pending:
                 return MessageState.UNKNOWN
             if seq in self.decided:
                 doubtful = seq in self.doubtful
@@ -366,6 +370,7 @@ class OutStream:
             tuple(self.delivered),
             tuple(self.void),
             tuple(self.doubtful),
+            *self.onward.record(),
         )
 
 

@@ -75,6 +75,7 @@ def split_stream(stream: OutStream, incarnation: int, number: int) -> OutStream:
         (),
         tuple(cancelled.within(fresh, end)),
         tuple(part for part in rejected if part[0] >= fresh),
+        hops=tuple(part for part in record.hops if part[0] >= fresh),
     )
     stream.restore(stream.id._replace(incarnation=incarnation), reborn)
     stream.rows = rows

@@ -41,6 +41,16 @@ class OutMember(NamedTuple):
     """Watermark: its application has read everything up to here."""
 
 
+class Reroute(NamedTuple):
+    """Messages first..last go on in another conversation, the first of them as ``new_first``."""
+
+    first: int
+    last: int
+    incarnation: int
+    conversation: str
+    new_first: int
+
+
 class OutStreamRecord(NamedTuple):
     """The small state of one outgoing stream; its payloads are outbox rows."""
 
@@ -63,6 +73,12 @@ class OutStreamRecord(NamedTuple):
     """What was shown as VOID."""
     doubtful: Ranges = ()
     """Due to an endpoint that a server lost together with its store: nobody can say VOID for it."""
+    redirects: tuple[tuple[int, int, str], ...] = ()
+    """(first seq, last seq, to whom): sent there once they are VOID."""
+    hops: tuple[tuple[int, int, int], ...] = ()
+    """(first seq, last seq, how often these messages were sent on until here)."""
+    rerouted: tuple[Reroute, ...] = ()
+    """What was sent on, and as what."""
 
 
 class OutboxRow(NamedTuple):

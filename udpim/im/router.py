@@ -35,7 +35,7 @@ from udpim.im.relays import Relays
 from udpim.im.session import Named, ReadRelay, Relay, Round, Session, Told
 from udpim.im.standstills import Standstills
 from udpim.model import Endpoint, RejectCode, StreamId, is_group
-from udpim.ranges import Range, RangeSet, chunked
+from udpim.ranges import Range
 from udpim.wire.im_codec import (
     SECTION_ENTRY_BYTES,
     SECTION_HEAD_BYTES,
@@ -222,7 +222,8 @@ class Router:
         if nobody:
             self.answers.members(session, stream, again=True)  # from which it follows
         if taken:
-            over = given_up(self.queue, self.receipts, stream, self._due(stream, packet), packet)
+            due = self._due(session, stream, packet)
+            over = given_up(self.queue, self.receipts, stream, due, packet)
             if len(over):
                 session.send(Refuse(packet.handle, RejectCode.EXPIRED, tuple(over)))
             for low, high in over.missing(first, last):

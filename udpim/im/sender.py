@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 from udpim import config
 from udpim.config import ClientConfig
-from udpim.im.changes import Change, StreamChanged, StreamReborn
+from udpim.im.changes import Change, Rerouted, StreamChanged, StreamReborn
 from udpim.im.deadlines import Deadlines
 from udpim.im.handles import OutHandles
 from udpim.im.out_membership import forget_membership, learn_members
@@ -34,6 +34,7 @@ from udpim.im.records import (
     StampOutbox,
     TrimOutbox,
 )
+from udpim.im.refusals import end_redirects, retarget, send_on, take_refusal
 from udpim.im.stamps import next_stamp
 from udpim.im.tally_intake import take_tally
 from udpim.im.transmitter import Transmitter
@@ -83,6 +84,10 @@ class Outbox:
         """What endpoints of groups gave verdicts for; drained by the node."""
         self.reborn: list[StreamReborn] = []
         """Drained by the node."""
+        self.rerouted: list[Rerouted] = []
+        """Likewise."""
+        self.now = now
+        """When the present input came; set by the node."""
         self.rolled_back = False
         """A verdict proved that this store was restored from an old copy (R7)."""
         self.drops: dict[str, int] = {}
@@ -93,13 +98,11 @@ class Outbox:
         self._restore(snapshot, now)
 
     def _restore(self, snapshot: ClientSnapshot, now: float) -> None:
-        numbered, mark = {}, mark_of(snapshot.meta)
-        for record in snapshot.out_streams:
-            numbered[record.number] = self._add_stream(record)
+        mark = mark_of(snapshot.meta)
+        numbered = {record.number: self._add_stream(record) for record in snapshot.out_streams}
         for row in snapshot.outbox:
             stream = numbered[row.number]
-            fresh = row.stamp > mark
-            stream.restore_row(row.seq, row.epoch, row.stamp, row.payload, never_left=fresh)
+            stream.restore_row(row.seq, row.epoch, row.stamp, row.payload, mark=mark)
             self.stamp = max(self.stamp, row.stamp)
             if row.ttl_ms:
                 self._deadlines.set(stream, row.seq, row.seq, now + row.ttl_ms / 1000)
@@ -146,11 +149,8 @@ class Outbox:
         """
         stream = self._by_conversation.get(conversation)
         if stream is None:
-            stream = self._add_stream(
-                OutStreamRecord(
-                    self._numbers + 1, self.incarnation, conversation, 1, 1, 0, 0, (), (), ()
-                )
-            )
+            head = (self._numbers + 1, self.incarnation, conversation)
+            stream = self._add_stream(OutStreamRecord(*head, 1, 1, 0, 0, (), (), ()))
         count = len(payloads)
         base = next_stamp(self.stamp, self.heard, wall_ms)
         stamps = tuple(range(base, base + count))
@@ -179,6 +179,7 @@ class Outbox:
 
     def cancel(self, stream: OutStream, first: int, last: int) -> None:
         """Give up on first..last as far as they are open (R4)."""
+        self._changed(stream, end_redirects(stream, first, last))
         for low, high in without(stream.settled.missing(first, last), stream.cancelled):
             untouched = max(low, stream.fresh_from if stream.store_epoch else low)
             if untouched <= high:
@@ -197,6 +198,7 @@ class Outbox:
 
     def new_incarnation(self, incarnation: int, now: float) -> None:
         """Use new streams from now on; what left under the old ones is brought to its end (R7)."""
+        self._send_on()
         self.incarnation = incarnation
         self.rolled_back = False
         present, self._by_conversation = self._by_conversation, {}
@@ -214,6 +216,7 @@ class Outbox:
         self._streams[old] = legacy
         self._streams[stream.id] = stream
         self.reborn.append(StreamReborn(old, stream.id, fresh, stream.next_seq - 1))
+        retarget(self._streams.values(), old, stream.id, fresh)
         self._by_conversation[old.conversation] = stream
         deadlines = self._deadlines.split(stream, fresh, legacy)
         self._ops.append(TrimOutbox(legacy.number, fresh, stream.next_seq - 1))
@@ -277,20 +280,16 @@ class Outbox:
             return
         if RejectCode(packet.code).transient:
             return
-        for first, last in without(stream.used(packet.ranges), stream.settled):
-            self._refused(stream, first, last, packet.code)
+        closed, shown, again = take_refusal(stream, packet)
+        self._closed += [StreamChanged(stream, *change) for change in closed]
+        self._changed(stream, shown)
+        for low, high in again:
+            self._transmitter.again(stream, low, high)
         self._refresh(stream, ())
 
-    def _refused(self, stream: OutStream, first: int, last: int, code: int) -> None:
-        if stream.store_epoch == 0:
-            self._close(stream, first, last, code)
-            return
-        open_ = without([(first, last)], stream.cancelled)
-        for low, high in without(open_, stream.resent):
-            self._close(stream, low, high, code)
-            self._transmitter.again(stream, low, high)
-        for low, high in open_:
-            self.cancel(stream, low, high)
+    def _send_on(self) -> None:
+        for stream in [stream for stream in self._dirty if stream.onward.released]:
+            self.rerouted += send_on(self, stream, self._deadlines)
 
     def receive_members(self, stream: OutStream, packet: Members) -> None:
         """Stamp anew what was stamped with an epoch that the server does not know (R2)."""
@@ -423,8 +422,8 @@ class Outbox:
 
     def next_timeout(self) -> float | None:
         """Return when `handle_timeout` has something to do."""
-        flights = self._transmitter.waiting
-        times = (flights.next_timeout(), self._deadlines.next_timeout(), self._lease_at)
+        waiting = self._transmitter.waiting.next_timeout()
+        times = (waiting, self._deadlines.next_timeout(), self._lease_at)
         return min((t for t in times if t is not None), default=None)
 
     # --- Outputs: durable changes ---
@@ -434,6 +433,7 @@ class Outbox:
 
         Rows below a floor that moved are trimmed in the same transaction.
         """
+        self._send_on()
         ops, self._ops = self._ops, []
         if not ops and not self._dirty:
             return []

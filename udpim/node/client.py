@@ -36,6 +36,7 @@ from udpim.node.events import (
     GroupAnswered,
     LinkChanged,
     MessagesReleased,
+    MessagesRerouted,
     OutboxCommitted,
     PresenceAnswered,
     ReceiptsChanged,
@@ -180,6 +181,7 @@ class ClientNode:
 
     def receive_datagrams(self, datagrams: Sequence[tuple[bytes, Address]], now: float) -> None:
         """Take one burst: all datagrams of one wake-up."""
+        self.outbox.now = now
         for data, path in datagrams:
             if self._dialer is not None:
                 self._dialer.receive_datagram(data, path, now)
@@ -227,6 +229,7 @@ class ClientNode:
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due; early or twice is harmless."""
+        self.outbox.now = now
         if self._dialer is not None:
             self._dialer.handle_timeout(now)
         if self._connection is not None:
@@ -426,6 +429,9 @@ class ClientNode:
         if self.outbox.reborn:
             reborn, self.outbox.reborn = self.outbox.reborn, []
             self._events.append(StreamsReborn(streams=reborn))
+        if self.outbox.rerouted:
+            rerouted, self.outbox.rerouted = self.outbox.rerouted, []
+            self._events.append(MessagesRerouted(messages=rerouted))
         changes = self.outbox.take_changes()
         if changes:
             self._events.append(ReceiptsChanged(changes=changes))

@@ -7,6 +7,7 @@ of the write that it depends on (PROTOCOL §5.2).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from udpim.im.group_desk import GroupRequest
 from udpim.im.records import Op, ReadQueue
@@ -56,6 +57,17 @@ class MaySend:
     token: int
     endpoint: Endpoint
     conversation: str
+
+
+class Verdicts(NamedTuple):
+    """What the on_message hook says of a run."""
+
+    rejected: list[Range]
+    """Seqs that must not be delivered."""
+    failed: list[Range]
+    """Seqs that it could not decide on; they are to come again."""
+    rerouted: dict[str, list[Range]]
+    """Seqs that are for somebody else, by that one's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from udpim.errors import StoreError
-from udpim.im.changes import StreamChanged, StreamReborn
+from udpim.im.changes import Rerouted, StreamChanged, StreamReborn
 from udpim.im.out_stream import OutStream
 from udpim.im.receiver import Released
 from udpim.model import Endpoint
@@ -37,6 +37,13 @@ class StreamsReborn:
     """The store was an old copy: what had not left has new msgids."""
 
     streams: list[StreamReborn]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagesRerouted:
+    """Messages go on as new ones, to whom the server said."""
+
+    messages: list[Rerouted]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +109,7 @@ Event = (
     | LinkChanged
     | ReceiptsChanged
     | StreamsReborn
+    | MessagesRerouted
     | OutboxCommitted
     | MessagesReleased
     | SignalsReceived

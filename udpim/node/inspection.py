@@ -9,7 +9,8 @@ loses it and the sender's retransmission brings it back (PROTOCOL §5.5).
 
     msg:R ─► may_send? ─► admitted? ─► routed before? ─► on_message? ─► router ─► msg:A
                 │ no           │ no                            │ no
-                └─ FORBIDDEN   └─ the router says why          └─ FORBIDDEN; the others go on
+                └─ FORBIDDEN   └─ the router says why          └─ FORBIDDEN, or REDIRECTED;
+                                                                  the others go on
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from udpim.im.devices import epochs_known
 from udpim.im.router import Router
 from udpim.im.session import Session
 from udpim.model import RejectCode, StreamId
-from udpim.node.effects import Effect, Inspect, MaySend
-from udpim.ranges import Range, RangeSet, chunked, without
+from udpim.node.effects import Effect, Inspect, MaySend, Verdicts
+from udpim.ranges import Range, RangeSet, chunked, intersect, without
 from udpim.wire.im_codec import cut_section
 from udpim.wire.im_packets import CancelR, MsgR, Refuse
 
@@ -131,28 +132,23 @@ class Inspection:
                 return
         self._go_on(session, stream, now)
 
-    def on_inspected(
-        self, token: int, rejected: Sequence[Range], failed: Sequence[Range], now: float
-    ) -> None:
-        """The on_message hook has answered.
-
-        Args:
-            token: Of the `Inspect` effect.
-            rejected: Seqs that must not be delivered.
-            failed: Seqs that it could not decide on; they are to come again.
-            now: The time.
-        """
+    def on_inspected(self, token: int, verdicts: Verdicts, now: float) -> None:
+        """The on_message hook has answered."""
         question = self._answered(token)
         if question is None:
             return
         session, stream, packet = question
+        rejected, failed, rerouted = verdicts
+        stopped = RangeSet((*rejected, *(part for ranges in rerouted.values() for part in ranges)))
         self._refuse(session, packet, RejectCode.BUSY, failed)
-        for low, high in without(_whole(packet), RangeSet((*rejected, *failed))):
+        for low, high in without(_whole(packet), RangeSet((*stopped, *failed))):
             if not self._route(session, stream, packet, (low, high)):
                 self._lanes[session][stream].remember(low, high)
-        final = _final(self._router, stream, packet, rejected)
-        self._refuse(session, packet, RejectCode.FORBIDDEN, final)
-        for part in without(rejected, RangeSet(final)):
+        final = RangeSet(_final(self._router, stream, packet, list(stopped)))
+        for to, ranges in (("", rejected), *rerouted.items()):
+            code = RejectCode.REDIRECTED if to else RejectCode.FORBIDDEN
+            self._refuse(session, packet, code, intersect(ranges, final), to)
+        for part in without(stopped, final):
             self._route(session, stream, packet, part)
         self._go_on(session, stream, now)
 
@@ -256,10 +252,15 @@ class Inspection:
         return question
 
     def _refuse(
-        self, session: Session, packet: Inspected, code: RejectCode, ranges: Sequence[Range]
+        self,
+        session: Session,
+        packet: Inspected,
+        code: RejectCode,
+        ranges: Sequence[Range],
+        to: str = "",
     ) -> None:
         for part in chunked(list(RangeSet(ranges)), RANGES_A_PACKET):
-            session.send(Refuse(packet.handle, code, part))
+            session.send(Refuse(packet.handle, code, part, to))
 
     # --- Room ---
 

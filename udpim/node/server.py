@@ -27,7 +27,14 @@ from udpim.im.router import Router
 from udpim.im.session import Session
 from udpim.model import Address, GroupAction, GroupCode, StreamId
 from udpim.node.aging import Aging
-from udpim.node.effects import AuthorizeGroup, Commit, Effect, NotifyOffline, ReadQueueItems
+from udpim.node.effects import (
+    AuthorizeGroup,
+    Commit,
+    Effect,
+    NotifyOffline,
+    ReadQueueItems,
+    Verdicts,
+)
 from udpim.node.events import Event, StoreFailed
 from udpim.node.inspection import NOTHING_INSPECTED, inspection_for
 from udpim.node.link import Link, LinkTimers
@@ -37,7 +44,6 @@ from udpim.node.presence import PresenceDesk
 from udpim.node.rates import SenderRates
 from udpim.node.signals import SignalRelay
 from udpim.node.totals import HopTotals
-from udpim.ranges import Range
 from udpim.wire import im_codec
 from udpim.wire import im_packets as p
 from udpim.wire.packet import destination_cid, is_long
@@ -222,12 +228,10 @@ class ServerNode:
         assert self._inspection is not None, "it has asked"
         self._inspection.on_may_send(token, now, allowed=allowed)
 
-    def on_inspected(
-        self, token: int, rejected: Sequence[Range], failed: Sequence[Range], now: float
-    ) -> None:
-        """The on_message hook has answered; see `Inspection.on_inspected`."""
+    def on_inspected(self, token: int, verdicts: Verdicts, now: float) -> None:
+        """The on_message hook has answered."""
         assert self._inspection is not None, "it has asked"
-        self._inspection.on_inspected(token, rejected, failed, now)
+        self._inspection.on_inspected(token, verdicts, now)
 
     def _session_ended(self, session: Session) -> None:
         if self._inspection is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from udpim.im.records import OutMember, OutStreamRecord, Ranges
+from udpim.im.records import OutMember, OutStreamRecord, Ranges, Reroute
 from udpim.ranges import RangeSet, without
 
 _SHOWN_1 = ("delivered", "doubtful")
@@ -23,6 +23,8 @@ def from_text(text: str) -> OutStreamRecord:
     members, cancelled, rejected, *shown = rest
     if len(shown) == len(_SHOWN_1):
         members, shown = _of_version_1(conversation, floor, members, *shown)
+    delivered, void, doubtful, *onward = shown
+    redirects, hops, rerouted = onward or ((), (), ())
     return OutStreamRecord(
         number,
         incarnation,
@@ -34,7 +36,12 @@ def from_text(text: str) -> OutStreamRecord:
         tuple(map(_member, members)),
         _pairs(cancelled),
         tuple((first, last, code) for first, last, code in rejected),
-        *map(_pairs, shown),
+        _pairs(delivered),
+        _pairs(void),
+        _pairs(doubtful),
+        tuple((first, last, to) for first, last, to in redirects),
+        tuple((first, last, count) for first, last, count in hops),
+        tuple(Reroute(*one) for one in rerouted),
     )
 
 

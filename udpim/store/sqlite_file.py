@@ -21,7 +21,7 @@ from udpim.errors import StoreError, StoreFormat, StoreFull, StoreLocked
 Kind = Literal["client", "server"]
 ConnectionFactory = Callable[..., sqlite3.Connection]
 
-SCHEMA_VERSIONS: dict[Kind, int] = {"client": 2, "server": 3}
+SCHEMA_VERSIONS: dict[Kind, int] = {"client": 3, "server": 3}
 APPLICATION_IDS: dict[Kind, int] = {"client": 0x7544_5043, "server": 0x7544_5053}  # uDPC, uDPS
 PAGE_BYTES = 8192  # a row of the largest message fits without an overflow page (4096: not)
 # A server writes and reads the ends of all streams' queues in turn; the usual 2 MiB hold those of
@@ -101,6 +101,7 @@ _SCHEMAS: dict[Kind, tuple[str, ...]] = {
 # What makes of a version's file one of the next version.
 _UPGRADES: dict[tuple[Kind, int], tuple[str, ...]] = {
     ("client", 1): (_ASIDE, *_READ),
+    ("client", 2): (),  # records of streams may say where messages went on
     ("server", 1): (
         "ALTER TABLE receipt RENAME TO receipt_of_users",
         _RECEIPT,

@@ -310,6 +310,10 @@ class VirtualClient(VirtualProcess):
         elif isinstance(event, ev.StreamsReborn):
             for old, new, first, last in event.streams:
                 self.history.on_reborn(old, new, first, last)
+        elif isinstance(event, ev.MessagesRerouted):
+            for one in event.messages:
+                payload = self.history.sends[MsgId(one.stream.id, one.seq)].payload
+                self.history.on_send(one.new_stream.id, one.new_seq, [payload])
         elif isinstance(event, ev.ReceiptsChanged):
             self._shown(event)
         elif isinstance(event, ev.GroupAnswered):

@@ -118,11 +118,12 @@ class AckN(NamedTuple):
 
 
 class Refuse(NamedTuple):
-    """S → A: these copies are refused."""
+    """S → A: these copies are refused; ``to`` says where to send REDIRECTED ones instead."""
 
     handle: int
     code: int
     ranges: Ranges
+    to: str = ""
 
 
 class Member(NamedTuple):

@@ -100,7 +100,7 @@ _TO_VALUE: dict[Kind, Callable[[Any], Any]] = {
         _ranges(c.stored),
         _ranges(c.excused),
     ),
-    Kind.REFUSE: lambda c: p.Refuse(c.handle, c.code, _ranges(c.ranges)),
+    Kind.REFUSE: lambda c: p.Refuse(c.handle, c.code, _ranges(c.ranges), c.to),
     Kind.MEMBERS: lambda c: p.Members(
         c.handle,
         _name(c),

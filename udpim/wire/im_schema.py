@@ -206,7 +206,9 @@ SCHEMAS: dict[Kind, c.Construct[Any, Any]] = {
         "stored" / _ranges(0),
         "excused" / _ranges(0),
     ),
-    Kind.REFUSE: _stream_packet(Kind.REFUSE, "code" / c.Int16ub, "ranges" / _ranges(1), flags=0),
+    Kind.REFUSE: _stream_packet(
+        Kind.REFUSE, "code" / c.Int16ub, "to" / _name_text(0), "ranges" / _ranges(1), flags=0
+    ),
     Kind.MEMBERS: _stream_packet(
         Kind.MEMBERS,
         "store_epoch" / c.Int64ub,

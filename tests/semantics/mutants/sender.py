@@ -2,7 +2,7 @@
 
 from tests.semantics.mutants.mutant import mutant
 from tests.semantics.mutants.places import EXCHANGE, MATRIX, SENDERS, SERVERS, WINDOW
-from udpim.im import out_membership, out_stream, sender
+from udpim.im import out_membership, out_stream, refusals, sender
 from udpim.im.delivery import Delivery
 from udpim.im.member_view import MemberView
 from udpim.im.out_stream import WITHDRAWN, OutStream
@@ -258,10 +258,45 @@ def full_is_final(planting):
     item=29,
 )
 def refusal_of_a_copy_is_final(planting):
-    @planting.replace(Outbox, "_refused")
-    def refused(original, self, stream, *refusal):
-        stream.resent.remove(*refusal[:2])
-        original(self, stream, *refusal)
+    @planting.replace(sender, "take_refusal")
+    def take_refusal(original, stream, packet):
+        for part in packet.ranges:
+            stream.resent.remove(*part)
+        return original(stream, packet)
+
+
+@mutant(
+    "§5.6: what is redirected waits until it is VOID at everybody it was for",
+    "tests/node/test_inspection.py"
+    "::test_an_earlier_copy_that_was_delivered_stays_the_only_one[six]",
+    "tests/im/test_refusals.py::test_a_commit_of_an_earlier_copy_wins_and_nothing_goes_on",
+)
+def redirect_does_not_wait_for_void(planting):
+    @planting.replace(refusals, "_give_up")
+    def give_up(original, stream, part, packet, outcome):
+        original(stream, part, packet, outcome)
+        for seq, to in stream.onward.pending.items():
+            refusals._release(stream, seq, to)
+        stream.onward.pending.clear()
+
+
+@mutant(
+    "§5.6: what is redirected leaves in the transaction that closes the old seq",
+    "tests/im/test_refusals.py"
+    "::test_an_only_copy_goes_on_at_once_and_in_the_transaction_that_closes_it",
+    "tests/im/test_refusals.py::test_a_restart_goes_on_with_what_waits_and_knows_what_went",
+)
+def redirect_leaves_after_the_close(planting):
+    @planting.replace(Outbox, "take_ops")
+    def take_ops(original, self):
+        kept = [(s, s.onward.released) for s in self._dirty if s.onward.released]
+        for stream, _ in kept:
+            stream.onward.released = []
+        ops = original(self)
+        for stream, released in kept:
+            stream.onward.released = released
+            self._dirty[stream] = None
+        return ops
 
 
 @mutant(
