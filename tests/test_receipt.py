@@ -9,7 +9,7 @@ from tests.runtime.helpers import live
 from udpim.im.changes import StreamChanged
 from udpim.im.records import OutStreamRecord, Reroute
 from udpim.im.refusals import Onward
-from udpim.model import MessageState, MsgId, RejectCode, StreamId
+from udpim.model import FINAL_STATES, MessageState, MsgId, RejectCode, StreamId
 from udpim.receipt import Receipt, ReceiptBook
 
 
@@ -21,9 +21,13 @@ class Stream:
     def __init__(self):
         self.states = {}
         self.onward = Onward(OutStreamRecord(1, 7, "bob", 1, 1, 0, 0, (), (), ()))
+        self.decided = set()
 
     def state(self, seq):
         return self.states.get(seq, MessageState.PENDING)
+
+    def final(self, seq):
+        return self.state(seq) in FINAL_STATES or seq in self.decided
 
     def reject_code(self, seq):
         return RejectCode.FORBIDDEN
@@ -121,6 +125,18 @@ async def test_unknown_settles_later():
     settled = await started(receipt.settled())
     world.show(1, 1, MessageState.VOID)
     assert MessageState.VOID is await settled
+
+
+@live
+async def test_unknown_is_the_end_where_nobody_is_asked_any_more():
+    world = World()
+    receipt = world.receipt()
+    world.show(1, 1, MessageState.UNKNOWN)
+    settled = await started(receipt.settled())
+    world.stream.decided.add(1)
+    world.show(1, 1, MessageState.UNKNOWN)
+    assert MessageState.UNKNOWN is await settled
+    assert 0 == world.book.waiting
 
 
 @pytest.mark.parametrize("span", [(1, 1000), (5, 5), (5, 6), (4, 6)])

@@ -33,7 +33,7 @@ class Aside:
 
     They wait for nobody and hold nobody up. Their senders have been told DELIVERED if the client's
     store is a file, where they stay until they are taken from here. With a store in memory, where
-    a message is delivered when it is handled, the sender is shown EXCUSED: no claim either way,
+    a message is delivered when it is handled, the sender is shown UNKNOWN: no claim either way,
     whatever becomes of it later; and it dies with the process.
     """
 

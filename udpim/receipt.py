@@ -25,10 +25,10 @@ _SETTLED = 99
 _Waiters = list[tuple[int, "asyncio.Future[None]"]]
 
 
-def _reached(state: MessageState, level: int) -> bool:
-    """Tell whether somebody who waits for ``level`` has an answer."""
+def _may_end(state: MessageState, level: int) -> bool:
+    """Tell whether somebody who waits for ``level`` may have an answer."""
     if level == _SETTLED:
-        return state in FINAL_STATES
+        return state in FINAL_STATES or state is MessageState.UNKNOWN
     return state >= level
 
 
@@ -78,7 +78,7 @@ class ReceiptBook:
 
     def _answer(self, waiter: tuple[int, asyncio.Future[None]], state: MessageState) -> bool:
         level, future = waiter
-        if not future.done() and _reached(state, level):
+        if not future.done() and _may_end(state, level):
             future.set_result(None)
         return future.done()
 
@@ -106,7 +106,9 @@ class ReceiptBook:
 
     async def reach(self, stream: OutStream, seq: int, level: int) -> MessageState:
         """Wait until the message shows ``level`` or something that ends the wait."""
-        while not _reached(state := stream.state(seq), level):
+        while not _may_end(state := stream.state(seq), level) or (
+            level == _SETTLED and not stream.final(seq)
+        ):
             if self.error is not None:
                 raise self.error
             future = asyncio.get_running_loop().create_future()
@@ -193,10 +195,11 @@ class Receipt:
         Raises:
             DeliveryVoid: It will never be delivered.
             DeliveryRejected: The server refused it for good.
-            DeliveryTimeout: It was given up (deadline, `cancel`) and the outcome is unknown: not
-                "not delivered". `state` goes on to tell, and `settled` to wait.
+            DeliveryTimeout: It was given up (deadline, `cancel`), or set aside in an inbox in
+                memory, and the outcome is unknown: not "not delivered". `state` goes on to tell,
+                and `settled` to wait.
             DeliveryError: Nobody waits for it any more, and nothing is claimed (EXCUSED): the
-                recipient's devices have left, or one with an inbox in memory set it aside.
+                recipient's devices have left.
             Error: The client was closed, or ended, before that was known.
         """
         return self._reach(MessageState.DELIVERED).__await__()
@@ -211,6 +214,9 @@ class Receipt:
 
     async def settled(self) -> MessageState:
         """Wait for a final state, whichever, and return it.
+
+        That is UNKNOWN where nobody is asked any more: an inbox in memory will not have it, which
+        is no promise, or an endpoint that may hold a copy is forgotten by the server.
 
         Raises:
             Error: The client was closed, or ended, before that was known.
@@ -252,7 +258,7 @@ class Receipt:
             if now != shown:
                 shown = now
                 yield now
-            if now[0] in FINAL_STATES:
+            if self._stream.final(self._seq):
                 return
             await self._book.news(self._stream, self._seq)
 

@@ -136,8 +136,10 @@ def test_a_cancelled_message_that_nobody_can_promise_never_is_unknown():
     s = stream(1, member(0, incarnation=7))
     s.cancelled.add(1, 1)
     s.audience.view(0).take_void(1, 1)
-    assert [] == s.refresh(1, 1)
+    assert not s.final(1)
+    assert [(1, 1, MessageState.UNKNOWN)] == s.refresh(1, 1)
     assert MessageState.UNKNOWN == s.state(1)
+    assert s.final(1), "nobody is asked any more"
     assert 2 == s.floor
 
 
@@ -354,3 +356,24 @@ def test_what_is_stored_only_for_an_own_device_does_not_fall_with_it(by):
         assert ([(1, 2)], []) == s.lapse_stored(s.audience.view(1), ((1, 2),), ())
         assert MessageState.STORED == s.state(2)
     assert MessageState.ACCEPTED == s.state(1)
+
+
+@pytest.mark.parametrize("inboxes", ["one in memory", "one in memory and one on a disk"])
+def test_what_an_inbox_in_memory_will_not_deliver_is_unknown_and_not_excused(inboxes):
+    memory = member(0, incarnation=1)
+    s = stream(2, *([memory] if inboxes == "one in memory" else [memory, TWO[1]]))
+    for view in s.audience.views:
+        s.take_void(view, 1, 1)
+        s.take_delivered(view, 2, 2)
+        s.take_void(view, 2, 2)
+    assert [(1, 1, MessageState.UNKNOWN)] == s.refresh(1, 2)
+    again = OutStream(STREAM, s.record())
+    assert [MessageState.UNKNOWN, MessageState.DELIVERED] == [again.state(1), again.state(2)]
+    assert (True, 3) == (again.final(1), s.floor)
+
+
+def test_what_an_own_inbox_in_memory_will_not_deliver_says_nothing():
+    s = stream(1, member(0), member(1, "tablet", 1, user="alice"))
+    s.take_void(s.audience.view(1), 1, 1)
+    s.take_void(s.audience.view(0), 1, 1)
+    assert [(1, 1, MessageState.VOID)] == s.refresh(1, 1)

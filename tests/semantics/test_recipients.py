@@ -269,7 +269,7 @@ def test_message_set_aside_is_receipted_truly_and_holds_nobody_up(seed, durable)
     bob.handle()
     finish(world)
     assert alice.states(rest) == {"DELIVERED": 5}
-    assert alice.states(poison) == ({"DELIVERED": 1} if durable else {"EXCUSED": 1})
+    assert alice.states(poison) == ({"DELIVERED": 1} if durable else {"UNKNOWN": 1})
     assert got(world, bob) == [b"poison", *payloads(5)]
     bob.handle_after_s = 0.0
     bob.restart()
@@ -311,7 +311,7 @@ def test_no_room_to_set_aside_loses_and_drops_nothing(seed):
     assert bob.set_aside()
     assert not bob.set_aside()
     world.run(200)
-    assert alice.states(sent) == {"EXCUSED": 1, ROUTED: 2}
+    assert alice.states(sent) == {"UNKNOWN": 1, ROUTED: 2}
     bob.handle()
     finish(world)
-    assert alice.states(sent) == {"EXCUSED": 1, "DELIVERED": 2}
+    assert alice.states(sent) == {"UNKNOWN": 1, "DELIVERED": 2}

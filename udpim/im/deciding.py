@@ -32,10 +32,10 @@ def decide(stream: OutStream, judgement: Judgement) -> list[Change]:
         stream.void.update(voided)
         shown = RangeSet((first, last) for first, last, _ in stream.rejected)
         changes += [(a, b, MessageState.VOID) for a, b in without(voided, shown)]
-        rest = without(without(open_, voided), stream.cancelled)
-        unsure = intersect(rest, stream.doubtful)
+        rest = without(without(open_, voided), shown)
+        excused = without(without(rest, stream.cancelled), stream.doubtful)
+        unsure = without(rest, RangeSet(excused))
         changes += [(a, b, MessageState.UNKNOWN) for a, b in unsure]
-        excused = without(rest, stream.doubtful)
         changes += [(a, b, MessageState.EXCUSED) for a, b in excused]
     return changes
 

@@ -69,7 +69,7 @@ def _forget_confirmations(stream: OutStream, view: MemberView) -> list[Range]:
     last = stream.next_seq
     forgotten = view.confirmed.within(stream.floor, last)
     view.stored.subtract(forgotten)  # those rows are gone
-    for known in (view.confirmed, view.delivered, view.void):
+    for known in (view.confirmed, view.delivered, view.void, view.excused):
         known.remove(stream.floor, last)
     for known in (stream.settled, stream.covered, stream.decided, stream.kept):
         known.remove(stream.floor, last)

@@ -101,7 +101,8 @@ class OutStream:
         self.delivered.update(record.delivered)
         self.void.update(record.void)
         self.doubtful = RangeSet(record.doubtful)
-        """Due to an endpoint that the server has forgotten, which may hold a copy (§5.8)."""
+        """No void of these is believed: an inbox in memory said it (§5.1), or an endpoint that the
+        server has forgotten may hold a copy (§5.8)."""
         self.read_up_to = self.audience.read_up_to()
         self.onward = Onward(record)
 
@@ -205,6 +206,13 @@ class OutStream:
         new = self.delivered.missing(first, last)
         self.delivered.add(first, last)
         return delivered_changes(self, new)
+
+    def take_void(self, view: MemberView, first: int, last: int) -> None:
+        """An endpoint will not deliver these; of an inbox in memory that is no promise (§5.1)."""
+        for low, high in view.delivered.missing(first, last):
+            view.take_void(low, high)
+            if self.audience.counts(view) and not view.durable:
+                self.doubtful.add(low, high)
 
     def take_read(self, view: MemberView, read: int) -> list[Change]:
         """An endpoint's application has read everything up to here."""
@@ -347,8 +355,9 @@ class OutStream:
         )
 
     def final(self, seq: int) -> bool:
-        """Tell whether nothing can change what ``seq`` shows."""
-        return self.state(seq) in FINAL_STATES
+        """Tell whether what ``seq`` shows is final, or UNKNOWN while nobody is asked any more."""
+        state = self.state(seq)
+        return state in FINAL_STATES or (state is MessageState.UNKNOWN and seq in self.decided)
 
     def reject_code(self, seq: int) -> RejectCode:
         """Return why ``seq``, whose state is REJECTED, was refused."""

@@ -340,8 +340,7 @@ class Outbox:
         for first, last in packet.delivered:
             self._changed(stream, stream.take_delivered(view, first, last))
         for first, last in packet.void:
-            for low, high in view.delivered.missing(first, last):
-                view.take_void(low, high)
+            stream.take_void(view, first, last)
         for first, last in stream.used(packet.excused):
             view.take_excused(first, last)
         if packet.store_epoch == stream.store_epoch:

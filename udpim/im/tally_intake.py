@@ -60,8 +60,7 @@ def _take(stream: OutStream, view: MemberView, entry: TallyEntry) -> None:
         if entry.verdict == DELIVERED:
             stream.take_delivered(view, first, last)
         elif entry.verdict == VOID:
-            for low, high in view.delivered.missing(first, last):
-                view.take_void(low, high)
+            stream.take_void(view, first, last)
         elif entry.verdict == STORED:
             stream.take_stored(view, ((first, last),))
         else:
