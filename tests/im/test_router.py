@@ -496,3 +496,17 @@ def test_the_slices_are_forwarded_byte_for_byte(bytes_each):
     assert message is push.section
     assert [b"x" * bytes_each] == bodies(push)
     assert INC == push.name.incarnation
+
+
+@pytest.mark.parametrize(("asked", "forwarded"), [((1, 2), 0), ((1, 3), 1)])
+def test_a_question_goes_to_the_recipient_where_rows_and_queue_leave_something_open(
+    asked, forwarded
+):
+    s, alice = away()
+    s.msg(alice, run_of(1, 2))
+    s.commit()
+    phone = s.login(PHONE)
+    s.hop_acks(alice)
+    s.status(alice, asked)
+    assert [((1, 2),)] == [answer.stored for answer in of(StatusA, s.hop_acks(alice))]
+    assert forwarded == len(of(StatusN, s.hop_acks(phone)))

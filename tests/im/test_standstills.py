@@ -1,7 +1,7 @@
 """Who waits at a gap learns the floor, and from whoever knows it first (PROTOCOL §5.8)."""
 
 from tests.im.helpers import ALICE, CAROL, GROUP, INC, LAPTOP, PHONE, STREAM, Server, of, run_of
-from udpim.wire.im_packets import AckN, CancelN
+from udpim.wire.im_packets import AckN, CancelN, StatusA
 
 
 def both():
@@ -106,6 +106,26 @@ def test_a_device_that_was_retired_since_it_asked_asks_nobody():
     s.ack(phone, stream=GROUP)
     s.leave("bob")
     assert [] == questions(s, s.login(ALICE))
+
+
+def test_a_floor_that_is_told_alone_goes_to_the_recipients_once():
+    s, alice, phone = both()
+    s.msg(alice, run_of(1, 1))
+    s.hop_acks(alice), s.hop_acks(phone)
+    s.logout(s.login(LAPTOP))
+    for _ in range(2):
+        s.status(alice, (4, 4), floor=5)
+    assert [(5, 5, ((1, 4),))] == floors(s, phone)
+    assert [] == of(StatusA, s.hop_acks(alice)), "nothing was asked"
+
+
+def test_a_floor_of_a_group_that_is_told_alone_goes_to_who_waits():
+    s, alice, phone = both()
+    carol = s.login(CAROL)
+    s.group("alice", "bob", "carol")
+    s.ack(phone, stream=GROUP)
+    s.status(alice, (4, 4), floor=5, stream=GROUP)
+    assert ([(5, 5, ((1, 4),))], []) == (floors(s, phone), floors(s, carol))
 
 
 def test_receipts_below_the_floor_are_passed_on_and_answered_with_it():

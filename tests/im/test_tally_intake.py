@@ -120,4 +120,4 @@ def test_what_is_offered_from_below_floor_brings_the_floor_to_the_members():
     a.changes()
     a.packets()
     tally(a, stream, entry(DELIVERED, (1, 1), ordinals=(1,)))
-    assert ["status 3-3"] == a.told()
+    assert ["status 2-2"] == a.told()

@@ -35,7 +35,7 @@ from udpim.im.relays import Relays
 from udpim.im.session import Named, ReadRelay, Relay, Round, Session, Told
 from udpim.im.standstills import Standstills
 from udpim.model import Endpoint, RejectCode, StreamId, is_group
-from udpim.ranges import Range
+from udpim.ranges import Range, RangeSet, without
 from udpim.wire.im_codec import (
     SECTION_ENTRY_BYTES,
     SECTION_HEAD_BYTES,
@@ -242,14 +242,23 @@ class Router:
                 self.delivery.cancel(line.endpoint, stream, head, ranges)
 
     def receive_status_r(self, session: Session, stream: StreamId, packet: StatusR) -> None:
-        """Say what we know: from receipt row and queue, else ask B (R3)."""
-        if not self._addressed(session, stream, packet, packet.ranges):
+        """Say what we know: from receipt row and queue, else ask B (R3).
+
+        What is below its floor A does not ask; of such a packet it is the floor that counts.
+        """
+        floor = packet.floor
+        asked = [(max(a, floor), b) for a, b in packet.ranges if b >= floor]
+        if not self._addressed(session, stream, packet, asked or ((floor, floor),)):
+            return
+        if not asked:
+            self.standstills.told_alone(stream, self.conversations.present(stream), floor)
             return
         for line, head in self._due(session, stream, packet):
-            left = self._unanswered(session, line, stream, packet.ranges)
+            left = self._unanswered(session, line, stream, asked)
             stored = self.queue.messages_in(line.endpoint, stream, left)
-            self.answers.status(session, stream, line.ordinal, packet.ranges, stored)
-            self.delivery.ask(line.endpoint, stream, head)
+            self.answers.status(session, stream, line.ordinal, asked, stored)
+            if without(left, RangeSet(stored)):
+                self.delivery.ask(line.endpoint, stream, head)
 
     def _addressed(
         self, session: Session, stream: StreamId, packet: _Head, ranges: Sequence[Range]

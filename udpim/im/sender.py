@@ -353,7 +353,7 @@ class Outbox:
         """Somebody may wait below a floor that it never heard of: the server tells what we told."""
         if stream.told_floor < stream.durable_floor:
             stream.told_floor = stream.durable_floor
-            self._transmitter.ask_open(stream)
+            self._transmitter.tell_floor(stream)
 
     def receive_tally(self, stream: OutStream, packet: Tally) -> None:
         """Record what a group's members said, collected by the server."""

@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from udpim.im.session import Named, Session
-from udpim.model import Endpoint, StreamId
+from udpim.model import Endpoint, StreamId, is_group
 from udpim.ranges import Range
-from udpim.wire.im_packets import CancelN
+from udpim.wire.im_packets import CancelN, Member
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from udpim.im.router import Router
 
@@ -58,9 +58,21 @@ class Standstills:
     def offered(
         self, session: Session, stream: StreamId, verdicts: Sequence[Range], floor: int
     ) -> None:
-        """Receipts of which the sender, whose floor this is, may know all."""
+        """Receipts came for what lies all below the floor that the sender has told, or not."""
         if max(last for _, last in verdicts) < floor:
             self._tell(session, stream, floor)
+
+    def told_alone(self, stream: StreamId, lines: Iterable[Member], floor: int) -> None:
+        """A sender tells its floor because somebody offered or waits below it.
+
+        Of a group whoever waits has asked, and the others learn it from the next message.
+        """
+        if is_group(stream.conversation):
+            return
+        for line in lines:
+            session = self._router.sessions.get(line.endpoint)
+            if session is not None and floor > session.floors_told.get(stream, 1):
+                self._tell(session, stream, floor)
 
     def session_closed(self, session: Session) -> None:
         """It asks again at its next login."""

@@ -78,8 +78,12 @@ class Transmitter:
         """Send what is open of first..last again, whatever its timer says."""
         self._again.append((stream, first, last, self._interval_s()))
 
+    def tell_floor(self, stream: OutStream) -> None:
+        """Tell the server our floor, and ask nothing: what is below it is settled."""
+        self._asking.append((stream, stream.durable_floor - 1, stream.durable_floor - 1))
+
     def ask_open(self, stream: OutStream) -> None:
-        """Ask the server what it knows of all that is open, and tell it our floor."""
+        """Ask the server what it knows of all that is open."""
         self._asking.append((stream, stream.floor, max(stream.floor, stream.next_seq - 1)))
 
     def ask_for_stored(self, stream: OutStream) -> None:
