@@ -163,9 +163,12 @@ def test_what_is_closed_at_the_beginning_is_settled_while_nobody_has_heard_of_th
     """What is closed further on is a gap that the endpoints have to be told of."""
     s = unheard(4)
     s.close(first, first, 18)
+    s.saved([(1, 4)])
     assert {1: (2, []), 2: (1, [(2, 2)])}[first] == (s.floor, s.open_in(1, 4)[0])
     s.close(3 - first, 3 - first, 16)
     s.close(4, 4, WITHDRAWN)
+    assert (4, 4) in s.saved([(1, 4)])
+    assert [] == s.saved([(1, 4)])
     assert (3, ([(4, 4)], [(3, 3)])) == (s.floor, s.open_in(1, 4))
     assert [3, 4] == list(s.rows)
 

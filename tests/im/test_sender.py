@@ -637,3 +637,32 @@ def test_verdicts_that_overtake_the_membership_are_asked_for_again_once():
     assert ["status 1-2"] == a.told()
     a.members(stream, member(0, incarnation=DURABLE | 9))
     assert [] == a.told()
+
+
+@pytest.mark.parametrize("by", ["cancel", "refusal"])
+def test_a_cancel_leaves_once_it_is_durable_and_once(by):
+    a = Sender()
+    stream = a.met(b"1", b"2", b"3")
+    if by == "cancel":
+        a.outbox.cancel(stream, 2, 2)
+    else:
+        a.refuse(RejectCode.TOO_LARGE, (2, 2))
+    a.begin()
+    a.outbox.cancel(stream, 3, 3)
+    assert [] == a.told()
+    a.begin()
+    a.finish()
+    assert ["cancel 2-2"] == a.told()
+    a.finish()
+    assert ["cancel 3-3"] == a.told()
+
+
+def test_a_cancel_that_did_not_become_durable_was_told_to_nobody():
+    a = Sender()
+    stream = a.met(b"1")
+    a.outbox.cancel(stream, 1, 1)
+    a.begin()
+    assert [] == a.told()
+    again = a.restart()
+    again.login()
+    assert ["msg 1-1"] == again.told()

@@ -487,6 +487,22 @@ def test_cancel_races_delivery_while_packets_are_lost(seed, drops):
     assert alice.states(sent) == ({"DELIVERED": 4} if received else {"VOID": 4})
 
 
+def test_cancel_that_a_crash_took_back_had_reached_nobody(seed):
+    world, alice, bob = met(seed)
+    world.network.intercept("msg:N", copies=None)
+    sent = alice.send("bob", payloads(3))
+    world.run(1)
+    alice.store.sync_s = 0.5
+    cancels = world.network.intercept("cancel:R", copies=None, drop=False)
+    alice.cancel(sent)
+    world.run(0.3)
+    alice.crash()
+    assert cancels.seen == 0
+    finish(world)
+    assert alice.states(sent) == {"DELIVERED": 3}
+    assert got(world, bob) == [b"hello", *payloads(3)]
+
+
 def test_deadline_of_a_queued_message_makes_it_unknown_then_void(seed):
     world, alice, bob = met(seed)
     bob.crash()

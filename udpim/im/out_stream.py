@@ -85,8 +85,13 @@ class OutStream:
         self.unread_verdicts = False
         """Some came that the membership known then has no endpoint for (§5.8)."""
         self.accepted = RangeSet()
+        self._restore_outcomes(record)
+
+    def _restore_outcomes(self, record: OutStreamRecord) -> None:
         self.delivered = RangeSet()
         self.void = RangeSet()
+        self.unsaved = RangeSet()
+        """Given up in this memory, not yet durable: no cancel leaves before (I7)."""
         self.closing = RangeSet()
         """Closed in this memory, not yet durable: not shown before the commit (I7)."""
         self.settled = RangeSet()
@@ -180,7 +185,7 @@ class OutStream:
         if not len(self.cancelled):
             return [], messages
         cancels = intersect(self.settled.missing(first, last), self.cancelled)
-        return cancels, without(messages, self.cancelled)
+        return without(cancels, self.unsaved), without(messages, self.cancelled)
 
     def take_accepted(self, ranges: Sequence[Range]) -> list[Change]:
         """The server routes these."""
@@ -256,6 +261,17 @@ class OutStream:
             ranges = without(ranges, known)
         return list(ranges)
 
+    def give_up(self, first: int, last: int) -> None:
+        """A cancel closes first..last at the endpoints, once that is durable."""
+        self.unsaved.update(self.cancelled.missing(first, last))
+        self.cancelled.add(first, last)
+
+    def saved(self, ranges: Sequence[Range]) -> list[Range]:
+        """What was given up is durable; return whose cancels may leave for the first time."""
+        fresh = intersect(ranges, self.unsaved)
+        self.unsaved.subtract(fresh)
+        return fresh
+
     def close(self, first: int, last: int, code: int) -> list[Change]:
         """Show first..last as refused for good, or as withdrawn before any copy was routed.
 
@@ -276,7 +292,7 @@ class OutStream:
             else:
                 self.rejected.append((low, high, code))
         self.closing.update(new)
-        self.cancelled.add(first, last)
+        self.give_up(first, last)
         if self.store_epoch == 0:
             self._settle_unheard()
         return [(low, high, _closed_state(code)) for low, high in new]
@@ -306,7 +322,7 @@ class OutStream:
                 self.settled.update(judgement.settled)
                 self.covered.update(judgement.covered)
         if self.onward.pending:
-            changes += decide_redirects(self)
+            decide_redirects(self)
         self._advance()
         return changes
 

@@ -82,13 +82,11 @@ class Outcome(NamedTuple):
     closed: list[Change]
     """To be shown once it is durable."""
     shown: list[Change]
-    again: list[Range]
-    """What has to be sent again, as cancels."""
 
 
 def take_refusal(stream: OutStream, packet: Refuse) -> Outcome:
     """Take a permanent refusal, with or without somebody else to send to."""
-    outcome = Outcome([], [], [])
+    outcome = Outcome([], [])
     for part in without(stream.used(packet.ranges), stream.settled):
         if stream.store_epoch == 0:
             _close(stream, part, packet, outcome)
@@ -96,7 +94,6 @@ def take_refusal(stream: OutStream, packet: Refuse) -> Outcome:
         for open_ in without([part], stream.cancelled):
             for fresh in without([open_], stream.resent):
                 _close(stream, fresh, packet, outcome)
-                outcome.again.append(fresh)
         for doubtful in without([part], stream.cancelled):
             _give_up(stream, doubtful, packet, outcome)
     return outcome
@@ -113,8 +110,7 @@ def _give_up(stream: OutStream, part: Range, packet: Refuse, outcome: Outcome) -
     """Another copy of these may have been forwarded: the endpoints decide."""
     redirected = _redirected(stream, [part], packet)
     stream.onward.pending |= dict.fromkeys(redirected, packet.to)
-    stream.cancelled.add(*part)
-    outcome.again.append(part)
+    stream.give_up(*part)
     unknown = without(stream.delivered.missing(*part), RangeSet((seq, seq) for seq in redirected))
     outcome.shown.extend((low, high, MessageState.UNKNOWN) for low, high in unknown)
 
@@ -136,23 +132,13 @@ def _release(stream: OutStream, seq: int, to: str) -> None:
     stream.onward.released.append(Released(seq, to, payload, stream.onward.hops.get(seq, 0) + 1))
 
 
-def decide_redirects(stream: OutStream) -> list[Change]:
-    """Look which given-up seqs have their last word: VOID lets them go on.
-
-    Returns:
-        What shows UNKNOWN now: somebody has left, or has an inbox that cannot promise "never".
-    """
-    unsure: list[Change] = []
+def decide_redirects(stream: OutStream) -> None:
+    """Look which given-up seqs have their last word: only VOID lets them go on."""
     for seq, to in list(stream.onward.pending.items()):
-        if seq in stream.delivered:
+        if seq in stream.delivered or seq in stream.decided:
             del stream.onward.pending[seq]
-        elif seq in stream.decided:
-            del stream.onward.pending[seq]
-            if seq in stream.void:
+            if seq in stream.void and seq not in stream.delivered:
                 _release(stream, seq, to)
-            else:
-                unsure.append((seq, seq, MessageState.UNKNOWN))
-    return unsure
 
 
 def end_redirects(stream: OutStream, first: int, last: int) -> list[Change]:

@@ -42,8 +42,8 @@ from udpim.model import MessageState, RejectCode, StreamId
 from udpim.ranges import Range, RangeSet, without
 from udpim.wire.im_packets import AckN, Members, MsgA, ReadN, Refuse, StatusA, Tally
 
-_Batch = tuple[list[tuple[OutStream, int, int, int]], list[StreamChanged]]
-"""Per stream the last seq, floor and restamps of a transaction, and what it lets be shown."""
+_Batch = tuple[list[tuple[OutStream, int, int, int, list[Range]]], list[StreamChanged]]
+"""Per stream the last seq, floor, restamps and cancels of a transaction, and what it shows then."""
 
 
 class Outbox:
@@ -186,10 +186,9 @@ class Outbox:
                 self._close(stream, untouched, high, WITHDRAWN)
             if low < untouched:
                 last_sent = min(high, untouched - 1)
-                stream.cancelled.add(low, last_sent)
+                stream.give_up(low, last_sent)
                 shown = stream.delivered.missing(low, last_sent)
                 self._changed(stream, [(a, b, MessageState.UNKNOWN) for a, b in shown])
-            self._transmitter.again(stream, low, high)
         self._dirty[stream] = None
 
     def resend(self, stream: OutStream, seq: int) -> None:
@@ -280,11 +279,9 @@ class Outbox:
             return
         if RejectCode(packet.code).transient:
             return
-        closed, shown, again = take_refusal(stream, packet)
+        closed, shown = take_refusal(stream, packet)
         self._closed += [StreamChanged(stream, *change) for change in closed]
         self._changed(stream, shown)
-        for low, high in again:
-            self._transmitter.again(stream, low, high)
         self._refresh(stream, ())
 
     def _send_on(self) -> None:
@@ -441,7 +438,8 @@ class Outbox:
             self._count_bytes(stream)
             self._trim(stream, ops)
             ops.append(PutOutStream(stream.record()))
-            batch.append((stream, stream.next_seq - 1, stream.floor, stream.stamps_wanted))
+            last, stamps = stream.next_seq - 1, stream.stamps_wanted
+            batch.append((stream, last, stream.floor, stamps, list(stream.unsaved)))
         self._dirty.clear()
         closed, self._closed = self._closed, []
         self._committing.append((batch, closed))
@@ -465,12 +463,14 @@ class Outbox:
         for change in closed:
             change.stream.closing.remove(change.first, change.last)
         self._changes += closed
-        for stream, last, floor, stamps in batch:
+        for stream, last, floor, stamps, cancels in batch:
+            for low, high in stream.saved(cancels):
+                self._transmitter.again(stream, low, high)
             if stamps == stream.stamps_wanted:
                 stream.durable_floor = floor
                 stream.committed = last
                 self._transmitter.ready(stream)
-        return [(stream, last) for stream, last, _, _ in batch]
+        return [(stream, last) for stream, last, *_ in batch]
 
     @property
     def continues(self) -> bool:

@@ -119,6 +119,18 @@ def floor_is_told_before_it_is_durable(planting):
 
 
 @mutant(
+    "§5.2: a cancel waits for its record",
+    f"{EXCHANGE}test_cancel_that_a_crash_took_back_had_reached_nobody",
+)
+def cancel_leaves_before_its_record(planting):
+    @planting.replace(Outbox, "cancel")
+    def cancel(original, self, stream, first, last):
+        original(self, stream, first, last)
+        for low, high in stream.saved([(first, last)]):
+            self._transmitter.again(stream, low, high)
+
+
+@mutant(
     "§5.2: a login waits for its count",
     f"{MATRIX}[a dies between login count and login]",
     f"{SENDERS}test_a_login_waits_for_its_count",
