@@ -3,7 +3,10 @@
 from tests.settings import settings
 from udpim.config import ClientConfig, Limits
 from udpim.im.handles import OutHandles
+from udpim.im.out_membership import learn_members
+from udpim.im.out_stream import OutStream
 from udpim.im.receiver import Inbox
+from udpim.im.records import OutStreamRecord
 from udpim.im.router import Router
 from udpim.im.sender import Outbox
 from udpim.im.session import Session
@@ -42,6 +45,28 @@ def member(ordinal, device="phone", incarnation=DURABLE | 1, joined=1, left=0, *
 
 ONE = (member(0),)
 TWO = (*ONE, member(1, "laptop", DURABLE | 2, joined=2))
+
+
+FRESH = OutStreamRecord(1, STREAM.incarnation, "bob", 1, 1, 0, 0, (), (), ())
+"""A stream before its first message."""
+
+
+def out_stream(count=9, *members):
+    """An outgoing stream with so many messages, all durable, and a known membership."""
+    s = OutStream(STREAM, FRESH)
+    s.append([0] * count, [b"x"] * count)
+    s.committed = count
+    learn_members(s, p.Members(1, None, True, EPOCH, len(members or TWO), tuple(members or TWO)))
+    return s
+
+
+def settle(s, ordinal, first, last):
+    """One endpoint has delivered first..last."""
+    view = s.audience.view(ordinal)
+    view.delivered.add(first, last)
+    view.confirmed.add(first, last)
+    s.delivered.add(first, last)
+    s.refresh(first, last)
 
 
 def line(changes):

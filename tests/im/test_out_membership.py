@@ -1,34 +1,15 @@
 """How a stream follows its conversation's membership."""
 
-from tests.im.helpers import DURABLE, EPOCH, STREAM, TWO, member
+from tests.im.helpers import DURABLE, EPOCH, STREAM, member, out_stream, settle
 from udpim.im.out_membership import forget_membership, learn_members
 from udpim.im.out_stream import OutStream
-from udpim.im.records import OutStreamRecord
 from udpim.model import MessageState
 from udpim.wire import im_packets as p
 from udpim.wire.im_packets import EpochRun
 
-FRESH = OutStreamRecord(1, STREAM.incarnation, "bob", 1, 1, 0, 0, (), (), ())
-
-
-def stream(count=9, *members):
-    s = OutStream(STREAM, FRESH)
-    s.append([0] * count, [b"x"] * count)
-    s.committed = count
-    learn_members(s, p.Members(1, None, True, EPOCH, len(members or TWO), tuple(members or TWO)))
-    return s
-
-
-def settle(s, ordinal, first, last):
-    view = s.audience.view(ordinal)
-    view.delivered.add(first, last)
-    view.confirmed.add(first, last)
-    s.delivered.add(first, last)
-    s.refresh(first, last)
-
 
 def test_a_membership_of_another_store_starts_over():
-    s = stream()
+    s = out_stream()
     settle(s, 0, 1, 1)
     s.take_stored(s.audience.view(1), ((2, 3),))
     assert forget_membership(s, EPOCH) is None
@@ -38,7 +19,7 @@ def test_a_membership_of_another_store_starts_over():
 
 
 def test_nobody_says_void_for_an_endpoint_that_a_new_store_does_not_know():
-    s = stream(3)
+    s = out_stream(3)
     settle(s, 1, 1, 1)
     s.cancelled.add(1, 3)
     forget_membership(s, EPOCH + 1)
@@ -55,7 +36,7 @@ def test_nobody_says_void_for_an_endpoint_that_a_new_store_does_not_know():
 
 
 def test_a_new_incarnation_takes_back_what_is_open_and_nothing_that_was_shown():
-    s = stream(9, member(0))
+    s = out_stream(9, member(0))
     settle(s, 0, 1, 2)
     settle(s, 0, 4, 5)
     s.take_stored(s.audience.view(0), ((5, 6),))
@@ -67,7 +48,7 @@ def test_a_new_incarnation_takes_back_what_is_open_and_nothing_that_was_shown():
 
 
 def test_the_same_membership_again_changes_nothing():
-    s = stream(3, member(0))
+    s = out_stream(3, member(0))
     settle(s, 0, 2, 2)
     learn_members(s, p.Members(1, None, True, EPOCH, 1, (member(0),)))
     assert not s.renewed
@@ -75,7 +56,7 @@ def test_the_same_membership_again_changes_nothing():
 
 
 def test_progress_names_what_is_known_of_each_endpoint():
-    s = stream(4)
+    s = out_stream(4)
     settle(s, 0, 1, 1)
     s.audience.view(1).take_void(1, 1)
     s.take_stored(s.audience.view(1), ((2, 2),))
@@ -91,7 +72,7 @@ def test_progress_names_what_is_known_of_each_endpoint():
 
 
 def test_progress_leaves_the_senders_own_devices_out():
-    s = stream(1, member(0), member(1, "tablet", user="alice"))
+    s = out_stream(1, member(0), member(1, "tablet", user="alice"))
     settle(s, 1, 1, 1)
     progress = s.audience.progress(s.epoch_of(1), 1)
     assert (0, {"bob/phone"}) == (len(progress.delivered), {str(e) for e in progress.missing})

@@ -2,24 +2,13 @@
 
 import pytest
 
-from tests.im.helpers import EPOCH, GROUP, STREAM, TWO, member
+from tests.im.helpers import EPOCH, FRESH, GROUP, STREAM, TWO, member, out_stream, settle
 from udpim.im.out_membership import forget_membership, learn_members
 from udpim.im.out_stream import REPEATS_MAX, WITHDRAWN, OutStream
-from udpim.im.records import OutStreamRecord
 from udpim.model import MessageState, RejectCode
 from udpim.wire import im_packets as p
 from udpim.wire.im_packets import EpochRun
 from udpim.wire.im_schema import RUNS_MAX
-
-FRESH = OutStreamRecord(1, STREAM.incarnation, "bob", 1, 1, 0, 0, (), (), ())
-
-
-def stream(count=9, *members):
-    s = OutStream(STREAM, FRESH)
-    s.append([0] * count, [b"x"] * count)
-    s.committed = count
-    learn_members(s, p.Members(1, None, True, EPOCH, len(members or TWO), tuple(members or TWO)))
-    return s
 
 
 def unheard(count):
@@ -29,16 +18,8 @@ def unheard(count):
     return s
 
 
-def settle(s, ordinal, first, last):
-    view = s.audience.view(ordinal)
-    view.delivered.add(first, last)
-    view.confirmed.add(first, last)
-    s.delivered.add(first, last)
-    s.refresh(first, last)
-
-
 def test_floor_waits_for_every_endpoint_due():
-    s = stream()
+    s = out_stream()
     settle(s, 0, 1, 5)
     assert 1 == s.floor
     settle(s, 1, 1, 3)
@@ -47,14 +28,14 @@ def test_floor_waits_for_every_endpoint_due():
 
 
 def test_stored_lets_the_window_go_on_but_not_floor():
-    s = stream(9, member(0))
+    s = out_stream(9, member(0))
     s.take_stored(s.audience.view(0), ((1, 4),))
     s.refresh(1, 4)
     assert (1, 6) == (s.floor, s.sendable_until(2))
 
 
 def test_what_was_never_used_is_never_recorded():
-    s = stream(5, member(0))
+    s = out_stream(5, member(0))
     far = ((4, 9), (2**63, 2**64 - 1))
     assert [(4, 5)] == s.used(far)
     assert [(4, 5, MessageState.STORED)] == s.take_stored(s.audience.view(0), far)
@@ -63,7 +44,7 @@ def test_what_was_never_used_is_never_recorded():
 
 
 def test_a_restart_does_not_make_a_void_of_what_one_endpoint_could_not_promise():
-    s = stream(1)
+    s = out_stream(1)
     s.cancelled.add(1, 1)
     s.runs = [EpochRun(1, 2)]
     s.audience.view(0).take_void(1, 1)
@@ -74,7 +55,7 @@ def test_a_restart_does_not_make_a_void_of_what_one_endpoint_could_not_promise()
 
 
 def test_heads_carry_the_runs_from_floor_on():
-    s = stream(2, member(0))
+    s = out_stream(2, member(0))
     for epoch in range(2, 6):
         learn_members(s, p.Members(1, None, True, EPOCH, epoch, (member(0),)))
         s.append([0], [b"x"])
@@ -94,11 +75,11 @@ def test_a_head_without_rows_still_names_its_epoch():
 
 
 def test_who_needs_no_copy_is_told_to_the_server():
-    s = stream()
+    s = out_stream()
     settle(s, 0, 1, 3)
     s.take_stored(s.audience.view(1), ((4, 4),))
     assert [0b01, 0b00, 0b10] == [s.audience.bitmap_of_covered(n, n) for n in (3, 5, 4)]
-    assert 0 == stream(3, member(0)).audience.bitmap_of_covered(1, 3)
+    assert 0 == out_stream(3, member(0)).audience.bitmap_of_covered(1, 3)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +95,7 @@ def test_who_needs_no_copy_is_told_to_the_server():
     ],
 )
 def test_the_whole_is_decided_by_all_who_are_due(phone, laptop, shown):
-    s = stream(1)
+    s = out_stream(1)
     s.rows[1] = (0, b"x")
     s.runs = [EpochRun(1, 2)]
     for ordinal, said in enumerate((phone, laptop)):
@@ -133,7 +114,7 @@ def test_the_whole_is_decided_by_all_who_are_due(phone, laptop, shown):
 
 
 def test_a_cancelled_message_that_nobody_can_promise_never_is_unknown():
-    s = stream(1, member(0, incarnation=7))
+    s = out_stream(1, member(0, incarnation=7))
     s.cancelled.add(1, 1)
     s.audience.view(0).take_void(1, 1)
     assert not s.final(1)
@@ -144,7 +125,7 @@ def test_a_cancelled_message_that_nobody_can_promise_never_is_unknown():
 
 
 def test_closing_is_shown_once_it_is_durable():
-    s = stream(6)
+    s = out_stream(6)
     assert [(2, 3, MessageState.REJECTED)] == s.close(2, 3, 18)
     assert MessageState.PENDING == s.state(2)
     s.closing.clear()
@@ -183,7 +164,7 @@ def test_what_was_withdrawn_stays_so_when_it_is_refused():
 
 
 def test_a_stream_survives_its_record():
-    s = stream()
+    s = out_stream()
     settle(s, 0, 1, 4)
     settle(s, 1, 1, 2)
     for ordinal in (0, 1):
@@ -220,7 +201,7 @@ def test_a_copy_in_doubt_is_not_forgotten_below_floor():
 
 
 def test_states_rise_in_the_order_of_the_lattice():
-    s = stream(2, member(0))
+    s = out_stream(2, member(0))
     seen = [s.state(1)]
     assert [(1, 1, MessageState.ACCEPTED)] == s.take_accepted(((1, 1),))
     assert [] == s.take_accepted(((1, 1),))
@@ -233,7 +214,7 @@ def test_states_rise_in_the_order_of_the_lattice():
 
 
 def test_ranges_sent_again_are_remembered_up_to_a_limit():
-    s = stream(3)
+    s = out_stream(3)
     for number in range(REPEATS_MAX + 5):
         s.repeated(number, 1, 2)
     assert REPEATS_MAX == len(s.repeats)
@@ -248,7 +229,7 @@ def read(s, ordinal, seq):
 
 
 def test_delivered_messages_are_read_up_to_the_watermark():
-    s = stream(5)
+    s = out_stream(5)
     settle(s, 0, 1, 3)
     assert [(1, 2, "READ")] == read(s, 0, 2)
     assert [] == read(s, 0, 1)
@@ -261,7 +242,7 @@ def test_delivered_messages_are_read_up_to_the_watermark():
 
 
 def test_a_watermark_that_is_faster_than_the_receipt_is_told_with_it():
-    s = stream(3)
+    s = out_stream(3)
     assert [] == read(s, 0, 2)
     changes = s.take_delivered(s.audience.view(0), 1, 3)
     assert [(1, 3, "DELIVERED"), (1, 2, "READ")] == [(a, b, st.name) for a, b, st in changes]
@@ -341,7 +322,7 @@ def test_a_message_for_nobody_gets_the_epoch_of_who_comes():
 
 
 def test_an_own_device_that_another_store_forgot_makes_nothing_doubtful():
-    s = stream(3, member(0), member(1, "tablet", user="alice"))
+    s = out_stream(3, member(0), member(1, "tablet", user="alice"))
     forget_membership(s, EPOCH + 1)
     learn_members(s, p.Members(1, None, True, EPOCH + 1, 1, tuple([member(0)])))
     assert [] == list(s.doubtful)
@@ -349,7 +330,7 @@ def test_an_own_device_that_another_store_forgot_makes_nothing_doubtful():
 
 @pytest.mark.parametrize("by", ["the server's answer", "another store"])
 def test_what_is_stored_only_for_an_own_device_does_not_fall_with_it(by):
-    s = stream(2, member(0), member(1, "tablet", user="alice"))
+    s = out_stream(2, member(0), member(1, "tablet", user="alice"))
     s.take_accepted(((1, 2),))
     s.take_stored(s.audience.view(0), ((2, 2),))
     s.take_stored(s.audience.view(1), ((1, 2),))
@@ -364,7 +345,7 @@ def test_what_is_stored_only_for_an_own_device_does_not_fall_with_it(by):
 @pytest.mark.parametrize("inboxes", ["one in memory", "one in memory and one on a disk"])
 def test_what_an_inbox_in_memory_will_not_deliver_is_unknown_and_not_excused(inboxes):
     memory = member(0, incarnation=1)
-    s = stream(2, *([memory] if inboxes == "one in memory" else [memory, TWO[1]]))
+    s = out_stream(2, *([memory] if inboxes == "one in memory" else [memory, TWO[1]]))
     for view in s.audience.views:
         s.take_void(view, 1, 1)
         s.take_delivered(view, 2, 2)
@@ -376,7 +357,7 @@ def test_what_an_inbox_in_memory_will_not_deliver_is_unknown_and_not_excused(inb
 
 
 def test_what_an_own_inbox_in_memory_will_not_deliver_says_nothing():
-    s = stream(1, member(0), member(1, "tablet", 1, user="alice"))
+    s = out_stream(1, member(0), member(1, "tablet", 1, user="alice"))
     s.take_void(s.audience.view(1), 1, 1)
     s.take_void(s.audience.view(0), 1, 1)
     assert [(1, 1, MessageState.VOID)] == s.refresh(1, 1)

@@ -11,11 +11,8 @@ FOUR = os.environ.get("UDPIM_EXCHANGE", "six") == "four"
 """Whether clients log in for four packets (UDPIM_EXCHANGE): no msg:A, no ack:A."""
 ROUTED = "PENDING" if FOUR else "ACCEPTED"
 """What a message shows that the server is routing: in four packets nobody says so."""
-EXCHANGED = [
-    label
-    for label in ("msg:R", "msg:A", "msg:N", "ack:R", "ack:A", "ack:N")
-    if not (FOUR and label in ("msg:A", "ack:A"))
-]
+SIX = ("msg:R", "msg:A", "msg:N", "ack:R", "ack:A", "ack:N")
+EXCHANGED = [label for label in SIX if not (FOUR and label in ("msg:A", "ack:A"))]
 """The packets that carry a message and its receipt."""
 six_only = pytest.mark.skipif(FOUR, reason="in four packets there is no msg:A and no ack:A")
 
@@ -32,6 +29,17 @@ def met(seed, *, faults=None, users=("alice", "bob"), server_config=None, **sett
     clients[0].send(users[1], b"hello")
     world.settle()
     return world, *clients
+
+
+def laptop_away(world, alice):
+    """A second device of bob, which alice has heard of, and whose session is over."""
+    laptop = world.client("bob", "laptop")
+    world.online()
+    alice.send("bob", b"both")
+    world.settle()
+    laptop.crash()
+    world.run(40)
+    return laptop
 
 
 def bad(ratio, *, delay_s=0.02):

@@ -9,9 +9,11 @@ from tests.semantics.situations import (
     FOUR,
     NEVER_RETIRES,
     ROUTED,
+    SIX,
     bad,
     finish,
     got,
+    laptop_away,
     met,
     payloads,
     six_only,
@@ -24,9 +26,6 @@ from udpim.node.state import LinkState
 from udpim.testing import World
 from udpim.wire.im_codec import encode_section
 from udpim.wire.im_packets import AckR, EpochRun, MsgR
-
-SIX = ["msg:R", "msg:A", "msg:N", "ack:R", "ack:A", "ack:N"]
-
 
 # --- Bad networks ---
 
@@ -111,12 +110,7 @@ def test_nat_gives_a_new_address_at_each_of_the_six(seed, label):
 
 def test_one_device_online_and_one_away(seed):
     world, alice, phone = met(seed)
-    laptop = world.client("bob", "laptop")
-    world.online()
-    alice.send("bob", b"alice learns of the laptop")
-    world.settle()
-    laptop.crash()
-    world.run(40)
+    laptop = laptop_away(world, alice)
     before = got(world, phone)
     sent = alice.send("bob", payloads(10))
     world.settle()
@@ -557,12 +551,7 @@ def test_deadline_survives_a_restart(seed):
 
 def test_delivered_stays_shown_when_the_inbox_is_lost_and_the_sender_restarts(seed):
     world, alice, phone = met(seed)
-    laptop = world.client("bob", "laptop")
-    world.online()
-    alice.send("bob", b"both")
-    world.settle()
-    laptop.crash()
-    world.run(40)
+    laptop = laptop_away(world, alice)
     sent = alice.send("bob", b"one")
     world.settle()
     alice.cancel(sent)

@@ -9,6 +9,7 @@ from tests.semantics.situations import (
     bad,
     finish,
     got,
+    laptop_away,
     met,
     payloads,
     six_only,
@@ -17,9 +18,6 @@ from udpim.config import ClientConfig, Limits
 from udpim.hop.config import HopConfig
 from udpim.testing import World
 from udpim.wire.im_packets import AckA, AckN, AckR
-
-SIX = ["msg:R", "msg:A", "msg:N", "ack:R", "ack:A", "ack:N"]
-
 
 # --- Commits ---
 
@@ -68,13 +66,7 @@ def test_recipient_that_dies_after_the_hand_over_hands_over_again(seed):
 
 def held_open_by_a_laptop(world, alice):
     """Messages that the phone has settled, and a laptop that is away keeps above floor."""
-    laptop = world.client("bob", "laptop")
-    world.online()
-    alice.send("bob", b"both")
-    world.settle()
-    laptop.close()
-    world.run(1)
-    laptop.crash()
+    laptop_away(world, alice)
     sent = alice.send("bob", payloads(5))
     world.settle()
     assert alice.node.outbox.stream(sent.stream).floor <= sent.first

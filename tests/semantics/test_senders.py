@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.semantics.situations import finish, got, met, payloads
+from tests.semantics.situations import finish, got, laptop_away, met, payloads
 from tests.settings import settings
 from udpim.config import ServerConfig
 from udpim.im.records import PutMeta
@@ -199,12 +199,7 @@ def test_verdict_of_a_lost_inbox_says_nothing_of_the_new_one(seed):
 
 def test_new_inbox_gets_again_what_another_device_holds_open(seed):
     world, alice, phone = met(seed)
-    laptop = world.client("bob", "laptop")
-    world.online()
-    alice.send("bob", b"both")
-    world.settle()
-    laptop.crash()
-    world.run(40)
+    laptop = laptop_away(world, alice)
     sent = alice.send("bob", payloads(3))
     world.settle()
     world.run(1)

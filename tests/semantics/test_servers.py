@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from tests.semantics.situations import ROUTED, Carrying, finish, got, met, payloads
+from tests.semantics.situations import ROUTED, Carrying, finish, got, laptop_away, met, payloads
 from tests.settings import settings
 from udpim.config import ServerConfig
 from udpim.im.records import PutInbox
@@ -31,12 +31,7 @@ def test_server_that_dies_before_the_fsync_has_promised_nothing(seed):
 
 def test_a_device_that_was_away_gets_everything_from_a_server_that_lost_its_disk(seed):
     world, alice, _ = met(seed)
-    laptop = world.client("bob", "laptop")
-    world.online()
-    alice.send("bob", b"both")
-    world.settle()
-    laptop.crash()
-    world.run(40)
+    laptop = laptop_away(world, alice)
     alice.send("bob", payloads(5))
     world.settle()
     world.run(5)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.semantics.situations import Carrying, finish, got, met, payloads
+from tests.semantics.situations import Carrying, finish, got, laptop_away, met, payloads
 from udpim.config import WINDOW
 from udpim.im.records import OutStreamRecord, PutMeta, PutOutStream
 from udpim.store.state import StoreState
@@ -83,12 +83,7 @@ def test_backlog_of_ten_windows_drains_although_its_sender_is_away(seed):
 def test_lost_receipt_far_below_cum_is_answered_rightly(seed):
     """The window has moved on by three times its width when the oldest receipt is asked for."""
     world, alice, phone = met(seed)
-    laptop = world.client("bob", "laptop")
-    world.online()
-    alice.send("bob", b"both")
-    world.settle()
-    laptop.crash()
-    world.run(40)
+    laptop_away(world, alice)
     lost = world.network.intercept("ack:N", destination=alice.host, copies=None)
     oldest = alice.send("bob", b"oldest")
     world.run(1)
