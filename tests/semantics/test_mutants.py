@@ -15,6 +15,7 @@ import pytest
 from tests.semantics.mutants import campaign
 from tests.semantics.mutants.every import MUTANTS
 from tests.semantics.mutants.mutant import Mutant, Planting, TargetMissing, planted
+from tests.semantics.situations import FOUR
 from tests.semantics.test_items import missing
 from udpim.im.receiver import Inbox
 from udpim.node import reception
@@ -73,6 +74,8 @@ def test_mutant_finds_what_it_replaces_and_names_tests_that_exist(name):
 
 @pytest.mark.parametrize("name", QUICK)
 def test_planted_bug_is_noticed(name):
+    if FOUR and name == "accepted_clears_the_outbox":
+        pytest.skip("in four packets there is no msg:A to take for more than it is")
     run = killer(MUTANTS[name])
     run()
     with planted(MUTANTS[name]) as planting, pytest.raises((Violated, AssertionError)) as caught:
