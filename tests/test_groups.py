@@ -116,8 +116,8 @@ async def test_a_closed_client_answers_nobody():
 
 @live
 async def test_open_questions_are_limited(monkeypatch):
+    monkeypatch.setattr("udpim.im.group_questions.QUESTIONS_MAX", 0)
     async with serve() as server, login(server, "alice") as alice:
-        monkeypatch.setattr("udpim.im.group_questions.QUESTIONS_MAX", 0)
         with pytest.raises(TooManyInquiries, match="groups"):
             await alice.groups.mine()
 

@@ -43,7 +43,7 @@ from udpim.node.events import (
 from udpim.node.state import LinkState
 from udpim.node.stats import client_stats
 from udpim.outgoing import Outgoing
-from udpim.presence import Asking, Presence
+from udpim.presence import Presence, Presences
 from udpim.receipt import Receipt, ReceiptBook
 from udpim.runtime.driver import Driver
 from udpim.runtime.endpoint import open_endpoint
@@ -101,7 +101,7 @@ class Client:
         self.aside = Aside(self._node.inbox, self._incoming, self._driver.wake)
         self._handling = Handling(self._incoming, self.aside)
         self._signals = SignalQueue(config.limits.signals_waiting_max)
-        self._asking = Asking(self._node, self._driver.wake)
+        self._presences = Presences(self._node, self._driver.wake)
         self.groups = Groups(self._node, self._driver.wake)
         self._outgoing = Outgoing(self._node, self._book, self._driver.wake)
         self._error: Error | None = None
@@ -193,7 +193,7 @@ class Client:
         self._error = error or _closed()
         self._incoming.end(error)
         self._signals.end(error)
-        self._asking.end(self._error)
+        self._presences.end(self._error)
         self.groups.end(self._error)
         self._book.fail(self._error)
         self._outgoing.end(self._error)
@@ -221,7 +221,7 @@ class Client:
             case ReceiptsTouched(streams=touched):
                 self._book.touched(touched)
             case PresenceAnswered(answers=answers):
-                self._asking.answered(answers)
+                self._presences.answered(answers)
             case LinkChanged():
                 self._on_link(event)
             case StoreFailed(error=error):
@@ -333,7 +333,7 @@ class Client:
             ConfigError: It is no name; nothing was asked.
             Error: The client was closed or has ended.
         """
-        return await self._asking.ask(user)
+        return await self._presences.of(user)
 
     # --- Receiving ---
 

@@ -1,19 +1,19 @@
 """Presence for the application: who of a user is there, and since when others are not.
 
-Flow: `udpim.Client.presence` → node → server's hook → answer → node → `Asking` → whoever waits.
+Flow: `udpim.Client.presence` → node → server's hook → answer → node → `Presences` → whoever waits.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from udpim.errors import Error, PresenceRefused, UnknownUser
+from udpim.asking import Asking
+from udpim.errors import PresenceRefused, UnknownUser
 from udpim.model import PresenceCode
 from udpim.node.client import ClientNode
 from udpim.runtime.settings import check_name
-from udpim.wire.im_packets import DeviceSeen, PresenceA
+from udpim.wire.im_packets import DeviceSeen
 from udpim.wire.im_schema import NEVER_SEEN_S
 
 
@@ -49,52 +49,24 @@ class Presence:
         return any(device.online for device in self.devices.values())
 
 
-class Asking:
-    """The questions that somebody waits for."""
+class Presences:
+    """The questions about who is there that somebody waits for."""
 
     def __init__(self, node: ClientNode, wake: Callable[[], None]) -> None:
         """Ask through ``node``; ``wake`` has its commands carried out."""
-        self._node = node
-        self._wake = wake
-        self._waiting: dict[int, tuple[str, asyncio.Future[Presence]]] = {}
-        self._error: Error | None = None
+        self._inquiries = node.inquiries
+        asking = Asking(node.inquiries, wake)
+        self._ask, self.answered, self.end = asking.ask, asking.answered, asking.end
 
-    async def ask(self, user: str) -> Presence:
+    async def of(self, user: str) -> Presence:
         """See `udpim.Client.presence`."""
         check_name("user", user)
-        if self._error is not None:
-            raise self._error
-        request = self._node.inquiries.ask(user)
-        future: asyncio.Future[Presence] = asyncio.get_running_loop().create_future()
-        self._waiting[request] = (user, future)
-        self._wake()
-        try:
-            return await future
-        finally:
-            del self._waiting[request]
-            self._node.inquiries.forget(request)
-
-    def answered(self, answers: Sequence[PresenceA]) -> None:
-        """Take what the node got."""
-        for answer in answers:
-            entry = self._waiting.get(answer.request)
-            if entry is None or entry[1].done():
-                continue
-            user, future = entry
-            if answer.code == PresenceCode.OK:
-                devices = {seen.device: _device(seen) for seen in answer.devices}
-                future.set_result(Presence(user=user, devices=devices))
-            elif answer.code == PresenceCode.UNKNOWN_USER:
-                future.set_exception(UnknownUser(user))
-            else:
-                future.set_exception(PresenceRefused(user))
-
-    def end(self, error: Error) -> None:
-        """Nobody will answer any more."""
-        self._error = error
-        for _, future in self._waiting.values():
-            if not future.done():
-                future.set_exception(error)
+        answer = await self._ask(lambda: self._inquiries.ask(user))
+        if answer.code == PresenceCode.UNKNOWN_USER:
+            raise UnknownUser(user)
+        if answer.code != PresenceCode.OK:
+            raise PresenceRefused(user)
+        return Presence(user=user, devices={seen.device: _device(seen) for seen in answer.devices})
 
 
 def _device(seen: DeviceSeen) -> DevicePresence:

@@ -186,7 +186,7 @@ def test_a_stream_survives_its_record():
 
 
 def test_what_never_left_in_an_earlier_life_is_as_good_as_new():
-    s = stream()
+    s = out_stream()
     again = OutStream(STREAM, s.record())
     for seq in range(1, 10):
         again.restore_row(seq, 2, seq, b"x", mark=6)

@@ -101,7 +101,7 @@ def test_an_answer_that_nobody_waits_for_any_more_is_dropped_and_counted():
     server.answer_presence()
     net.run(0.3)
     assert [] == answers(alice)
-    assert {"presence that nobody waits for": 1} == alice.node.drops
+    assert {"answer that nobody waits for": 1} == alice.node.drops
 
 
 def test_an_answer_for_a_session_that_has_ended_is_dropped_and_its_place_is_free():

@@ -108,9 +108,9 @@ def test_a_receipt_for_a_stream_that_we_never_had_is_dropped_and_counted(machine
 def test_an_answer_about_a_group_goes_to_its_question(reception):
     number = reception.groups.ask(GroupAction.LIST, "", "")
     (handler,) = reception.handlers([p.GroupA(number, 0, ("#g",))], online=True)
-    assert [] == reception.groups.answers
+    assert [] == reception.groups.take_answers()
     handler(0.0)
-    assert [("#g",)] == [answer.names for answer in reception.groups.answers]
+    assert [("#g",)] == [answer.names for answer in reception.groups.take_answers()]
 
 
 def test_a_handle_without_a_name_is_not_taken(reception):

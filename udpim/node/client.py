@@ -411,10 +411,10 @@ class ClientNode:
                 bulk = p.is_bulk(packet, len(body))
                 connection.send_frame(body, tag, now, bulk=bulk)
 
-            self.groups.transmit(emit)
             # Receipts make room at the server: they never wait behind payloads without credit.
             room = limits.hop_frames_max - connection.queued_control_frames
-            self.inbox.transmit(emit, room, now)
+            self.groups.transmit(emit, room)
+            self.inbox.transmit(emit, limits.hop_frames_max - connection.queued_control_frames, now)
             self.inquiries.transmit(emit, limits.hop_frames_max - connection.queued_control_frames)
             if self._outbox_online and connection.queued_bulk_bytes < limits.hop_bytes_max:
                 self.outbox.transmit(emit, limits.hop_frames_max - connection.queued_frames)
@@ -438,9 +438,8 @@ class ClientNode:
         if self.outbox.touched:
             touched, self.outbox.touched = self.outbox.touched, []
             self._events.append(ReceiptsTouched(streams=touched))
-        answers = self.groups.answers
+        answers = self.groups.take_answers()
         if answers:
-            self.groups.answers = []
             self._events.append(GroupAnswered(answers=answers))
         released = self.inbox.take_released()
         if released:

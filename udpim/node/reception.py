@@ -133,17 +133,17 @@ class Reception:
         return lambda now: self._inbox.receive_read_a(packet)
 
     def _on_group_a(self, packet: p.GroupA) -> Handler:
-        return lambda now: self.groups.receive_group_a(packet)
+        return lambda now: self._answered(self.groups.receive(packet))
 
     def _on_signal(self, packet: p.SignalN) -> Handler:
         return lambda now: self.signals.append(packet)
 
     def _on_presence(self, packet: p.PresenceA) -> Handler:
-        return lambda now: self._answered(packet)
+        return lambda now: self._answered(self.inquiries.receive(packet))
 
-    def _answered(self, packet: p.PresenceA) -> None:
-        if not self.inquiries.receive(packet):
-            self._drop("presence that nobody waits for")
+    def _answered(self, taken: bool) -> None:
+        if not taken:
+            self._drop("answer that nobody waits for")
 
     def _drop(self, reason: str) -> None:
         self._drops[reason] = self._drops.get(reason, 0) + 1
