@@ -155,6 +155,18 @@ def test_a_newer_incarnation_gets_what_is_open_again_and_learns_floor():
     assert 4 == stream.floor
 
 
+@pytest.mark.parametrize("lists", [{}, {"delivered": ((1, 1),)}], ids=["asked", "offered again"])
+def test_who_seems_not_to_know_the_floor_is_told_it_once(lists):
+    a = Sender()
+    stream = a.met(b"1", b"2", b"3")
+    a.verdict(stream, delivered=((1, 2),))
+    a.commit()
+    for told in (["status 2-2"], []):
+        a.verdict(stream, **lists)
+        assert told == a.told()
+    assert 3 == stream.told_floor
+
+
 def test_another_store_epoch_restamps_and_sends_again_what_was_stored():
     a = Sender()
     stream = a.met(b"1", b"2")

@@ -88,23 +88,19 @@ class OutStream:
         self._restore_outcomes(record)
 
     def _restore_outcomes(self, record: OutStreamRecord) -> None:
-        self.delivered = RangeSet()
-        self.void = RangeSet()
+        self.delivered = RangeSet(record.delivered)
+        self.void = RangeSet(record.void)
         self.unsaved = RangeSet()
         """Given up in this memory, not yet durable: no cancel leaves before (I7)."""
         self.closing = RangeSet()
         """Closed in this memory, not yet durable: not shown before the commit (I7)."""
-        self.settled = RangeSet()
-        if record.floor > 1:
-            self.settled.add(1, record.floor - 1)
+        self.settled = RangeSet([(1, record.floor - 1)] if record.floor > 1 else [])
         self.close_rejected()
         self.covered = self.settled.copy()
         self.decided = self.settled.copy()
         """What is shown of these will not change."""
         self.kept = RangeSet()
         """In a group: everybody has these, or is settled, or has them STORED."""
-        self.delivered.update(record.delivered)
-        self.void.update(record.void)
         self.doubtful = RangeSet(record.doubtful)
         """No void of these is believed: an inbox in memory said it (§5.1), or an endpoint that the
         server has forgotten may hold a copy (§5.8)."""
