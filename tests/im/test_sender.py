@@ -678,3 +678,21 @@ def test_a_cancel_that_did_not_become_durable_was_told_to_nobody():
     again = a.restart()
     again.login()
     assert ["msg 1-1"] == again.told()
+
+
+def test_a_floor_is_told_once_in_each_session_to_who_asks_or_offers_below_it():
+    a = Sender()
+    stream = a.met(b"1", b"2")
+    a.verdict(stream, incarnation=0)
+    assert [] == a.told(), "nothing is settled, so nobody can wait for it"
+    a.verdict(stream, delivered=((1, 2),))
+    a.commit()
+    for _ in range(2):
+        a.verdict(stream, incarnation=0)
+    assert ["status 2-2"] == a.told()
+    a.login()
+    assert [] == a.told()
+    for _ in range(2):
+        a.verdict(stream, delivered=((1, 1),))
+    (packet, _), *more = a.packets()
+    assert (3, ((2, 2),), []) == (packet.floor, packet.ranges, more), "it asks nothing"
