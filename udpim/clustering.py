@@ -259,6 +259,7 @@ class Clustered:
             raise
         else:
             self._terms += 1
+            self._election.saw(self._lease, self._loop.time())
             self._door.become_home(lease, self._receive_as_home)
             self._serving.attach(self._door)
             self._watching = self._loop.create_task(self._watch(self._serving))

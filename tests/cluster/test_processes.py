@@ -232,9 +232,10 @@ async def test_a_cancel_is_not_void_before_the_recipient_says_so_whichever_home_
             await kill(processes, home)
             await processes.home()
             receipt.cancel()
+            later = await alice.send("bob", b"after it")
+            await later.stored()
             assert MessageState.VOID != receipt.state
             async with login(processes, "bob", home.number, tmp_path) as bob:
-                later = await alice.send("bob", b"after it")
                 assert [b"after it"] == [message.payload for message in await take(bob, 1)]
                 await later
                 with pytest.raises(udpim.DeliveryVoid):

@@ -84,7 +84,6 @@ PLAN = {
             "PutReceipt": 1,
             "DropReceipt": 1,
             "status:A": 1,
-            "status:N": 1,
         },
         RECIPIENT: {"PutInbox": 2, "MarkHandled": 2},
     },
