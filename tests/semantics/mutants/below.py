@@ -67,8 +67,8 @@ def failed_commit_counts(planting):
 )
 def commit_is_not_synced(planting):
     @planting.replace(sqlite_file, "_connect")
-    def connect(original, *where):
-        connection = original(*where)
+    def connect(original, *where, **how):
+        connection = original(*where, **how)
         connection.execute("PRAGMA synchronous = NORMAL")
         return connection
 

@@ -2,7 +2,7 @@
 
 from tests.semantics.mutants.mutant import mutant
 from tests.semantics.mutants.places import OWN_DEVICES
-from udpim.im import out_membership, out_stream
+from udpim.im import out_membership
 from udpim.im.answers import Answers
 from udpim.im.audience import Audience
 from udpim.im.conversations import Conversations
@@ -160,7 +160,7 @@ def tally_outlives_the_incarnation(planting):
     "tests/im/test_out_stream.py::test_what_was_read_stays_so_under_another_store",
 )
 def read_falls(planting):
-    @planting.replace(out_stream, "read_changes")
+    @planting.replace(out_membership, "read_changes")
     def read_changes(original, stream):
         before, stream.read_up_to = stream.read_up_to, stream.audience.read_up_to()
         if stream.read_up_to <= before:
