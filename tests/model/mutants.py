@@ -282,9 +282,21 @@ class ConfirmationsAreInherited(Sender):
 
 @mutant("R7", "an older incarnation still speaks", seed=583)
 class OldIncarnationSpeaks(Sender):
-    def heard_from(self, endpoint, incarnation):
-        super().heard_from(endpoint, incarnation)
+    def heard_from(self, endpoint, incarnation, number):
+        super().heard_from(endpoint, incarnation, number)
         return True
+
+
+@mutant("R7", "the incarnation drawn later is the newer one", seed=15035)
+class DrawnLaterIsNewer(Sender):
+    def is_older(self, endpoint, incarnation, number):
+        return incarnation < self.box.incarnations.get(endpoint, 0)
+
+
+@mutant("R7", "numbers of incarnations outlive the store that gave them", seed=13)
+class NumbersOutliveTheStore(Sender):
+    def forget_numbers(self):
+        pass
 
 
 @mutant("R7", "a receipt row of an older incarnation answers for the newer one", seed=100)
@@ -330,6 +342,12 @@ class StreamsEndTooLate(Server):
 class FloorIsNotTold(Sender):
     def tell_floor(self, stream, verdicts):
         pass
+
+
+@mutant("R7", "the same floor is told for every receipt below it", seed=7178)
+class FloorIsToldAgain(Sender):
+    def was_told(self, stream, floor):
+        return False
 
 
 # --- R8: offline queue ---

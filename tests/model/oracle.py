@@ -32,7 +32,8 @@ class Oracle:
         self.floors = {}
         """stream → the highest floor ever told."""
         self.restored = set()
-        """Streams whose A went on from an old copy of its store."""
+        """Streams whose A went on from an old copy of its store, one before their first message
+        included: until it is found out, its rows are other messages under the same seqs."""
         self.voided = set()
         """(endpoint, stream, seq): void for a good reason."""
         self.commits = {}
@@ -65,7 +66,7 @@ class Oracle:
 
     def sender_restored(self, box):
         """What A showed on its own account went with the disk, and so did the reason for it."""
-        self.restored.update(box.streams)
+        self.restored.update(box.streams, (box.incarnation,))
         self.closed.clear()
 
     def given_up(self, stream, seq):
@@ -218,7 +219,7 @@ class Oracle:
         out = disk.streams.get(stream)
         if out is None or seq not in out.rows or stream in self.restored:
             return True
-        if self.world.server.store.devices[endpoint].incarnation > incarnation:
+        if self.world.server.store.devices[endpoint].incarnation != incarnation:
             return True
         return out.rows[seq].known.get(endpoint) not in (None, STORED)
 

@@ -83,7 +83,7 @@ class Refuse(NamedTuple):
 class Members(NamedTuple):
     store: int
     history: tuple  # by membership epoch: who belongs
-    incarnations: tuple  # (endpoint, newest incarnation)
+    incarnations: tuple  # (endpoint, newest incarnation, its number)
 
 
 class AckN(NamedTuple):
@@ -94,6 +94,7 @@ class AckN(NamedTuple):
     endpoint: int
     incarnation: int | None
     verdicts: tuple  # (seq, DELIVERED or VOID, STORED or EXCUSED)
+    number: int = 0  # of the incarnation
 
 
 class StatusA(NamedTuple):

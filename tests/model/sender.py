@@ -94,6 +94,11 @@ class Sender(SendingDevice):
                 row.epoch = 0
                 row.known = {e: v for e, v in row.known.items() if self.outlives_store(v)}
         self.box.store, self.box.history = store, ()
+        self.forget_numbers()
+
+    def forget_numbers(self):
+        """R7: another store numbers incarnations from the beginning."""
+        self.box.numbers.clear()
 
     def outlives_store(self, verdict):
         """R3: STORED is a lease of one store; so is EXCUSED, for its membership is gone, too."""
@@ -107,8 +112,8 @@ class Sender(SendingDevice):
                 for row in stream.rows.values():
                     if not row.epoch:
                         self.stamp(row)
-        for endpoint, incarnation in packet.incarnations:
-            self.heard_from(endpoint, incarnation)
+        for news in packet.incarnations:
+            self.heard_from(*news)
         self._refresh()
 
     def stamp(self, row):
@@ -180,7 +185,7 @@ class Sender(SendingDevice):
         self.world.network.send("S", packet)
 
     def _head(self, stream):
-        floor = self.floor_told(stream)
+        floor = self.told[stream.id] = self.floor_told(stream)
         rows = stream.rows
         self.oracle.floor_told(stream.id, floor)
         epochs = {seq: rows[seq].epoch for seq in range(floor, stream.next_seq)}
@@ -228,7 +233,7 @@ class Sender(SendingDevice):
             if max(seq for seq, _ in packet.verdicts) >= stream.next_seq:
                 self.rolled_back |= stream.id == self.box.incarnation
                 return
-            if not self.heard_from(endpoint, packet.incarnation):
+            if not self.heard_from(endpoint, packet.incarnation, packet.number):
                 return
         for seq, verdict in packet.verdicts:
             row = stream.rows.get(seq)
@@ -239,15 +244,20 @@ class Sender(SendingDevice):
             self.tell_floor(stream, packet.verdicts)
         self._refresh()
 
-    def heard_from(self, endpoint, incarnation):
+    def heard_from(self, endpoint, incarnation, number):
         """R7: a newer incarnation knows nothing; an older one says nothing any more."""
-        known = self.box.incarnations.get(endpoint)
-        if known is not None and incarnation < known:
+        box = self.box
+        known = box.incarnations.get(endpoint)
+        if self.is_older(endpoint, incarnation, number):
             return False
-        self.box.incarnations[endpoint] = incarnation
-        if known is not None and incarnation > known:
+        box.incarnations[endpoint], box.numbers[endpoint] = incarnation, number
+        if known not in (None, incarnation):
             self.forget_confirmations(endpoint)
         return True
+
+    def is_older(self, endpoint, incarnation, number):
+        """R7: by the order in which S came to know them; that of their drawing says nothing."""
+        return number < self.box.numbers.get(endpoint, 0)
 
     def forget_confirmations(self, endpoint):
         """R7: what it confirmed from floor on goes out again; what was shown stays shown."""
@@ -295,8 +305,13 @@ class Sender(SendingDevice):
 
     def tell_floor(self, stream, verdicts):
         """PROTOCOL §5.8: who offers only what is below our floor has not heard of it."""
-        if max(seq for seq, _ in verdicts) < stream.durable_floor:
+        floor = stream.durable_floor
+        if max(seq for seq, _ in verdicts) < floor and not self.was_told(stream, floor):
             self.ask(stream)
+
+    def was_told(self, stream, floor):
+        """PROTOCOL §5.8: S knows it since our login, and passes it on to who needs it."""
+        return self.told.get(stream.id, 1) >= floor
 
     def receive_status_a(self, packet):
         """R3: what is not found falls back to PENDING, and is sent again."""

@@ -26,6 +26,8 @@ class SendingDevice(Device):
         """A verdict was for a seq that this store never used."""
         self.unsaved = False
         """The disk lacks something that must be on it before anything leaves."""
+        self.told = {}
+        """stream → the floor that S was told since the login."""
         self.after_commit = []
         """What must not leave, or be shown, before the next commit."""
 
@@ -72,6 +74,7 @@ class SendingDevice(Device):
             assert self._logged_in(box.mark + 1)
         self.up = box.let_in = True
         self.restored = False
+        self.told = {}
         self.commit()
         self.oracle.logged_in(self.box)
         for stream in self.box.streams.values():

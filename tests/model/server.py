@@ -41,12 +41,11 @@ class Server(Processes):
         who, incarnation = session.who, session.incarnation
         device = self.store.devices.get(who)
         if device is None:
-            device = self.store.devices[who] = Registered(incarnation)
+            device = self.store.devices[who] = Registered()
         elif self.is_stale(device, incarnation, mark):
             return None
-        if device.incarnation != incarnation:
-            device.retired.add(device.incarnation)
-            device.incarnation = incarnation
+        if incarnation not in device.incarnations:
+            device.incarnations.append(incarnation)
         device.mark, device.continues, device.disk = mark, continues or {}, session.disk
         if who == "A":
             self.sender_logged_in(incarnation)
@@ -60,7 +59,7 @@ class Server(Processes):
 
     def is_stale(self, device, incarnation, mark):
         """PROTOCOL §5.8: a copy cannot know what was seen after it was made."""
-        if incarnation in device.retired:
+        if incarnation in device.incarnations[:-1]:
             return True
         return incarnation == device.incarnation and mark <= device.mark
 
@@ -80,8 +79,8 @@ class Server(Processes):
         self.tell_members()
 
     def tell_members(self):
-        devices = self.store.devices.items()
-        incarnations = tuple((who, d.incarnation) for who, d in devices if who != "A")
+        devices = [(who, d) for who, d in self.store.devices.items() if who != "A"]
+        incarnations = tuple((w, d.incarnation, d.number(d.incarnation)) for w, d in devices)
         packet = Members(self.store.epoch, tuple(self.store.history), incarnations)
         self.world.network.send("A", packet)
 
@@ -281,7 +280,8 @@ class Server(Processes):
                     del self.store.receipts[key]
 
     def _relay(self, endpoint, incarnation, stream, verdicts, *, kept=False):
-        self._say(AckN(self.store.epoch, stream, endpoint, incarnation, verdicts))
+        number = self.store.devices[endpoint].number(incarnation)
+        self._say(AckN(self.store.epoch, stream, endpoint, incarnation, verdicts, number))
 
     # --- R8: offline queue ---
 

@@ -80,6 +80,7 @@ class Outbox:
         "incarnations",
         "let_in",
         "mark",
+        "numbers",
         "opened_mark",
         "store",
         "streams",
@@ -99,13 +100,15 @@ class Outbox:
         """By membership epoch: who belongs."""
         self.incarnations = {}
         """The newest incarnation heard of, by endpoint."""
+        self.numbers = {}
+        """Their numbers, which S gave them in the order in which they came to it."""
         self.streams = {}
 
     def copy(self):
         new = Outbox(self.incarnation)
         new.mark, new.store, new.history = self.mark, self.store, self.history
         new.let_in, new.opened_mark = self.let_in, self.opened_mark
-        new.incarnations = self.incarnations.copy()
+        new.incarnations, new.numbers = self.incarnations.copy(), self.numbers.copy()
         new.streams = {id_: stream.copy() for id_, stream in self.streams.items()}
         return new
 
@@ -172,15 +175,23 @@ class Queued:
 class Registered:
     """What S knows of a device."""
 
-    __slots__ = ("continues", "disk", "incarnation", "mark", "retired")
+    __slots__ = ("continues", "disk", "incarnations", "mark")
 
-    def __init__(self, incarnation):
-        self.incarnation = incarnation
+    def __init__(self):
+        self.incarnations = []
+        """In the order in which they registered; all but the last one are retired."""
         self.disk = 0
         self.mark = 0
         self.continues = {}
         """Of A's older incarnations, the streams that go on, and the seq at which they end."""
-        self.retired = set()
+
+    @property
+    def incarnation(self):
+        return self.incarnations[-1]
+
+    def number(self, incarnation):
+        """R7: which one is newer, S knows by the order of their first logins, and nobody else."""
+        return 1 + self.incarnations.index(incarnation)
 
 
 class Store:
