@@ -61,6 +61,29 @@ def test_recipient_that_dies_after_the_hand_over_hands_over_again(seed):
     assert got(world, bob) == [b"hello", *payloads(5), *payloads(5)], "it had finished with none"
 
 
+# --- Incarnations ---
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_disk_that_the_server_hears_of_last_is_the_newest(seed, number):
+    """Which of two was drawn first, nobody knows when the server has lost its disk, too."""
+    world, alice, bob = met(f"{seed}/{number}")
+    laptop_away(world, alice)
+    bob.crash()
+    copy = bob.store.backup()
+    world.server().lose_disk()
+    bob.lose_disk()
+    world.run(30)
+    first = alice.send("bob", payloads(5, "first"))
+    world.run(30)
+    bob.restore(copy)
+    world.run(30)
+    second = alice.send("bob", payloads(5, "second"))
+    finish(world)
+    assert alice.states(first) == alice.states(second) == {"DELIVERED": 5}
+    assert got(world, bob)[-5:] == payloads(5, "second")
+
+
 # --- Dedup ---
 
 

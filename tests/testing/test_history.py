@@ -55,6 +55,15 @@ def test_logins_are_counted_by_incarnation():
     assert history.logins[BOB] == {(11, 1): 1}
 
 
+def test_store_that_is_an_old_copy_brings_its_incarnation_back():
+    history = history_of("bob/phone", [r.PutMeta("incarnation", b"\x0b")])
+    history.on_opened(BOB, {"incarnation": b"\x09"})
+    history.on_durable("bob/phone", [r.PutMeta("login_count", b"\x05")])
+    assert history.logins[BOB] == {(9, 5): 2}
+    history.on_opened(BOB, {})
+    assert history.incarnations[BOB] == 9, "an empty disk says so itself when it has drawn one"
+
+
 def test_server_s_disk_tells_devices_queue_and_receipts():
     device = r.DeviceRecord("bob", "phone", 0, 1, 9, (), 1)
     rows = (r.QueueRow(1, False, 0, b""), r.QueueRow(2, True, 0, b""))

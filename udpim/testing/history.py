@@ -8,7 +8,7 @@ and when) and by the network (every datagram). It believes no node: what a node 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from udpim.im import records as r
@@ -187,6 +187,11 @@ class History:
         self.lost_disks[host] = self.tick()
         sender = endpoint_of(host)
         self.open = {m for m in self.open if (m.stream.user, m.stream.device) != sender}
+
+    def on_opened(self, endpoint: Endpoint, meta: Mapping[str, bytes]) -> None:
+        """A process reads its store, which may be a copy older than its last incarnation."""
+        if "incarnation" in meta:
+            self.incarnations[endpoint] = int.from_bytes(meta["incarnation"], "big")
 
     def on_durable(self, host: str, ops: Sequence[r.Op]) -> None:
         """A transaction of a host is durable."""

@@ -277,9 +277,11 @@ class VirtualClient(VirtualProcess):
     def _make(self, random_bytes: Callable[[int], bytes]) -> ClientNode:
         self.address = (self.host, self._ports())
         self.waiting.clear()
+        snapshot = self.store.load_client()
+        self.history.on_opened(self.endpoint, snapshot.meta)
         return ClientNode(
             self.config,
-            self.store.load_client(),
+            snapshot,
             durable=self.store.durable,
             random_bytes=random_bytes,
             now=self.now,
