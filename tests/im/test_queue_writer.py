@@ -175,6 +175,26 @@ def test_a_verdict_deletes_its_rows_and_no_others():
     assert (2, [(1, 1), (3, 3)]) == (w.queue.count(PHONE), list(w.queued.messages))
 
 
+def test_a_verdict_that_is_faster_than_the_commit_deletes_the_row_after_it():
+    w = Writer()
+    w.store(1, 3)
+    w.writer.delete(PHONE, STREAM, ((2, 2), (9, 9)))
+    assert [(PutQueue, [1, 2, 3])] == w.commit()
+    assert [(PHONE, STREAM, [(1, 1), (3, 3)])] == w.said, "nothing is claimed of what has gone"
+    assert [DeleteQueue] == [kind for kind, _ in w.commit()]
+    assert [(1, 1), (3, 3)] == list(w.queued.messages)
+
+
+def test_a_verdict_for_a_row_whose_commit_fails_is_forgotten():
+    w = Writer()
+    w.store(1, 1)
+    w.writer.delete(PHONE, STREAM, ((1, 1),))
+    w.commit(ok=False)
+    w.store(1, 1)
+    w.commit()
+    assert [(1, 1)] == list(w.queued.messages)
+
+
 def test_floor_deletes_what_nobody_answers_any_more():
     w = Writer()
     w.store(1, 3)

@@ -26,7 +26,17 @@ GRAINS = 32
 class QueuedStream:
     """The rows of one stream for one endpoint."""
 
-    __slots__ = ("ages", "base", "floor", "inserting", "large", "messages", "reading", "voids")
+    __slots__ = (
+        "ages",
+        "answered",
+        "base",
+        "floor",
+        "inserting",
+        "large",
+        "messages",
+        "reading",
+        "voids",
+    )
 
     def __init__(self) -> None:
         """Start empty."""
@@ -35,6 +45,8 @@ class QueuedStream:
         self.voids = RangeSet()
         """Durable void items."""
         self.inserting = RangeSet()
+        self.answered = RangeSet()
+        """Those of the rows on their way that B has given a verdict for: they go when they come."""
         """Rows whose transaction is on its way."""
         self.reading = RangeSet()
         """Rows that a pull of the present session has taken."""

@@ -147,6 +147,8 @@ class QueueWriter:
         self._held.add(stream, -_held_bytes(sizes))
         queued = self._queue.stream(endpoint, stream)
         queued.inserting.subtract(ranges)
+        answered = RangeSet(intersect(ranges, queued.answered))
+        queued.answered.subtract(answered)
         if not ok:
             return
         if void:
@@ -154,7 +156,8 @@ class QueueWriter:
         else:
             self._queue.inserted(endpoint, stream, ranges, sizes)
         self._delete_below(endpoint, stream, queued.floor)
-        self._stored(endpoint, stream, [] if void else ranges)
+        self.delete(endpoint, stream, list(answered))
+        self._stored(endpoint, stream, [] if void else without(ranges, answered))
 
     def floor_passed(self, endpoint: Endpoint, stream: StreamId, floor: int) -> None:
         """The sender has the verdicts for what is below its floor, and B says no more of it.
@@ -171,10 +174,11 @@ class QueueWriter:
             self.delete(endpoint, stream, ((1, floor - 1),))
 
     def delete(self, endpoint: Endpoint, stream: StreamId, ranges: Sequence[Range]) -> None:
-        """Delete the rows that B gave a verdict for."""
+        """Delete the rows that B gave a verdict for; those on their way go after their commit."""
         queued = self._queue.find(endpoint, stream)
         if queued is None:
             return
+        queued.answered.update(intersect(ranges, queued.inserting))
         present = queued.present(ranges)
         if present:
             self._queue.remove(endpoint, stream, present)
