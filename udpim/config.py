@@ -84,6 +84,10 @@ DEVICES_PER_USER_MAX = 16
 """The most that may be configured: a membership has to fit one packet with the longest names."""
 RETIRED_INCARNATIONS_MAX = 64
 """Older incarnations that the server remembers per device; beyond, the oldest is forgotten."""
+EARLY_BYTES_MAX = 16 * 1024
+"""Bodies that a client may send with its login, and the server keeps until it has answered."""
+EARLY_BYTES_TOTAL_MAX = 16 * 1024 * 1024
+"""Those of all clients; one whose bodies find no room is told to come again."""
 HANDLES_MAX = 65_536
 """Streams that may be named on one connection in one direction (PROTOCOL §4.3)."""
 

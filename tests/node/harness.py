@@ -16,7 +16,7 @@ from udpim.errors import StoreError
 from udpim.hop.config import HopConfig
 from udpim.hop.listen import Listener
 from udpim.im.out_stream import OutStream
-from udpim.model import Endpoint
+from udpim.model import Endpoint, StreamId
 from udpim.node import effects as fx
 from udpim.node import events as ev
 from udpim.node.client import ClientNode
@@ -354,3 +354,20 @@ def endpoint(who):
 
 def section(first, *payloads):
     return im_codec.encode_section(first, [0] * len(payloads), list(payloads))
+
+
+BOB = StreamId("bob", "phone", 2**63 | 4, "alice")
+
+
+def with_raw_server(*, online=True, hop=None, **config):
+    net = Net()
+    raw = RawServer(net, hop=hop, welcome=online)
+    client = Client(net, **config).dial()
+    wanted = LinkState.ONLINE if online else LinkState.LOGGING_IN
+    net.until(lambda: client.node.state is wanted)
+    net.run(0.5)
+    return net, raw, client
+
+
+def message(seq=1, *payloads, name=BOB, handle=1):
+    return p.MsgN(handle, name, 1, 1, section(seq, *(payloads or (b"hi",))))

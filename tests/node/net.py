@@ -12,6 +12,7 @@ from udpim.hop.codes import ConnectionState
 from udpim.hop.config import HopConfig
 from udpim.hop.dial import Dialer
 from udpim.hop.listen import Listener
+from udpim.model import StreamId
 from udpim.node import events as ev
 from udpim.node.client import ClientNode
 from udpim.node.effects import Authenticate, AuthorizeGroup, MaySee, NotifyOffline
@@ -21,6 +22,7 @@ from udpim.store.memory import MemoryStore
 from udpim.wire import im_codec
 from udpim.wire import im_packets as p
 from udpim.wire.frames import encode_ack
+from udpim.wire.im_codec import encode_section
 from udpim.wire.packet import VERSION, destination_cid, encode_short_header, is_long
 
 SERVER = ("192.0.2.1", 9000)
@@ -360,3 +362,32 @@ class RawServer(Raw):
 
     def drain(self):
         return self.listener.datagrams_to_send(self.net.now) + self.connection_datagrams()
+
+
+ME = StreamId("", "", 1 << 63, "bob")
+STREAM = ME._replace(user="zoe", device="z")
+
+
+def login(user="zoe", device="z", incarnation=1 << 63, count=1, token=b""):
+    return p.Login(user, device, token, incarnation, count)
+
+
+def msg(first, *payloads, handle=1, name=ME, epoch=1, floor=1):
+    section = encode_section(first, [0] * len(payloads), list(payloads))
+    return p.MsgR(handle, name, floor, (p.EpochRun(1, epoch),), 0, section)
+
+
+def dialled(net, name="raw"):
+    raw = net.raw_client(name)
+    net.run(0.2)
+    assert raw.open
+    return raw
+
+
+def logged_in(net, user="zoe", device="z", **more):
+    raw = dialled(net, user + device)
+    raw.send(login(user, device, **more))
+    net.run(0.2)
+    assert 1 == len(raw.of(p.LoginOk)), raw.packets
+    raw.packets.clear()
+    return raw

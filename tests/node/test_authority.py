@@ -80,7 +80,7 @@ def test_a_good_token_does_not_let_in_as_whoever_else_the_packet_names():
     raw.send(login("mallory"), login("victim"))
     net.run(3)
     assert (set(), []) == (sessions(server), raw.of(p.LoginOk))
-    assert 2 <= server.node.hop_totals().drops["more than one login"]
+    assert 2 <= server.node.hop_totals().drops["IM packet not acceptable now"]
 
 
 def test_nobody_gives_a_receipt_for_what_is_addressed_to_somebody_else():

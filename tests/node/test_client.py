@@ -1,47 +1,33 @@
 """A client node: login, loss and return of the link, what it takes from a server and what not."""
 
 import copy
-from dataclasses import replace
 
 import pytest
 
 from tests.node.harness import (
+    BOB,
+    DELAY_S,
     SERVER,
     Client,
     Net,
     RawServer,
     Server,
     endpoint,
-    section,
+    message,
+    with_raw_server,
 )
 from udpim.errors import LocalProtocolError
 from udpim.hop.codes import CloseCode, ConnectionState
-from udpim.hop.config import HopConfig
-from udpim.model import LoginCode, MessageState, StreamId
+from udpim.model import LoginCode, MessageState
 from udpim.node import events as ev
 from udpim.node.state import LinkState
 from udpim.store.state import StoreState
 from udpim.wire import im_packets as p
 from udpim.wire.packet import Reset, VersionOffer, encode_long, parse_long
 
-BOB = StreamId("bob", "phone", 2**63 | 4, "alice")
 UNKNOWN_KIND = b"\x80 from the future"
 MALFORMED = b"\x01\xff"
 NOT_NOW = "IM packet not acceptable now"
-
-
-def with_raw_server(*, online=True, hop=None, **config):
-    net = Net()
-    raw = RawServer(net, hop=hop, welcome=online)
-    client = Client(net, **config).dial()
-    wanted = LinkState.ONLINE if online else LinkState.LOGGING_IN
-    net.until(lambda: client.node.state is wanted)
-    net.run(0.5)
-    return net, raw, client
-
-
-def message(seq=1, *payloads, name=BOB, handle=1):
-    return p.MsgN(handle, name, 1, 1, section(seq, *(payloads or (b"hi",))))
 
 
 def verdict(stream, *delivered, name=True):
@@ -705,46 +691,6 @@ def test_an_empty_queue_ends_the_pull():
     assert 2 == sum(isinstance(packet, p.OfflineR) for packet in raw.got)
 
 
-class NarrowHop(HopConfig):
-    """Allows the peer few frames in flight, and itself the usual number."""
-
-    def parameters(self, reset_token=None):
-        return replace(HopConfig.parameters(self, reset_token), frame_window=16)
-
-
-def test_receipts_wait_in_the_inbox_while_the_hop_has_enough_to_send():
-    net, raw, client = with_raw_server(hop=NarrowHop(), hop_frames_max=4)
-    take = raw.last.take
-    raw.last.take = lambda packet, now: None
-    for seq in range(1, 40):
-        raw.say(message(seq))
-        net.run(0.05)
-    assert 39 == len(client.received)
-    assert client.node.connection.queued_frames <= 5
-    raw.last.take = take
-    net.run(5)
-    receipts = [packet for packet in raw.got if isinstance(packet, p.AckR)]
-    ranges = [part for packet in receipts for part in packet.delivered]
-    assert set(range(1, 40)) == {seq for a, b in ranges for seq in range(a, b + 1)}
-
-
-def test_payloads_wait_in_the_outbox_while_the_hop_has_enough_of_them():
-    net = Net()
-    Server(net)
-    client = Client(net, hop_bytes_max=100_000).login()
-    tablet = Client(net, "alice/tablet").login()
-    payloads = [bytes([n]) * 300_000 for n in range(5)]
-    stream, first = client.send("alice", *payloads)
-    waiting = []
-    limit = net.now + 60
-    while tablet.received != payloads:
-        assert net.step(limit)
-        waiting.append(client.node.connection.queued_bulk_bytes)
-    assert 100_000 < max(waiting) < 100_000 + 300_000 + 100, "one payload may go beyond"
-    net.run(1)
-    assert {MessageState.DELIVERED} == {stream.state(first + n) for n in range(5)}
-
-
 # --- More streams than fit one connection (PROTOCOL §4.3) ---
 
 FEW = 8192
@@ -794,3 +740,81 @@ def test_the_rest_waits_in_the_outbox_while_the_hop_has_enough():
     alice.send("bob", *payloads)
     net.until(arrived)
     assert 0 < most[0] < 1000 + 20 * 50_000
+
+
+# --- What leaves together with the login ---
+
+
+def reconnecting(*payloads, welcome=True, **more):
+    """A client that the server knows, without a link, with these messages in its outbox."""
+    net, raw, client = with_raw_server(reconnect_s_min=5.0, **more)
+    raw.last.close(CloseCode.SHUTDOWN, "going down", net.now)
+    net.until(lambda: client.node.state is LinkState.WAITING)
+    stream, _ = client.send("bob", *payloads)
+    raw.welcome = welcome
+    raw.got.clear()
+    return net, raw, client, stream
+
+
+def seqs_of(packets):
+    return [packet.section.first for packet in packets if isinstance(packet, p.MsgR)]
+
+
+def test_what_is_open_leaves_with_the_login_of_a_client_that_the_server_knows():
+    net, raw, client, _ = reconnecting(b"hi", welcome=False)
+    net.until(lambda: raw.got)
+    net.run(0.001)
+    assert [p.Login, p.MsgR] == [type(packet) for packet in raw.got]
+    client.send("bob", b"later")
+    net.run(0.3)
+    assert [1] == sorted(set(seqs_of(raw.got))), "what comes later waits for the answer"
+    raw.say(p.LoginOk(7, True, False, 1000, 1024))
+    net.run(0.3)
+    assert [1, 2] == sorted(set(seqs_of(raw.got)))
+
+
+def test_the_first_answer_to_a_message_comes_two_round_trips_after_the_first_packet():
+    net = Net()
+    server = Server(net)
+    client, bob = Client(net).login(), Client(net, "bob/phone").login()
+    client.send("bob", b"to meet")
+    net.run(2)
+    server.node.shutdown(net.now)
+    net.until(lambda: client.node.state is LinkState.WAITING)
+    stream, seq = client.send("bob", b"hi")
+    net.until(lambda: client.node.state is LinkState.DIALING)
+    began = net.now
+    net.until(lambda: stream.state(seq) >= MessageState.ACCEPTED)
+    flights = round((net.now - began) / DELAY_S)
+    assert 4 == flights, "HELLO, WELCOME, login with msg:R, its answer with msg:A"
+    net.until(lambda: b"hi" in bob.received)
+
+
+def test_what_left_with_the_login_leaves_again_under_another_store_epoch():
+    net, raw, client, _ = reconnecting(b"hi", welcome=False)
+    net.until(lambda: seqs_of(raw.got))
+    raw.say(p.LoginOk(8, True, False, 1000, 1024))
+    net.run(0.3)
+    assert [1, 1] == seqs_of(raw.got)
+    assert 8 == client.node.store_epoch
+
+
+def test_more_than_fits_waits_for_the_answer():
+    net, raw, _, _ = reconnecting(bytes(20_000), welcome=False)
+    net.until(lambda: raw.got)
+    net.run(0.5)
+    assert [] == seqs_of(raw.got)
+    raw.say(p.LoginOk(7, True, False, 100_000, 1024))
+    net.run(0.5)
+    assert [1] == seqs_of(raw.got)
+
+
+def test_a_store_that_is_refused_as_stale_begins_anew_on_another_connection():
+    net, raw, client, _ = reconnecting(b"hi", welcome=False)
+    net.until(lambda: seqs_of(raw.got))
+    before = client.node.outbox.incarnation
+    raw.say(p.LoginRefused(LoginCode.STALE_STORE, "an old copy"))
+    net.until(lambda: client.node.state is LinkState.WAITING)
+    assert before != client.node.outbox.incarnation
+    raw.welcome = True
+    net.until(lambda: client.online)

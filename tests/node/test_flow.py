@@ -47,6 +47,6 @@ def test_who_has_not_logged_in_gets_no_memory_for_bulk(server):
         now = connection.next_timeout()
         connection.handle_timeout(now)
     (theirs,) = server.connections()
-    assert theirs.drops["bulk without a session"] >= 10
+    assert theirs.drops["body in pieces without a session"] >= 10
     assert theirs.reassembly_bytes == 0
     assert connection.unacked_tags() == ["large"]

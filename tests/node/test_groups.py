@@ -7,7 +7,7 @@ from udpim.im.group_desk import GroupRequest
 from udpim.model import GroupAction, GroupCode, MessageState
 from udpim.node import effects as fx
 from udpim.node import events as ev
-from udpim.node import server as server_
+from udpim.wire import im_codec
 from udpim.wire import im_packets as p
 
 CREATE, JOIN, LEAVE, LIST = GroupAction
@@ -81,7 +81,7 @@ def test_what_makes_no_sense_does_not_reach_the_hook():
 
 
 def test_questions_to_the_hook_are_limited(monkeypatch):
-    monkeypatch.setattr(server_, "GROUP_REQUESTS_MAX", 1)
+    monkeypatch.setattr("udpim.node.dispatch.GROUP_REQUESTS_MAX", 1)
     net, server, alice = world("alice/phone")
     server.may_change = lambda effect: "wait"
     alice.node.groups.ask(CREATE, "#g", "")
@@ -130,7 +130,7 @@ def test_a_leaver_hears_that_nothing_more_will_come():
 def test_a_read_mark_for_an_unknown_handle_is_not_taken():
     net, server, alice = world("alice/phone")
     alice.node.connection.send_frame(
-        server_.im_codec.encode(p.ReadR(9, None, 1)), None, net.now, bulk=False
+        im_codec.encode(p.ReadR(9, None, 1)), None, net.now, bulk=False
     )
     net.run(1)
     assert 1 <= server.hop_drops()["IM packet not acceptable now"]

@@ -59,6 +59,7 @@ class World:
             outgoing={},
             events=deque(),
             last_seen=self.last_seen,
+            opened=lambda link, now: None,
             ended=lambda session: None,
         )
         self.tokens = 0

@@ -2,7 +2,17 @@
 
 import pytest
 
-from tests.node.net import SERVER, DurableStore, Net
+from tests.node.net import (
+    ME,
+    SERVER,
+    STREAM,
+    DurableStore,
+    Net,
+    dialled,
+    logged_in,
+    login,
+    msg,
+)
 from udpim.errors import StoreError
 from udpim.hop.codes import CloseCode
 from udpim.model import Endpoint, LoginCode, StreamId
@@ -12,35 +22,6 @@ from udpim.node.stats import server_stats
 from udpim.store.memory import MemoryStore
 from udpim.wire import im_packets as p
 from udpim.wire.im_codec import encode_section
-
-ME = StreamId("", "", 1 << 63, "bob")
-STREAM = ME._replace(user="zoe", device="z")
-
-
-def login(user="zoe", device="z", incarnation=1 << 63, count=1, token=b""):
-    return p.Login(user, device, token, incarnation, count)
-
-
-def msg(first, *payloads, handle=1, name=ME, epoch=1, floor=1):
-    section = encode_section(first, [0] * len(payloads), list(payloads))
-    return p.MsgR(handle, name, floor, (p.EpochRun(1, epoch),), 0, section)
-
-
-def dialled(net, name="raw"):
-    raw = net.raw_client(name)
-    net.run(0.2)
-    assert raw.open
-    return raw
-
-
-def logged_in(net, user="zoe", device="z", **more):
-    raw = dialled(net, user + device)
-    raw.send(login(user, device, **more))
-    net.run(0.2)
-    assert 1 == len(raw.of(p.LoginOk)), raw.packets
-    raw.packets.clear()
-    return raw
-
 
 # --- The exchange, end to end ---
 
@@ -317,21 +298,73 @@ def test_devices_of_a_user_are_limited_even_when_all_come_at_once():
 # --- Sessions ---
 
 
-@pytest.mark.parametrize(
-    ("packet", "reason"),
-    [
-        (msg(1, b"x"), "bulk without a session"),
-        (p.OfflineR(1000), "IM packet not acceptable now"),
-    ],
-    ids=["bulk", "control"],
-)
-def test_before_the_login_nothing_else_is_taken(packet, reason):
+@pytest.mark.parametrize("packet", [msg(1, b"x"), p.OfflineR(1000)], ids=["bulk", "control"])
+def test_before_the_login_nothing_else_is_taken(packet):
     net = Net()
     server = net.server()
     dialled(net).send(packet)
     net.run(0.3)
     (connection,) = server.node.connections()
-    assert {reason} == set(connection.drops)
+    assert {"IM packet not acceptable now"} == set(connection.drops)
+
+
+def test_what_comes_with_a_login_is_routed_once_it_is_answered():
+    net = Net()
+    server = net.server()
+    bob = logged_in(net, "bob", "b")
+    zoe = logged_in(net)
+    zoe.send(msg(1, b"to learn the epoch", epoch=0))
+    net.run(0.1)
+    epoch = zoe.of(p.Members)[0].epoch
+    server.hold_logins = True
+    raw = dialled(net, "again")
+    raw.send(login(count=2), msg(1, b"with it", epoch=epoch))
+    net.run(0.1)
+    raw.send(msg(2, b"behind it", epoch=epoch), b"\x80 from the future")
+    net.run(0.1)
+    assert 0 < server.node.sizes()["early_bytes"] < 200
+    assert [] == raw.packets
+    server.answer()
+    net.run(0.1)
+    assert p.LoginOk is type(raw.packets[0])
+    assert [((1, 2),)] == [packet.ranges for packet in raw.of(p.MsgA)]
+    assert 0 == server.node.sizes()["early_bytes"]
+    assert 1 == server.node.drops["IM packet of an unknown kind"]
+    assert [1, 2] == [packet.section.first for packet in bob.of(p.MsgN)]
+
+
+def test_what_comes_with_a_login_dies_with_it():
+    net = Net()
+    server = net.server()
+    server.verdict = lambda endpoint, secret: "wrong"
+    raw = dialled(net)
+    raw.send(login(), msg(1, b"with it"))
+    net.run(3)
+    assert [p.LoginRefused] == [type(packet) for packet in raw.packets]
+    assert (0, 0) == (server.node.links, server.node.sizes()["early_bytes"])
+
+
+def test_what_no_session_may_say_ends_the_connection_when_it_came_with_the_login():
+    net = Net()
+    net.server()
+    raw = dialled(net)
+    raw.send(login(), msg(1, b"x", name=None, handle=9), msg(1, b"not routed"))
+    net.run(0.2)
+    assert CloseCode.PROTOCOL_ERROR == raw.connection.closed.code
+    assert [] == raw.of(p.MsgA)
+
+
+@pytest.mark.parametrize("limit", ["EARLY_BYTES_MAX", "EARLY_BYTES_TOTAL_MAX"])
+def test_who_sends_too_much_with_a_login_is_told_to_come_again(monkeypatch, limit):
+    monkeypatch.setattr(f"udpim.node.early.{limit}", 50)
+    net = Net()
+    server = net.server()
+    raw = dialled(net)
+    raw.send(login(), msg(1, b"x" * 100))
+    net.run(0.2)
+    assert CloseCode.SHUTDOWN == raw.connection.closed.code
+    assert 1 <= server.node.hop_totals().drops["no room before the login"]
+    assert 0 == server.node.sizes()["early_bytes"]
 
 
 def test_one_login_at_a_time_is_checked():
@@ -344,39 +377,6 @@ def test_one_login_at_a_time_is_checked():
     raw.send(login("yan"))
     net.run(0.1)
     assert 1 == len(server.unanswered)
-
-
-@pytest.mark.parametrize(
-    "packet",
-    [
-        p.LoginOk(1, True, True, 1, 1),
-        p.MsgN(1, ME, 1, 1, encode_section(1, [0], [b""])),
-        p.AckR(9, None, False, (), ()),
-        msg(1, b"x", name=None, handle=9),
-        login(),
-        b"\x7f",
-        b"",
-    ],
-)
-def test_what_no_client_may_say_is_dropped_whole(packet):
-    net = Net()
-    server = net.server()
-    raw = logged_in(net)
-    raw.send(packet, msg(1, b"x"))
-    net.run(0.1)
-    assert [] == raw.packets
-    (connection,) = server.node.connections()
-    assert {"malformed IM packet", "IM packet not acceptable now"} & set(connection.drops)
-
-
-def test_unknown_kinds_from_0x80_on_are_skipped():
-    net = Net()
-    server = net.server()
-    raw = logged_in(net)
-    raw.send(b"\xff", msg(1, b"x"))
-    net.run(0.1)
-    assert 1 == len(raw.of(p.Refuse))
-    assert {"IM packet of an unknown kind": 1} == server.node.drops
 
 
 def test_the_sender_is_the_sessions_identity():

@@ -41,7 +41,7 @@ from udpim.model import (
     PresenceCode,
     RejectCode,
 )
-from udpim.node import aging, server
+from udpim.node import aging, dispatch
 from udpim.node.state import TRANSITIONS, LinkInput, LinkState
 from udpim.wire import frames, hop_schema, im_schema, layout, packet, parameters
 from udpim.wire.im_packets import Kind
@@ -112,9 +112,11 @@ CONSTANTS: dict[str, int | float] = {
     "ORDINALS_MAX": groups.ORDINALS_MAX,
     "LEFT_LINES_MAX": groups.LEFT_LINES_MAX,
     "TALLY_ENTRIES_MAX": im_schema.TALLY_ENTRIES_MAX,
-    "GROUP_REQUESTS_MAX": server.GROUP_REQUESTS_MAX,
+    "GROUP_REQUESTS_MAX": dispatch.GROUP_REQUESTS_MAX,
     "QUESTIONS_MAX": group_questions.QUESTIONS_MAX,
     "INQUIRIES_MAX": config.INQUIRIES_MAX,
+    "EARLY_BYTES_MAX": config.EARLY_BYTES_MAX,
+    "EARLY_BYTES_TOTAL_MAX": config.EARLY_BYTES_TOTAL_MAX,
     "SKEW_MS_MAX": config.SKEW_MS_MAX,
 }
 """Numbers that are no setting: the protocol's own, and the policy of one machine."""

@@ -30,6 +30,7 @@ from udpim.im.waiting_ack import Flight
 from udpim.model import Address, LoginCode, StreamId
 from udpim.node.backoff import Backoff
 from udpim.node.commits import Commits
+from udpim.node.early import fits_early
 from udpim.node.effects import Effect
 from udpim.node.events import (
     Event,
@@ -46,6 +47,7 @@ from udpim.node.events import (
     StreamsReborn,
 )
 from udpim.node.identity import Identity
+from udpim.node.outflow import Outflow
 from udpim.node.packets import TOO_MANY_STREAMS, read_im_packets
 from udpim.node.reception import Reception
 from udpim.node.signals import signal_rate
@@ -82,8 +84,10 @@ class ClientNode:
         self._identity = Identity(config, snapshot.meta, durable=durable, random_bytes=random_bytes)
         self._events: deque[Event] = deque()
         self.outbox = Outbox(config, self._identity.incarnation, snapshot, now)
-        self._outbox_online = False
-        """Messages may leave: the login is answered, and the mark that it rests on is durable."""
+        self._outbox_epoch: int | None = None
+        """The store epoch under which messages leave; None while none may."""
+        self._early_due = False
+        """The login has left, and what is open leaves with it."""
         self.outbox.stamp = max(self.outbox.stamp, self._identity.login_count)
         self.inbox = Inbox(snapshot, durable=durable, limits=config.limits)
         self._commits = Commits(self._identity, self.outbox, self.inbox, self._outbox_committed)
@@ -110,6 +114,7 @@ class ClientNode:
             welcomed=self._on_login_ok,
             refused=self._on_login_refused,
         )
+        self._outflow = Outflow(config.limits, self.outbox, self.inbox, self._reception)
 
     # --- Commands ---
 
@@ -327,6 +332,9 @@ class ClientNode:
         def say() -> None:
             if connection.state is ConnectionState.OPEN:
                 connection.send_frame(im_codec.encode(login), None, now)
+                if self._identity.known and fits_early(self.outbox):
+                    self._early_due = True
+                    self._start_outbox(self.store_epoch, now)
 
         self._commits.waiters.append(say)
 
@@ -345,8 +353,13 @@ class ClientNode:
         self._deadline = now + self._backoff.next_wait_s(at_once=code == CloseCode.RESET)
         self._move(LinkInput.LOST, code, reason)
 
+    def _start_outbox(self, store_epoch: int, now: float) -> None:
+        self._outbox_epoch = store_epoch
+        self.outbox.session_started(self._outbound, store_epoch, now)
+
     def _end_session(self) -> None:
-        self._outbox_online = False
+        self._outbox_epoch = None
+        self._early_due = False
         self.outbox.session_ended()
 
     # --- The login's answer ---
@@ -362,12 +375,11 @@ class ClientNode:
 
         def start() -> None:
             if self._connection is connection and self.state is LinkState.ONLINE:
-                self._outbox_online = True
-                self.outbox.session_started(self._outbound, packet.store_epoch, now)
+                self._start_outbox(packet.store_epoch, now)
 
         if self._identity.let_in():
             self._commits.waiters.append(start)
-        else:
+        elif self._outbox_epoch != packet.store_epoch:  # else messages have left with the login
             start()
         self.inbox.session_started(self._outbound, queue_waiting=packet.queue_waiting)
         self.groups.session_started()
@@ -377,8 +389,12 @@ class ClientNode:
         connection = self._connection
         assert connection is not None, "the refusal came on it"
         if packet.code == LoginCode.STALE_STORE:
+            early = self._outbox_epoch is not None
             self.outbox.new_incarnation(self._identity.renew(), now)
-            self._login(connection, now)
+            if early:  # the server may have taken some of it, under handles that name it
+                self._lost(CloseCode.LOGIN_REFUSED, packet.reason, now)
+            else:
+                self._login(connection, now)
         elif packet.code == LoginCode.BUSY:
             self._lost(CloseCode.LOGIN_REFUSED, packet.reason, now)
         else:
@@ -403,21 +419,11 @@ class ClientNode:
         connection = self._connection
         if connection is None:
             return []
+        if self._early_due:
+            self._early_due = False
+            self._outflow.with_login(connection, now)
         if self.state is LinkState.ONLINE:
-            encode, limits = im_codec.encode, self.config.limits
-
-            def emit(packet: p.ImPacket, tag: Flight | StreamId | None = None) -> None:
-                body = encode(packet)
-                bulk = p.is_bulk(packet, len(body))
-                connection.send_frame(body, tag, now, bulk=bulk)
-
-            # Receipts make room at the server: they never wait behind payloads without credit.
-            room = limits.hop_frames_max - connection.queued_control_frames
-            self.groups.transmit(emit, room)
-            self.inbox.transmit(emit, limits.hop_frames_max - connection.queued_control_frames, now)
-            self.inquiries.transmit(emit, limits.hop_frames_max - connection.queued_control_frames)
-            if self._outbox_online and connection.queued_bulk_bytes < limits.hop_bytes_max:
-                self.outbox.transmit(emit, limits.hop_frames_max - connection.queued_frames)
+            self._outflow.transmit(connection, now, messages=self._outbox_epoch is not None)
             if self._outbound.overflowed:
                 connection.close(*TOO_MANY_STREAMS, now)
                 self._lost(*TOO_MANY_STREAMS, now)

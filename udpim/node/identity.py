@@ -44,7 +44,7 @@ class Identity:
             )
         self.login_count = int.from_bytes(meta.get(MARK, b""), "big")
         """Rises durably with every login, and with every message before it may leave."""
-        self._known = False
+        self.known = False
         """The server has let this process in."""
         self._stamped = 0
         """The highest stamp so far."""
@@ -73,7 +73,7 @@ class Identity:
         follows, after a crash too, shows an old copy for what it is.
         """
         self._stamped = max(self._stamped, stamp)
-        if self._known and stamp > self.login_count:
+        if self.known and stamp > self.login_count:
             self._raise(stamp)
 
     def _raise(self, mark: int) -> None:
@@ -97,7 +97,7 @@ class Identity:
         Returns:
             Whether messages have to wait until the mark is durable that covers their stamps.
         """
-        self._known = True
+        self.known = True
         before = self.login_count
         self.reached(self._stamped)
         return self.login_count > before

@@ -45,6 +45,7 @@ class Logins:
         outgoing: dict[Session, None],
         events: deque[Event],
         last_seen: LastSeen,
+        opened: Callable[[Link, float], None],
         ended: Callable[[Session], None],
     ) -> None:
         """Start with nobody logged in.
@@ -57,6 +58,7 @@ class Logins:
             outgoing: Where a session that has frames to send enters itself.
             events: Where logins and ends of sessions are told.
             last_seen: Notes who leaves.
+            opened: Called with every link that has a session now, after its welcome.
             ended: Called with every session that is over.
         """
         self._limits = config.limits
@@ -66,6 +68,7 @@ class Logins:
         self._outgoing = outgoing
         self._events = events
         self._last_seen = last_seen
+        self._opened = opened
         self._ended = ended
         self._by_endpoint: dict[Endpoint, Link] = {}
         self._seats: Counter[Endpoint] = Counter()
@@ -204,6 +207,7 @@ class Logins:
             WINDOW,
         )
         connection.send_frame(im_codec.encode(welcome), None, now)
+        self._opened(link, now)
 
     def _leave_seat(self, endpoint: Endpoint) -> None:
         self._seats[endpoint] -= 1

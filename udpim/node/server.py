@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from itertools import count
 
 from udpim.config import ServerConfig
 from udpim.crypto.tokens import AddressTokens, ConnectionIdIssuer
@@ -19,22 +19,16 @@ from udpim.errors import DecodeError, StoreError
 from udpim.hop.codes import CloseCode, ConnectionState
 from udpim.hop.config import HopConfig
 from udpim.hop.connection import Connection
+from udpim.hop.intake import IncomingPacket
 from udpim.hop.listen import Listener
-from udpim.im.group_desk import GroupRequest
-from udpim.im.puller import answer_pull, plan_pull
 from udpim.im.records import PutMeta, QueueItems, ServerSnapshot
 from udpim.im.router import Router
 from udpim.im.session import Session
-from udpim.model import Address, GroupAction, GroupCode, StreamId
+from udpim.model import Address, GroupAction, GroupCode
 from udpim.node.aging import Aging
-from udpim.node.effects import (
-    AuthorizeGroup,
-    Commit,
-    Effect,
-    NotifyOffline,
-    ReadQueueItems,
-    Verdicts,
-)
+from udpim.node.dispatch import Dispatch
+from udpim.node.early import Early
+from udpim.node.effects import Commit, Effect, NotifyOffline, Verdicts
 from udpim.node.events import Event, StoreFailed
 from udpim.node.inspection import NOTHING_INSPECTED, inspection_for
 from udpim.node.link import Link, LinkTimers
@@ -47,9 +41,6 @@ from udpim.node.totals import HopTotals
 from udpim.wire import im_codec
 from udpim.wire import im_packets as p
 from udpim.wire.packet import destination_cid, is_long
-
-GROUP_REQUESTS_MAX = 1024
-"""Questions to the membership hook that are not answered; one more is told to come again."""
 
 
 class ServerNode:
@@ -99,8 +90,6 @@ class ServerNode:
             random_bytes=random_bytes,
         )
         self._links: dict[bytes, Link] = {}
-        self._reading: dict[int, Session] = {}
-        self._group_requests: dict[int, tuple[Session, int, GroupRequest]] = {}
         self._touched: dict[Link, None] = {}
         self._outgoing: dict[Session, None] = {}
         self._timers = LinkTimers()
@@ -108,6 +97,7 @@ class ServerNode:
         self._effects, self._events = deque[Effect](), deque[Event]()
         self.drops: dict[str, int] = {}
         self._rates = SenderRates(config.limits, self.drops)
+        self._early = Early()
         self._presence = PresenceDesk(self.router, known_user, self.drops)
         self._inspection = inspection_for(self.router, config.limits, self._effects, asks)
         self._logins = Logins(
@@ -118,12 +108,26 @@ class ServerNode:
             outgoing=self._outgoing,
             events=self._events,
             last_seen=self._presence.last_seen,
+            opened=self._session_opened,
             ended=self._session_ended,
         )
         self._aging = Aging(self.router, meta, config.retire_after_s, config.limits.queue_ttl_s)
-        self._counter = 0
-        self._signals = SignalRelay(
-            config.limits, self.router, self._logins, touched=self._touched, drops=self.drops
+        self._tokens = count(1)
+        self._dispatch = self._new_dispatch()
+
+    def _new_dispatch(self) -> Dispatch:
+        signals = SignalRelay(
+            self.config.limits, self.router, self._logins, touched=self._touched, drops=self.drops
+        )
+        return Dispatch(
+            self.router,
+            tokens=self._tokens,
+            effects=self._effects,
+            rates=self._rates,
+            inspection=self._inspection,
+            presence=self._presence,
+            signals=signals,
+            drops=self.drops,
         )
 
     # --- Inputs ---
@@ -154,33 +158,61 @@ class ServerNode:
         if connection.state is not ConnectionState.OPEN:
             connection.take(incoming, now)  # only to repeat our CLOSE (PROTOCOL §3.3)
             return
-        if incoming.bulk_bytes and link.session is None:
+        if incoming.fragments and link.session is None:
             # Who has not logged in gets no memory for bodies in pieces.
-            connection.refuse("bulk without a session")
+            connection.refuse("body in pieces without a session")
             return
         try:
             packets = read_im_packets(incoming)
         except DecodeError:
             connection.refuse("malformed IM packet")
             return
-        handlers = []
-        for packet in packets:
-            if packet is None:
-                self._drop("IM packet of an unknown kind")
-                continue
-            handler = self._handler(link, packet)
-            if handler is None:
-                connection.refuse("IM packet not acceptable now")
-                if link.session is not None and link.session.inbound.overflowed:
-                    connection.close(*TOO_MANY_STREAMS, now)
-                return
-            handlers.append(handler)
-        if link.session is None and len(handlers) > 1:
-            connection.refuse("more than one login")
+        if link.session is None:
+            self._receive_before_session(link, incoming, packets, now)
+            return
+        handlers = self._dispatch.handlers(link, packets)
+        if handlers is None:
+            connection.refuse("IM packet not acceptable now")
+            if link.session.inbound.overflowed:
+                connection.close(*TOO_MANY_STREAMS, now)
             return
         connection.take(incoming, now)
         for handler in handlers:
             handler(now)
+
+    def _receive_before_session(
+        self, link: Link, incoming: IncomingPacket, packets: list[p.ImPacket | None], now: float
+    ) -> None:
+        """Take a login, and keep what comes with it or behind it until it is answered."""
+        connection = link.connection
+        login, early = None, packets
+        if packets and isinstance(packets[0], p.Login) and not link.login_taken:
+            login, early = packets[0], packets[1:]
+        second = any(isinstance(packet, p.Login) for packet in early)
+        if second or (early and login is None and not link.login_taken):
+            connection.refuse("IM packet not acceptable now")
+            return
+        size_bytes = sum(map(len, incoming.frames))
+        if early and not self._early.keep(link, early, size_bytes):
+            connection.refuse("no room before the login")
+            connection.close(CloseCode.SHUTDOWN, "too much before the login", now)
+            return
+        connection.take(incoming, now)
+        if login is not None:
+            token = next(self._tokens)
+            self._effects.append(self._logins.receive_login(link, login, token))
+
+    def _session_opened(self, link: Link, now: float) -> None:
+        """Route what came before the login was answered; nobody will send it again."""
+        packets = self._early.take(link)
+        while packets and link.session is not None:
+            handlers = self._dispatch.handlers(link, packets[:1])
+            if handlers is None:
+                link.connection.close(CloseCode.PROTOCOL_ERROR, "not acceptable with a login", now)
+                return
+            for handler in handlers:
+                handler(now)
+            del packets[0]
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due; early or twice is harmless."""
@@ -201,10 +233,7 @@ class ServerNode:
 
     def on_queue_read(self, token: int, items: tuple[QueueItems, ...], now: float) -> None:
         """Rows for an offline:A are here."""
-        session = self._reading.pop(token)
-        if self.router.sessions.get(session.endpoint) is session:
-            answer_pull(self.router.queue, session, items)
-            self.router.endings.pulled(session, items)
+        self._dispatch.on_queue_read(token, items)
 
     def on_authenticated(
         self, token: int, refusal: str | None, now: float, *, busy: bool = False
@@ -258,81 +287,11 @@ class ServerNode:
             if connection.state is not ConnectionState.OPEN and link.session is not None:
                 self._logins.end_session(link, now)
 
-    # --- IM packets ---
-
-    def _handler(self, link: Link, packet: p.ImPacket) -> Callable[[float], None] | None:
-        """Return what to do with a packet once its frame is taken; None to leave it untaken."""
-        session = link.session
-        if session is None:
-            if isinstance(packet, p.Login) and not link.login_taken:
-                return lambda now: self._on_login(link, packet)
-            return None
-        if isinstance(packet, p.OfflineR):
-            return lambda now: self._on_pull(session, packet.bytes_max)
-        if isinstance(packet, p.SignalR):
-            return lambda now: self._signals.receive(link, session, packet, now)
-        if isinstance(packet, p.PresenceR):
-            return lambda now: self._on_presence(session, packet)
-        if isinstance(packet, p.MsgR | p.CancelR | p.StatusR):
-            return self._rates.limited(session, packet, self._on_sender(session, packet))
-        if isinstance(packet, p.AckR | p.ReadR):
-            return self._on_recipient(session, packet)
-        if isinstance(packet, p.GroupR):
-            return lambda now: self._on_group(session, packet)
-        return None
-
-    def _on_sender(
-        self, session: Session, packet: p.MsgR | p.CancelR | p.StatusR
-    ) -> Callable[[float], None] | None:
-        """The sender is the session's identity, whatever the name says (R13)."""
-        user, device = session.endpoint
-        name = packet.name
-        if name is not None:
-            name = name._replace(user=user, device=device)
-        stream = session.inbound.resolve(packet.handle, name)
-        if stream is None or (stream.user, stream.device) != session.endpoint:
-            return None
-        inspection = self._inspection
-        if inspection is not None and not isinstance(packet, p.StatusR):
-            return lambda now: inspection.receive(session, stream, packet, now)
-        method = _ROUTER_METHODS[type(packet)]
-
-        def route(now: float) -> None:
-            method(self.router, session, stream, packet)
-
-        return route
-
-    def _on_recipient(
-        self, session: Session, packet: p.AckR | p.ReadR
-    ) -> Callable[[float], None] | None:
-        stream = session.inbound.resolve(packet.handle, packet.name)
-        if stream is None:
-            return None
-        if isinstance(packet, p.ReadR):
-            return lambda now: self.router.reads.receive_read_r(session, stream, packet)
-        return lambda now: self.router.receive_ack_r(session, stream, packet)
-
-    def _on_group(self, session: Session, packet: p.GroupR) -> None:
-        if len(self._group_requests) >= GROUP_REQUESTS_MAX:
-            self.router.desk.answer(session, packet.request, GroupCode.BUSY)
-            return
-        request = self.router.desk.read(session, packet)
-        if request is not None:
-            self._counter += 1
-            self._group_requests[self._counter] = (session, packet.request, request)
-            allowed = self.router.desk.allowed_by_default(request)
-            self._effects.append(
-                AuthorizeGroup(token=self._counter, request=request, allowed=allowed)
-            )
+    # --- Groups ---
 
     def on_group_authorized(self, token: int, allowed: bool | None, now: float) -> None:
         """The membership hook has answered: yes, no, or None for "ask again later"."""
-        session, number, request = self._group_requests.pop(token)
-        if allowed:
-            self.router.desk.carry_out(session, number, request)
-        else:
-            code = GroupCode.BUSY if allowed is None else GroupCode.FORBIDDEN
-            self.router.desk.answer(session, number, code)
+        self._dispatch.on_group_authorized(token, allowed)
 
     def change_group(
         self, action: GroupAction, group: str, user: str, after: Callable[[bool], None]
@@ -340,36 +299,13 @@ class ServerNode:
         """Change a group on the server's own behalf; see `udpim.im.group_desk.GroupDesk.change`."""
         return self.router.desk.change(action, group, user, after)
 
-    def _on_login(self, link: Link, login: p.Login) -> None:
-        self._counter += 1
-        self._effects.append(self._logins.receive_login(link, login, self._counter))
-
-    def _on_presence(self, session: Session, packet: p.PresenceR) -> None:
-        self._counter += 1
-        question = self._presence.receive(session, packet, self._counter)
-        if question is not None:
-            self._effects.append(question)
-
-    def _on_pull(self, session: Session, bytes_max: int) -> None:
-        if session.reading:
-            self._drop("offline:R during another one")
-            return
-        self._counter += 1
-        self._reading[self._counter] = session
-        request = plan_pull(self.router.queue, session, bytes_max)
-        self._effects.append(ReadQueueItems(token=self._counter, request=request))
-
-    def _drop(self, reason: str) -> None:
-        self.drops[reason] = self.drops.get(reason, 0) + 1
-
     # --- Outputs ---
 
     def next_effect(self) -> Effect | None:
         """Return the next effect: one commit for everything since the last one comes first."""
         ops = self.router.ledger.take_ops()
         if ops:
-            self._counter += 1
-            return Commit(token=self._counter, ops=tuple(ops))
+            return Commit(token=next(self._tokens), ops=tuple(ops))
         for endpoint, stream, first, last in self.router.stored_for_absent:
             self._effects.append(
                 NotifyOffline(endpoint=endpoint, stream=stream, first=first, last=last)
@@ -395,6 +331,7 @@ class ServerNode:
     def _forget(self, link: Link) -> None:
         """Its connection is closed, so nothing touches it any more."""
         del self._links[link.connection.local_cid]
+        self._early.take(link)
         self._timers.disarm(link)
         self._gone.add(link.connection)
 
@@ -455,8 +392,8 @@ class ServerNode:
             "connections": self.links,
             "sessions": len(self.router.sessions),
             **self._logins.sizes(),
-            "queue_reads": len(self._reading),
-            "presence_questions": len(self._presence),
+            "early_bytes": self._early.bytes,
+            **self._dispatch.sizes(),
             "rated_users": len(self._rates),
             **(NOTHING_INSPECTED if self._inspection is None else self._inspection.sizes()),
         }
@@ -490,10 +427,3 @@ def _own_values(
     ]
     meta.update({op.key: op.value for op in fresh})
     return meta, fresh
-
-
-_ROUTER_METHODS: dict[type, Callable[[Router, Session, StreamId, Any], object]] = {
-    p.MsgR: Router.receive_msg_r,
-    p.CancelR: Router.receive_cancel_r,
-    p.StatusR: Router.receive_status_r,
-}

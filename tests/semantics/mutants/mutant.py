@@ -9,13 +9,13 @@ import contextlib
 import functools
 from dataclasses import dataclass
 
-from udpim.node import reception, server
+from udpim.node import dispatch, reception
 
 MUTANTS = {}
 """All mutants by name; filled by importing the modules that define them."""
 
 DISPATCH = (
-    server._ROUTER_METHODS,
+    dispatch._ROUTER_METHODS,
     reception._OUTBOX_METHODS,
     reception._INBOX_METHODS,
     reception._ONLINE,

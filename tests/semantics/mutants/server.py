@@ -23,8 +23,8 @@ from udpim.im.session import Push, Relay
 from udpim.im.standstills import Standstills
 from udpim.model import Endpoint
 from udpim.node.aging import Aging
+from udpim.node.dispatch import _ROUTER_METHODS, Dispatch
 from udpim.node.logins import Logins
-from udpim.node.server import _ROUTER_METHODS, ServerNode
 from udpim.ranges import RangeSet
 from udpim.wire.im_packets import EpochRun
 
@@ -62,13 +62,13 @@ def memory_server_says_stored(planting):
     item=11,
 )
 def row_goes_when_it_is_pulled(planting):
-    @planting.replace(ServerNode, "on_queue_read")
-    def on_queue_read(original, self, token, items, now):
+    @planting.replace(Dispatch, "on_queue_read")
+    def on_queue_read(original, self, token, items):
         endpoint = self._reading[token].endpoint
-        original(self, token, items, now)
+        original(self, token, items)
         for item in items:
             pulled = [(row.seq, row.seq) for row in item.rows]
-            self.router.delivery._writer.delete(endpoint, item.stream, pulled)
+            self._router.delivery._writer.delete(endpoint, item.stream, pulled)
 
 
 @mutant(
@@ -304,13 +304,13 @@ def anybody_gives_receipts(planting):
     f"{EXCHANGE}test_name_of_another_sender_is_replaced_by_the_session_s",
 )
 def name_in_the_packet_is_believed(planting):
-    @planting.replace(ServerNode, "_on_sender")
+    @planting.replace(Dispatch, "_on_sender")
     def on_sender(original, self, session, packet):
         if packet.name is None or not packet.name.user:
             return original(self, session, packet)
         stream = session.inbound.resolve(packet.handle, packet.name)
         method = _ROUTER_METHODS[type(packet)]
-        return lambda now: method(self.router, session, stream, packet)
+        return lambda now: method(self._router, session, stream, packet)
 
 
 # --- Incarnations ---
