@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from udpim.crypto.protection import PlaintextProtection, ProtectionPair
+from udpim.crypto.handshake import HandshakeResult
 from udpim.hop.codes import Address, Role
 from udpim.hop.config import HopConfig
 from udpim.hop.connection import Connection
@@ -31,8 +31,7 @@ def make_end(role: Role, random_: random.Random, now: float) -> Connection:
         role=role,
         local_cid=mine,
         remote_cid=other,
-        protection=ProtectionPair(send=PlaintextProtection(), receive=PlaintextProtection()),
-        parameters=config.parameters(bytes(16) if is_client else None),
+        handshake=HandshakeResult(peer=config.parameters(bytes(16) if is_client else None)),
         path=SERVER if is_client else CLIENT,
         config=config,
         random_bytes=random_.randbytes,

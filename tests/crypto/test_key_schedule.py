@@ -190,7 +190,23 @@ def test_an_update_is_due_after_many_packets_but_not_before_it_may_begin(monkeyp
     assert one.keys.update_due(0.0)
 
 
+def test_its_owner_may_want_updates_earlier():
+    one, other = two()
+    one.keys.update_packets, one.keys.update_s = 2, 60.0
+    acked_round(one, other)
+    assert not one.keys.update_due(100.0)
+    assert one.keys.update_due(160.0)
+    one.keys.on_acked(one.packet()[1])
+    assert one.keys.update_due(100.0)
+
+
 # Limits.
+
+
+def test_it_tells_how_much_a_key_may_still_seal():
+    one, _ = two(sealed_packets_max=10, forged_packets_max=3)
+    one.packet()
+    assert 9 == one.keys.packets_left
 
 
 def test_forgeries_are_counted_over_all_keys():

@@ -1,19 +1,76 @@
-"""Two connections, a bad network between them, and virtual time: no sockets, no sleeps."""
+"""Two connections, a bad network between them, and virtual time: no sockets, no sleeps.
+
+Both ends are in plaintext, or encrypted under keys as a handshake would have left them; the mode is
+that of :data:`MODE`, which :func:`both_modes` goes through.
+"""
 
 import heapq
 import random
 from itertools import count
 
-from udpim.crypto.protection import PlaintextProtection, ProtectionPair
+import pytest
+
+from udpim.crypto.handshake import HandshakeResult
+from udpim.crypto.noise.handshake_state import TransportKeys
+from udpim.crypto.packet_keys import packet_keys
+from udpim.crypto.security import AES_SHA256, CHACHA_BLAKE2S, SUITES
 from udpim.hop.codes import ConnectionState, Role
 from udpim.hop.config import HopConfig
 from udpim.hop.connection import Connection
+from udpim.hop.sealing import sealing_for
+from udpim.hop.stats import HopStats
+from udpim.hop.timers import TimerTable
+from udpim.wire.frames import parse_frames
 
 CLIENT = ("198.51.100.7", 40_000)
 SERVER = ("192.0.2.1", 9000)
 CLIENT_CID = b"client-1"
 SERVER_CID = b"server-1"
 RESET_TOKEN = b"reset-token-0016"
+
+PLAIN = 0
+"""The mode without encryption; others are numbers of suites."""
+MODES = {"plain": PLAIN, "chacha": CHACHA_BLAKE2S, "aes": AES_SHA256}
+MODE = [PLAIN]
+"""What connections are made with now."""
+_SECRETS = (bytes(range(32)), bytes(range(32, 64)))
+
+
+@pytest.fixture(params=["plain", "chacha"])
+def both_modes(request):
+    """The test runs in plaintext, and again encrypted."""
+    before, MODE[0] = MODE[0], MODES[request.param]
+    yield request.param
+    MODE[0] = before
+
+
+def keys_of(role, mode):
+    """The packet keys of one end; None in plaintext."""
+    if mode == PLAIN:
+        return None
+    suite = SUITES[mode]
+    send, receive = _SECRETS if role is Role.CLIENT else reversed(_SECRETS)
+    secrets = TransportKeys(cipher=suite.cipher, send=send, receive=receive)
+    return packet_keys(suite.hash, secrets)
+
+
+def sealing_of_peer(connection):
+    """The sealing of a connection's other end, as new."""
+    role = Role.SERVER if connection.role is Role.CLIENT else Role.CLIENT
+    return sealing_for(keys_of(role, MODE[0]), HopConfig(), TimerTable(), HopStats())
+
+
+def packet_to(connection, number, *frames):
+    """A datagram as the connection's peer would send it."""
+    payload = b"".join(frames).ljust(15, b"\0")
+    return sealing_of_peer(connection).seal(connection.local_cid, number, payload)
+
+
+def frames_of(connection, datagram):
+    """The frames that its peer finds in a connection's datagram of the first 2**32."""
+    sealing = sealing_of_peer(connection)
+    header, _, number = sealing.read_header(datagram)
+    return parse_frames(sealing.open(header, number, datagram))
 
 
 def connect(role, config=None, *, rng=None, now=0.0, validated=True, peer_config=None):
@@ -25,8 +82,10 @@ def connect(role, config=None, *, rng=None, now=0.0, validated=True, peer_config
         role=role,
         local_cid=CLIENT_CID if is_client else SERVER_CID,
         remote_cid=SERVER_CID if is_client else CLIENT_CID,
-        protection=ProtectionPair(send=PlaintextProtection(), receive=PlaintextProtection()),
-        parameters=(peer_config or config).parameters(RESET_TOKEN if is_client else None),
+        handshake=HandshakeResult(
+            peer=(peer_config or config).parameters(RESET_TOKEN if is_client else None),
+            keys=keys_of(role, MODE[0]),
+        ),
         path=SERVER if is_client else CLIENT,
         config=config,
         random_bytes=rng.randbytes,

@@ -6,24 +6,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.hop.pair import CLIENT, CLIENT_CID, RESET_TOKEN, SERVER, SERVER_CID, Pair, connect
+from tests.hop.pair import (
+    CLIENT,
+    CLIENT_CID,
+    MODE,
+    PLAIN,
+    RESET_TOKEN,
+    SERVER,
+    SERVER_CID,
+    Pair,
+    both_modes,
+    connect,
+    frames_of,
+    packet_to,
+)
 from tests.settings import settings
-from udpim.crypto.protection import PlaintextProtection
 from udpim.errors import LocalProtocolError
 from udpim.hop.codes import CloseCode, CloseInfo, CloseKind, ConnectionState, Role
 from udpim.hop.config import HopConfig
 from udpim.wire import frames as f
-from udpim.wire.hop_schema import parse_datagram
-from udpim.wire.packet import encode_short_header
+from udpim.wire.hop_schema import SEALED_SHORT, parse_datagram, parse_strictly
 
+pytestmark = pytest.mark.usefixtures(both_modes.__name__)
 QUIET = HopConfig(grease_packets_max=0)
-
-
-def packet_to(connection, number, *frames, flags=1):
-    """A datagram as the connection's peer would send it."""
-    header = encode_short_header(flags, connection.local_cid, number)
-    payload = b"".join(frames).ljust(15, b"\0")
-    return header + PlaintextProtection().seal(header, number, payload)
 
 
 def give(connection, number, *frames, path=None, now=1.0):
@@ -38,7 +43,7 @@ def give(connection, number, *frames, path=None, now=1.0):
 def sent_frames(connection, now=1.0):
     """What a connection sends now: the frames of each datagram."""
     datagrams = connection.datagrams_to_send(now)
-    return [f.parse_frames(datagram[13:-4]) for datagram, _ in datagrams]
+    return [frames_of(connection, datagram) for datagram, _ in datagrams]
 
 
 @pytest.fixture
@@ -156,7 +161,7 @@ def test_the_largest_body_fits_a_datagram_of_1200_bytes(client):
     client.send_frame(bytes(1164), None, 1.0)
     ((datagram, path),) = client.datagrams_to_send(1.0)
     # Plaintext leaves the room of a 16-byte tag unused.
-    assert len(datagram) == 1200 - 16 + 4
+    assert len(datagram) == (1200 - 16 + 4 if MODE[0] == PLAIN else 1200)
     assert path == SERVER
 
 
@@ -195,7 +200,7 @@ def test_acks_are_not_acked(seed):
         frame[0]
         for end, n in zip(pair.ends, before, strict=True)
         for _, datagram, _ in end.sent_datagrams[n:]
-        for frame in f.parse_frames(datagram[13:-4])
+        for frame in frames_of(end.connection, datagram)
     }
     assert kinds == {f.PING, f.ACK}
     assert pair.open
@@ -205,7 +210,9 @@ def test_a_sender_stays_within_the_window_that_the_peer_advertised():
     pair = Pair(3, config=settings(HopConfig, window_frames=32))
     lowest = []
     pair.drop = lambda end, datagram: (
-        end is pair.client and f.encode_message(0, b"000") in datagram and not lowest
+        end is pair.client
+        and (f.MESSAGE, 0, b"000") in frames_of(end.connection, datagram)
+        and not lowest
     )
     for index in range(200):
         pair.send(pair.client, b"%03d" % index)
@@ -249,7 +256,7 @@ def test_extension_frames_ride_along_now_and_then_and_are_skipped(seed):
         pair.send(pair.client, b"%d" % index, index)
         pair.run(0.1)
     greased = sum(
-        any(frame[0] >= f.EXTENSION_MIN for frame in f.parse_frames(datagram[13:-4]))
+        any(frame[0] >= f.EXTENSION_MIN for frame in frames_of(pair.client.connection, datagram))
         for _, datagram, _ in pair.client.sent_datagrams
     )
     assert greased > 20
@@ -273,7 +280,9 @@ def test_every_datagram_is_what_the_declarations_say(seed):
     for end, cid in ((pair.client, SERVER_CID), (pair.server, CLIENT_CID)):
         for _, datagram, _ in end.sent_datagrams:
             assert 32 <= len(datagram) <= 1200
-            assert parse_datagram(datagram).destination_cid == cid
+            plain = MODE[0] == PLAIN
+            whole = parse_datagram(datagram) if plain else parse_strictly(SEALED_SHORT, datagram)
+            assert whole.destination_cid == cid
 
 
 # Drops.
@@ -290,7 +299,8 @@ def refused(connection, datagram):
 def test_each_drop_has_its_reason(server):
     good = packet_to(server, 2000, b"\x01")
     assert refused(server, good[:20]) == "short packet is too short"
-    assert refused(server, b"\x41" + good[1:]) == "wrong flags"
+    wrong = b"\x41" if MODE[0] == PLAIN else b"\x01"
+    assert refused(server, wrong + good[1:]) == "wrong flags"
     assert refused(server, good[:1] + b"somebody" + good[9:]) == "wrong connection id"
     assert refused(server, good[:-1] + bytes((good[-1] ^ 1,))) == "not authentic"
     assert refused(server, packet_to(server, 2000, b"\x0b")) == "unknown frame type"
@@ -547,7 +557,7 @@ def test_a_first_packet_from_elsewhere_proves_only_what_answers_a_challenge():
     give(server, 0, b"\x01", path=elsewhere)
     ((datagram, address),) = server.datagrams_to_send(1.0)
     assert address == elsewhere
-    ((kind, data),) = f.parse_frames(datagram[13:-4])
+    ((kind, data),) = frames_of(server, datagram)
     assert kind == f.PATH_CHALLENGE
     assert server.next_timeout() == QUIET.handshake_s, "nothing that cannot leave is due"
     give(server, 1, f.encode_path(f.PATH_RESPONSE, data), path=elsewhere)

@@ -97,6 +97,30 @@ LONG_PACKETS = st.one_of(
     ),
 )
 
+MACS = st.binary(min_size=16, max_size=16)
+SECURE_PACKETS = st.one_of(
+    st.builds(
+        p.SecureHello,
+        source_cid=CIDS,
+        pattern=st.integers(0, 255),
+        suite=st.integers(0, 255),
+        token=st.binary(max_size=40),
+        payload=st.binary(max_size=300),
+        mac=MACS,
+    ),
+    st.builds(
+        p.SecureRetry,
+        destination_cid=CIDS,
+        source_cid=CIDS,
+        token=st.binary(max_size=255),
+        mac=MACS,
+    ),
+    st.builds(
+        p.SecureWelcome, destination_cid=CIDS, source_cid=CIDS, payload=st.binary(max_size=300)
+    ),
+    st.builds(p.Finish, destination_cid=CIDS, source_cid=CIDS, payload=st.binary(max_size=300)),
+)
+
 PARAMETERS = st.builds(
     PeerParameters,
     idle_timeout_s=U32.map(lambda ms: ms / 1e3),
@@ -106,6 +130,7 @@ PARAMETERS = st.builds(
     reset_token=st.none() | st.binary(min_size=16, max_size=16),
     nonce=st.binary(min_size=16, max_size=16),
     bulk_window_bytes=U32,
+    connection_id=st.none() | CIDS,
 )
 
 

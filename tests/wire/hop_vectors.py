@@ -28,6 +28,10 @@ def _item(kind, index, value):
 def long_packet_fields(value):
     """A long-packet vector's fields as Python values."""
     return {
-        key: tuple(item) if isinstance(item, list) else bytes.fromhex(item)
+        key: tuple(item) if isinstance(item, list) else _number_or_bytes(item)
         for key, item in value.items()
     }
+
+
+def _number_or_bytes(item):
+    return item if isinstance(item, int) else bytes.fromhex(item)

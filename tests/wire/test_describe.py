@@ -261,20 +261,37 @@ def test_hello_is_shown_with_its_parameters():
             {"type": "RESET", "cid": "11" * 8, "token": "cd" * 16},
         ),
         (
-            bytes.fromhex("41 1111111111111111 00000007 abcdef"),
+            bytes.fromhex(f"61 1111111111111111 00000007 {'ab' * 19}"),
             {
                 "form": "short",
-                "packet_number": 7,
-                "sealed": "3 bytes, encrypted: not readable without the key",
+                "packet_number": "0x00000007, masked",
+                "sealed": "19 bytes, encrypted: not readable without the key",
             },
         ),
         (
-            bytes.fromhex(f"c1 {IDS}"),
+            bytes.fromhex(f"c1 {IDS} 01 02 01 77 0002 abcd 0101") + bytes(257 + 16),
             {
-                "form": "long",
+                "type": "HELLO",
                 "source_cid": "22" * 8,
-                "sealed": "0 bytes, encrypted: not readable without the key",
+                "pattern": 1,
+                "suite": 2,
+                "token": "77",
+                "payload": "2 bytes, of the Noise handshake",
+                "padding": "257 bytes",
+                "mac": "00" * 16,
             },
+        ),
+        (
+            bytes.fromhex(f"c9 {IDS} 03 abcdef {'cd' * 16}"),
+            {"type": "RETRY", "token": "abcdef", "mac": "cd" * 16},
+        ),
+        (
+            bytes.fromhex(f"d1 {IDS} 0003 abcdef"),
+            {"type": "WELCOME", "payload": "3 bytes, of the Noise handshake"},
+        ),
+        (
+            bytes.fromhex(f"e9 {IDS} 0003 abcdef"),
+            {"type": "FINISH", "payload": "3 bytes, of the Noise handshake"},
         ),
     ],
 )
@@ -295,7 +312,9 @@ def test_datagram_is_shown(data, fields):
         (b"\x21" * 40, "the first byte 0x21 has bits that are not in use"),
         (b"\x01" * 31, "the datagram has 31 bytes; the least is 32"),
         (sealed(HEADER)[:-1] + b"?", "the datagram has a wrong checksum, or is not whole"),
-        (b"\x41" * 12, "the datagram: field packet_number ends too early"),
+        (b"\x41" * 12, "the datagram has 12 bytes; the least is 32"),
+        (b"\xd9" * 25, "the first byte 0xd9 has bits that are not in use"),
+        (b"\xe9" * 12, "the datagram: field source_cid ends too early"),
         (
             sealed(f"{HEADER} 01 20"),
             "the frame of type 0x20 at offset 14: it is of an unknown type",
@@ -350,7 +369,10 @@ frames = st.lists(
 ).map(b"".join)
 
 
-@given(first=st.sampled_from([0x01, 0x81, 0x89, 0x91, 0x99, 0xA1, 0x41, 0xC1]), tail=frames)
+@given(
+    first=st.sampled_from([0x01, 0x81, 0x89, 0x91, 0x99, 0xA1, 0x41, 0xC1, 0xC9, 0xD1, 0xE9]),
+    tail=frames,
+)
 def test_only_decode_error_leaves_whatever_the_bytes(first, tail):
     head = bytes((first, *range(1, 13))) if first < 0x80 else bytes((first, *range(16)))
     for data in (head + tail, sealed((head + tail).hex())):

@@ -88,6 +88,12 @@ def test_both_agree_on_damage_that_the_checksum_finds(data):
     assert by_schema(data) == by_struct(data)
 
 
+@given(hs.damaged(hs.SECURE_PACKETS.map(p.encode_long)))
+@settings(max_examples=500)
+def test_both_agree_on_packets_of_the_encrypted_handshake(data):
+    assert by_schema(data) == by_struct(data)
+
+
 @given(st.binary(max_size=340))
 def test_both_agree_on_garbage(data):
     assert by_schema(data) == by_struct(data)
@@ -110,6 +116,7 @@ def test_both_agree_on_parameters(payload):
     assert parsed.reset_token == declared.get("reset_token")
     assert parsed.nonce == declared["nonce"]
     assert parsed.bulk_window_bytes == declared.get("bulk_window_bytes", f.BODY_BYTES_MAX)
+    assert parsed.connection_id == declared.get("connection_id")
 
 
 @given(hs.FRAMES)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.wire.hop_strategies import CIDS, LONG_PACKETS, U32, checksummed
+from tests.wire.hop_strategies import CIDS, LONG_PACKETS, SECURE_PACKETS, U32, checksummed
 from tests.wire.hop_vectors import load, long_packet_fields
 from udpim.errors import DecodeError
 from udpim.wire import packet as p
@@ -16,11 +16,18 @@ CLASSES = {
     "RESET": p.Reset,
     "VERSION": p.VersionOffer,
 }
+SECURE_CLASSES = {
+    "HELLO": p.SecureHello,
+    "RETRY": p.SecureRetry,
+    "WELCOME": p.SecureWelcome,
+    "FINISH": p.Finish,
+}
 
 
 @pytest.mark.parametrize(("data", "entry"), load("long_packets"))
 def test_long_packet_vectors_are_read_and_written(data, entry):
-    packet = CLASSES[entry["type"]](**long_packet_fields(entry["value"]))
+    classes = SECURE_CLASSES if data[0] & p.FLAG_ENCRYPTED else CLASSES
+    packet = classes[entry["type"]](**long_packet_fields(entry["value"]))
     assert p.parse_long(data) == packet
     assert p.encode_long(packet) == data
 
@@ -33,7 +40,7 @@ def test_refused_long_packets_are_refused(data, entry):
         p.parse_long(data)
 
 
-@given(LONG_PACKETS)
+@given(LONG_PACKETS | SECURE_PACKETS)
 def test_long_packets_survive_the_round_trip(packet):
     assert p.parse_long(p.encode_long(packet)) == packet
 
@@ -70,6 +77,14 @@ def test_welcome_fits_into_the_least_hello():
     """No answer to an unproven address may be larger than what came from it."""
     hello = p.encode_long(p.Hello(source_cid=b"01234567", token=b"", payload=b""))
     assert len(hello) == p.HELLO_BYTES_MIN
+    hello = p.SecureHello(source_cid=b"01234567", pattern=1, suite=1, token=b"abc", payload=b"")
+    assert len(p.encode_long(hello)) == p.HELLO_BYTES_MIN
+
+
+def test_the_clear_part_of_a_hello_ends_before_the_noise_message():
+    hello = p.SecureHello(source_cid=b"01234567", pattern=1, suite=1, token=b"abc", payload=b"msg")
+    data = p.encode_long(hello)
+    assert data[hello.clear_bytes :].startswith(b"\0\3msg")
 
 
 def hello_of_version(version, kind=p.LongType.HELLO, size=296):

@@ -56,6 +56,7 @@ _PARAMETERS = {
     5: "reset_token",
     6: "nonce",
     7: "bulk_window_bytes",
+    8: "connection_id",
 }
 
 

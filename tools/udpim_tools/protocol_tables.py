@@ -15,18 +15,21 @@ from typing import Any
 
 from udpim import config
 from udpim.config import LIMIT_NAMES, ClientConfig, Limits, ServerConfig, about
-from udpim.crypto import handshake, tokens
+from udpim.crypto import aead_protection, handshake, security, tokens
 from udpim.hop import (
     acks,
+    admission,
     connection,
     datagrams,
     dial,
+    half_open,
     loss,
     newreno,
     pacing,
     path,
     recovery,
     rtt,
+    sealing,
     window,
 )
 from udpim.hop.codes import CloseCode, ConnectionState
@@ -79,6 +82,13 @@ CONSTANTS: dict[str, int | float] = {
     "FRAGMENT_BYTES_MIN": frames.FRAGMENT_BYTES_MIN,
     "FRAGMENTS_MAX": frames.FRAGMENTS_MAX,
     "BODY_BYTES_MAX": frames.BODY_BYTES_MAX,
+    "hellos_per_s": _HOP.hellos_per_s,
+    "hello_burst": _HOP.hello_burst,
+    "hellos_per_s_address": _HOP.hellos_per_s_address,
+    "hello_burst_address": _HOP.hello_burst_address,
+    "ADDRESSES_MAX": admission.ADDRESSES_MAX,
+    "EARLY_DATAGRAMS_MAX": half_open.EARLY_DATAGRAMS_MAX,
+    "key_update_packets": _HOP.key_update_packets,
     "resets_per_s": _HOP.resets_per_s,
     "reset_burst": _HOP.reset_burst,
     "grease_packets_max": _HOP.grease_packets_max,
@@ -128,6 +138,8 @@ TIMERS: dict[str, float] = {
     "hello_s_max": _CLIENT.hello_s_max,
     "ADDRESS_TOKEN_S_MAX": tokens.ADDRESS_TOKEN_S_MAX,
     "handshake_s": _HOP.handshake_s,
+    "key_update_s": _HOP.key_update_s,
+    "PREVIOUS_PTOS": sealing.PREVIOUS_PTOS,
     "login_s_max": ServerConfig().login_s_max,
     "max_ack_delay_s": _HOP.max_ack_delay_s,
     "MAX_ACK_DELAY_S_MAX": handshake.MAX_ACK_DELAY_S_MAX,
@@ -198,6 +210,10 @@ def _layouts() -> dict[str, Table]:
         packet.LongType(first >> 3 & 7).name if first & packet.FLAG_LONG else "short packet": whole
         for first, whole in hop_schema.DATAGRAMS.items()
     }
+    for first, whole in hop_schema.SECURE_DATAGRAMS.items():
+        kind = packet.LongType(first >> 3 & 7)
+        declared["FINISH" if kind is packet.LongType.FINISH else f"encrypted {kind.name}"] = whole
+    declared["encrypted short packet"] = hop_schema.SEALED_SHORT
     for type_byte, fields in hop_schema.FRAME_FIELDS.items():
         name = hop_schema.FRAME_NAMES.get(type_byte)
         if name and fields.subcons:
@@ -241,6 +257,10 @@ def _numbers() -> dict[str, Table]:
                 for i, name in hop_schema.PARAMETER_NAMES.items()
             ),
         ),
+        "patterns": _table(
+            "pattern byte", ((known.name, str(byte)) for byte, known in security.PATTERNS.items())
+        ),
+        "suites": _suites(),
         "IM packets": _table("packet kind", ((kind.label, f"0x{kind:02x}") for kind in Kind)),
         "IM flags": _table(
             "flag bit in",
@@ -250,6 +270,29 @@ def _numbers() -> dict[str, Table]:
             ),
         ),
     }
+
+
+def _suites() -> Table:
+    """Each with what one of its keys may do."""
+    limits = aead_protection.LIMITS
+    return Table(
+        columns=("suite", "byte", "packets a key may seal", "forgeries a connection may see"),
+        rows=tuple(
+            (
+                suite.protocol_name("").removeprefix("Noise__"),
+                str(byte),
+                _power(limits[suite.cipher.name].sealed_packets_max),
+                _power(limits[suite.cipher.name].forged_packets_max),
+            )
+            for byte, suite in security.SUITES.items()
+        ),
+        own=(),
+    )
+
+
+def _power(number: int) -> str:
+    exact = number.bit_count() == 1
+    return f"2^{number.bit_length() - 1}" if exact else f"2^{number.bit_length()} - 1"
 
 
 def _table(columns: str, rows: Iterable[tuple[str, ...]], own: str = "meaning") -> Table:

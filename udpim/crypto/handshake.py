@@ -1,8 +1,8 @@
-"""The handshake's inside: what the payloads of HELLO and WELCOME say, and what comes of them.
+"""The inside of a handshake: what HELLO and WELCOME carry, and what comes of it.
 
-:mod:`udpim.hop.dial` and :mod:`udpim.hop.listen` carry the payloads; this module alone knows
-that they are plaintext parameter lists. A Noise handshake replaces the inside, not the callers.
-The client's nonce is echoed by the server, so that nobody off the path can write a WELCOME.
+:mod:`udpim.hop.dial` and :mod:`udpim.hop.listen` move the datagrams; what is in them is known here,
+for plaintext, and in :mod:`udpim.crypto.secure_handshake`. In plaintext the client's nonce is
+echoed by the server, so that nobody off the path can write a WELCOME.
 
 Specification: PROTOCOL §2.3 and §2.4.
 """
@@ -10,12 +10,13 @@ Specification: PROTOCOL §2.3 and §2.4.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
-from udpim.crypto.protection import PlaintextProtection, ProtectionPair
+from udpim.crypto.packet_keys import PacketKeys
 from udpim.errors import DecodeError
 from udpim.wire.frames import BODY_BYTES_MAX
-from udpim.wire.packet import DATAGRAM_BYTES_MAX
+from udpim.wire.packet import DATAGRAM_BYTES_MAX, Hello, LongPacket, Retry, Welcome, encode_long
 from udpim.wire.parameters import (
     NONCE_BYTES,
     PeerParameters,
@@ -34,31 +35,67 @@ class HandshakeResult:
 
     peer: PeerParameters
     """The other side's parameters, within their limits."""
-    protection: ProtectionPair
-    """How packets are sealed and opened from now on."""
+    keys: PacketKeys | None = field(default=None, repr=False)
+    """How packets are sealed and opened from now on; None: in plaintext."""
+    peer_static: bytes | None = None
+    """The other side's lasting public key, which it has proven to own."""
+    channel_binding: bytes | None = field(default=None, repr=False)
+    """The hash that names this handshake and no other, the same on both sides."""
+    finish: bytes = field(default=b"", repr=False)
+    """The datagram that a client has to show until it is answered; empty if there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The answer was authentic, but there will be no connection."""
+
+    reason: str
+    """Words for people."""
+
+
+class ClientSide(Protocol):
+    """A client's half of a handshake, whatever the protection."""
+
+    hello: bytes
+    """The first datagram, the same each time."""
+
+    def retried(self, packet: LongPacket) -> ClientSide | None:
+        """What goes on with the token of a RETRY; None if this packet is no answer to HELLO."""
+
+    def receive_welcome(self, packet: LongPacket) -> HandshakeResult | Refused | None:
+        """The end of the handshake; None if this packet is no answer to HELLO."""
 
 
 class ClientHandshake:
-    """The client's half: one HELLO payload, then one WELCOME payload."""
+    """The client's half in plaintext."""
 
-    def __init__(self, params: PeerParameters, random_bytes: Callable[[int], bytes]) -> None:
-        """Draw the nonce of this attempt."""
+    def __init__(
+        self, params: PeerParameters, random_bytes: Callable[[int], bytes], cid: bytes
+    ) -> None:
+        """Draw the nonce of this attempt; ``cid`` is what the server shall send to."""
         self._params = replace(params, nonce=random_bytes(NONCE_BYTES), reset_token=None)
+        payload = encode_parameters(self._params)
+        self._hello = Hello(source_cid=cid, token=b"", payload=payload)
+        self.hello = encode_long(self._hello)
 
-    def hello_payload(self) -> bytes:
-        """The payload of HELLO, the same each time."""
-        return encode_parameters(self._params)
+    def retried(self, packet: LongPacket) -> ClientHandshake | None:
+        """The same with a token."""
+        if not isinstance(packet, Retry):
+            return None
+        self._hello = replace(self._hello, token=packet.token)
+        self.hello = encode_long(self._hello)
+        return self
 
-    def receive_welcome(self, payload: bytes) -> HandshakeResult | None:
-        """The result, or None if this payload does not answer our HELLO."""
-        peer = _acceptable(payload)
+    def receive_welcome(self, packet: LongPacket) -> HandshakeResult | None:
+        """The result, or None if this packet does not answer our HELLO."""
+        peer = acceptable(packet.payload) if isinstance(packet, Welcome) else None
         if peer is None or peer.nonce != self._params.nonce or peer.reset_token is None:
             return None
-        return HandshakeResult(peer=peer, protection=_plaintext())
+        return HandshakeResult(peer=peer)
 
 
 def accept_hello(payload: bytes, params: PeerParameters) -> tuple[bytes, HandshakeResult] | None:
-    """The server's half.
+    """The server's half in plaintext.
 
     Args:
         payload: What the HELLO carried.
@@ -67,14 +104,13 @@ def accept_hello(payload: bytes, params: PeerParameters) -> tuple[bytes, Handsha
     Returns:
         The payload of WELCOME and the result; None if the HELLO cannot be accepted.
     """
-    peer = _acceptable(payload)
+    peer = acceptable(payload)
     if peer is None:
         return None
-    welcome = encode_parameters(replace(params, nonce=peer.nonce))
-    return welcome, HandshakeResult(peer=peer, protection=_plaintext())
+    return encode_parameters(replace(params, nonce=peer.nonce)), HandshakeResult(peer=peer)
 
 
-def _acceptable(payload: bytes) -> PeerParameters | None:
+def acceptable(payload: bytes) -> PeerParameters | None:
     """The peer's parameters, if they are well-formed and such that one can live with them."""
     try:
         peer = parse_parameters(payload)
@@ -88,7 +124,3 @@ def _acceptable(payload: bytes) -> PeerParameters | None:
         and peer.bulk_window_bytes >= BODY_BYTES_MAX
     )
     return peer if fine else None
-
-
-def _plaintext() -> ProtectionPair:
-    return ProtectionPair(send=PlaintextProtection(), receive=PlaintextProtection())

@@ -44,6 +44,8 @@ class KeySchedule:
         "forged_packets",
         "phase_flag",
         "tag_bytes",
+        "update_packets",
+        "update_s",
         "updates",
     )
 
@@ -56,6 +58,10 @@ class KeySchedule:
         self.forged_packets = 0
         self.updates = 0
         """How often the send key was replaced, by this side's will or the peer's."""
+        self.update_packets = UPDATE_PACKETS
+        """How many packets a key seals before it is replaced."""
+        self.update_s = UPDATE_S
+        """How old a key becomes."""
         self._send = send
         self._receive = receive
         self._next_receive = receive.successor()
@@ -107,7 +113,8 @@ class KeySchedule:
         """Whether the owner should call :meth:`update`: the key is old or busy, and may go."""
         if self._since is None:
             self._since = now
-        worn = self._send.sealed_packets >= UPDATE_PACKETS or now - self._since >= UPDATE_S
+        busy = self._send.sealed_packets >= self.update_packets
+        worn = busy or now - self._since >= self.update_s
         return worn and self.may_update
 
     def update(self) -> None:
@@ -133,6 +140,11 @@ class KeySchedule:
     def keeps_previous(self) -> bool:
         """Whether the owner owes a :meth:`forget_previous`, 3 PTO after this became true."""
         return self._previous is not None
+
+    @property
+    def packets_left(self) -> int:
+        """How many packets the send key may still seal."""
+        return self._send.limits.sealed_packets_max - self._send.sealed_packets
 
     @property
     def exhausted(self) -> str | None:

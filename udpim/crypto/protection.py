@@ -1,6 +1,6 @@
 """Seal and open packets: the interface, and the plaintext implementation.
 
-Between a connection (:mod:`udpim.hop.connection`) and the bytes of its datagrams. The plaintext
+Between a connection's :mod:`udpim.hop.sealing` and the bytes of its datagrams. The plaintext
 implementation puts a CRC-32 in the tag's place: it finds corruption, not attackers.
 
 Specification: PROTOCOL §2.2.
@@ -8,7 +8,6 @@ Specification: PROTOCOL §2.2.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 from zlib import crc32
 
@@ -53,11 +52,3 @@ class PlaintextProtection:
         if sealed[-4:] != crc32(payload, crc32(header)).to_bytes(4, "big"):
             return None
         return payload
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProtectionPair:
-    """Both directions of one connection."""
-
-    send: Protection
-    receive: Protection

@@ -55,6 +55,8 @@ class CloseCode(enum.IntEnum):
     """Nothing was acked for too long; never travels."""
     TOO_MANY_STREAMS = 9
     """More streams were named than fit one connection; the next one starts counting anew."""
+    KEYS_USED_UP = 10
+    """A key has reached what it may do (PROTOCOL §2.9); the next connection has others."""
     APPLICATION_FIRST = 256
     """The first code that is the application's."""
 

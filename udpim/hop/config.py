@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from udpim.config import Limits
+from udpim.crypto.key_schedule import UPDATE_PACKETS, UPDATE_S
+from udpim.crypto.security import Plain, Security
 from udpim.errors import ConfigError
 from udpim.wire.packet import DATAGRAM_BYTES_MAX
 from udpim.wire.parameters import PeerParameters
@@ -29,6 +31,8 @@ class HopConfig:
     """How long a server waits for the first packet that proves a client's address."""
     max_ack_delay_s: float = 0.005
     """Longest time an ack is held back; short, for the round trip is what users wait for."""
+    security: Security = field(default_factory=Plain)
+    """Plaintext, or encryption and with which keys; both ends need the same kind."""
     max_datagram_bytes: int = DATAGRAM_BYTES_MAX
     """Largest UDP payload we send or ask for."""
     limits: Limits = field(default_factory=Limits)
@@ -41,6 +45,19 @@ class HopConfig:
     """Its ceiling: a person is waiting."""
     always_retry: bool = False
     """Ask every client for an address token."""
+    hellos_per_s: float = 500.0
+    """Encrypted handshakes that a server begins per second with addresses that are not proven;
+    one costs three DH, and it is a burst's worth of clients that all come back."""
+    hello_burst: int = 1000
+    """How many of them it begins at once; then clients have to prove their addresses."""
+    hellos_per_s_address: float = 200.0
+    """Encrypted handshakes per second that one proven address may begin; a NAT has many users."""
+    hello_burst_address: int = 400
+    """How many of them at once; more are dropped."""
+    key_update_s: float = UPDATE_S
+    """Age at which an encrypted connection replaces its keys."""
+    key_update_packets: int = UPDATE_PACKETS
+    """Packets under one key after which it does so."""
     resets_per_s: float = 50.0
     """Stateless resets that a server sends per second."""
     reset_burst: int = 100

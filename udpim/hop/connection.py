@@ -16,29 +16,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from hmac import compare_digest
 
-from udpim.crypto.protection import ProtectionPair
+from udpim.crypto.handshake import HandshakeResult
 from udpim.errors import DecodeError, LocalProtocolError
 from udpim.hop.acks import AckScheduler
 from udpim.hop.codes import Address, CloseCode, CloseInfo, CloseKind, ConnectionState, Role
 from udpim.hop.config import HopConfig
+from udpim.hop.finish import Finish
 from udpim.hop.intake import IncomingPacket, Intake
 from udpim.hop.path import PathValidator
 from udpim.hop.recovery import Recovery
 from udpim.hop.rtt import RttEstimator
+from udpim.hop.sealing import sealing_for
 from udpim.hop.sendqueue import OutgoingFrame
 from udpim.hop.stats import HopStats
 from udpim.hop.timers import Timer, TimerTable
 from udpim.wire import frames as wire
-from udpim.wire.packet import (
-    FLAG_ENCRYPTED,
-    SHORT_BYTES_MIN,
-    SHORT_HEADER_BYTES,
-    VERSION,
-    encode_short_header,
-    parse_short_header,
-)
+from udpim.wire.packet import SHORT_BYTES_MIN, SHORT_HEADER_BYTES
 from udpim.wire.packet_number import expand
-from udpim.wire.parameters import PeerParameters
 
 TAG_BYTES_MAX = 16
 """Room left for the tag whatever the protection, so that a body's limit never changes."""
@@ -56,8 +50,7 @@ class Connection:
         role: Role,
         local_cid: bytes,
         remote_cid: bytes,
-        protection: ProtectionPair,
-        parameters: PeerParameters,
+        handshake: HandshakeResult,
         path: Address,
         config: HopConfig,
         random_bytes: Callable[[int], bytes],
@@ -70,8 +63,7 @@ class Connection:
             role: Which end this is; the client keeps the path alive.
             local_cid: The id that the peer's packets carry.
             remote_cid: The id that our packets carry.
-            protection: How packets are sealed and opened.
-            parameters: What the peer said of itself in the handshake.
+            handshake: What it has left behind: the peer's parameters, and the keys.
             path: The peer's address.
             config: Our limits; the peer knows those that concern it.
             random_bytes: Source of challenges and grease.
@@ -82,17 +74,19 @@ class Connection:
         self.role = role
         self.local_cid = local_cid
         self.remote_cid = remote_cid
-        self.parameters = parameters
+        self.parameters = parameters = handshake.peer
+        self.peer_static, self.channel_binding = handshake.peer_static, handshake.channel_binding
+        """The peer's lasting public key, and what names this connection alone; or None."""
         self.drops: dict[str, int] = {}
         """Packets dropped, by reason."""
         self.validated = validated
         self.stats = HopStats()
         self._config = config
         self._random_bytes = random_bytes
-        self._seal = protection.send.seal
-        self._open = protection.receive.open
-        self._flags = VERSION | (FLAG_ENCRYPTED if protection.send.encrypted else 0)
-        self._pad_to = SHORT_BYTES_MIN - SHORT_HEADER_BYTES - protection.send.tag_bytes
+        self._timers = TimerTable()
+        self._sealing = sealing_for(handshake.keys, config, self._timers, self.stats)
+        self._finish = Finish(handshake.finish, self.stats)
+        self._pad_to = SHORT_BYTES_MIN - SHORT_HEADER_BYTES - self._sealing.tag_bytes
         datagram_bytes = min(config.max_datagram_bytes, parameters.max_datagram_bytes)
         self._room = datagram_bytes - SHORT_HEADER_BYTES - TAG_BYTES_MAX
         self._idle_s = min(config.idle_timeout_s, parameters.idle_timeout_s)
@@ -105,7 +99,6 @@ class Connection:
         self._paths = PathValidator(path, random_bytes, alone_bytes)
         self._acks = AckScheduler(config.first_packet_number, config.max_ack_delay_s)
         self._intake = Intake(config, self.stats)
-        self._timers = TimerTable()
         self._recovery = Recovery(
             config=config,
             parameters=parameters,
@@ -124,7 +117,7 @@ class Connection:
     # Inputs.
 
     def receive_packet(self, datagram: bytes, path: Address, now: float) -> IncomingPacket | None:
-        """Open and parse a short packet; changes nothing but ``drops``.
+        """Open and parse a short packet; changes nothing but ``drops`` and keys.
 
         Args:
             datagram: The whole UDP payload.
@@ -150,6 +143,7 @@ class Connection:
         """
         if self._state is ConnectionState.CLOSED:
             return
+        self._finish.answered()
         newest = packet.number > self._acks.window.top
         self._acks.on_taken(packet.number, ack_eliciting=packet.ack_eliciting, now=now)
         self._intake.take(packet)
@@ -189,7 +183,7 @@ class Connection:
         """Do what is due; early or twice is harmless."""
         due = self._timers.due
         if due(Timer.CLOSING, now):
-            self._finish()
+            self._finished()
         if due(Timer.DEAD, now):
             self._end(CloseCode.DEAD, "nothing was acked for too long", CloseKind.DEAD)
         if due(Timer.IDLE, now):
@@ -249,6 +243,10 @@ class Connection:
         """Everything that may leave now, as (datagram, where to)."""
         if self._state is not ConnectionState.OPEN:
             return self._closing_datagrams(now)
+        limit_reached = self._sealing.tend(now, self._recovery.pto_s)
+        if limit_reached is not None:
+            self.close(CloseCode.KEYS_USED_UP, limit_reached, now)
+            return self._closing_datagrams(now)
         path = self._paths.current
         out = [
             (self._packet([frame], now), address)
@@ -262,7 +260,8 @@ class Connection:
         goes_out = self._ping_due or self._recovery.wants_to_send(now)
         parts = self._acks.frames_to_send(now, data_goes_out=goes_out)
         self.stats.acks_sent += len(parts)
-        while True:
+        tracked = False
+        while not self._sealing.spent:
             room = self._room - sum(map(len, parts))
             frames, ping = self._recovery.fill(parts, room, self._next_number, now)
             if frames:
@@ -274,9 +273,12 @@ class Connection:
                 break
             if frames or ping:
                 out.append((self._tracked_packet(parts, frames, now), path))
+                tracked = True
             else:
                 out.append((self._packet(parts, now), path))
             parts = []
+        if tracked:
+            self._finish.put_before(out, path, now, self._recovery.pto_s)
         self._timers.set(Timer.ACK, self._acks.deadline)
         self._recovery.arm(now)
         return out
@@ -366,9 +368,7 @@ class Connection:
         """The packet in a datagram; raises DecodeError with the reason to drop it."""
         if self._state is ConnectionState.CLOSED:
             raise DecodeError("closed")
-        flags, cid, truncated = parse_short_header(datagram)
-        if flags != self._flags:
-            raise DecodeError("wrong flags")
+        header, cid, truncated = self._sealing.read_header(datagram)
         if cid != self.local_cid:
             raise DecodeError("wrong connection id")
         window = self._acks.window
@@ -376,8 +376,7 @@ class Connection:
         refusal = window.refusal(number)
         if refusal is not None:
             raise DecodeError(refusal)
-        header, sealed = datagram[:SHORT_HEADER_BYTES], datagram[SHORT_HEADER_BYTES:]
-        payload = self._open(header, number, sealed)
+        payload = self._sealing.open(header, number, datagram)
         if payload is None:
             raise DecodeError("not authentic")
         packet = IncomingPacket(number, path, len(datagram))
@@ -401,6 +400,7 @@ class Connection:
                 self._close(CloseCode.PROTOCOL_ERROR, words, now, CloseKind.ERROR)
                 return
             delay_s = frame[2] * wire.ACK_DELAY_UNIT_S
+            self._sealing.on_acked(largest)
             self._recovery.on_ack(largest, frame[3], frame[4], delay_s, now)
         elif kind == wire.CREDIT:
             self._recovery.queue.on_credit(frame[1])
@@ -408,7 +408,7 @@ class Connection:
             self._closed = CloseInfo(
                 code=frame[1], reason=frame[2], by_peer=True, kind=CloseKind.CLOSED
             )
-            self._finish()
+            self._finished()
         elif kind == wire.PATH_CHALLENGE:
             self._paths.on_challenge(frame[1], path)
         elif kind == wire.PATH_RESPONSE:
@@ -434,8 +434,7 @@ class Connection:
         number = self._next_number
         self._next_number = number + 1
         payload = b"".join(parts).ljust(self._pad_to, b"\0")
-        header = encode_short_header(self._flags, self.remote_cid, number)
-        datagram = header + self._seal(header, number, payload)
+        datagram = self._sealing.seal(self.remote_cid, number, payload)
         self.stats.datagrams_sent += 1
         self.stats.bytes_sent += len(datagram)
         return datagram
@@ -462,7 +461,7 @@ class Connection:
             return
         self._closed = CloseInfo(code=code, reason=reason, by_peer=False, kind=kind)
         if not self.validated:
-            self._finish()
+            self._finished()
             return
         self._state = ConnectionState.CLOSING
         self._close_due = True
@@ -471,7 +470,7 @@ class Connection:
 
     def _answer_while_closing(self, packet: IncomingPacket, now: float) -> None:
         if any(frame[0] == wire.CLOSE for frame in packet.others):
-            self._finish()
+            self._finished()
         elif now >= self._close_again_at:
             self._close_due = True
 
@@ -488,9 +487,9 @@ class Connection:
         by_peer = kind is CloseKind.RESET
         if self._closed is None:
             self._closed = CloseInfo(code=code, reason=reason, by_peer=by_peer, kind=kind)
-        self._finish()
+        self._finished()
 
-    def _finish(self) -> None:
+    def _finished(self) -> None:
         self._state = ConnectionState.CLOSED
         self._close_due = False
         self._timers.clear_all()

@@ -1,17 +1,20 @@
 """The client's side of establishment: HELLO until WELCOME, with RETRY in between if asked.
 
 A :class:`Dialer` is driven like a connection until ``connection`` or ``failed`` is set; how long
-to keep trying is the caller's decision.
+to keep trying is the caller's decision. An encrypted connection has a FINISH to show first, which
+it does by itself.
 
-Specification: PROTOCOL §2.3.
+Specification: PROTOCOL §2.3 and §2.8.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from udpim.crypto.handshake import ClientHandshake, HandshakeResult
-from udpim.errors import DecodeError
+from udpim.crypto.handshake import HandshakeResult, Refused
+from udpim.crypto.secure_handshake import client_side
+from udpim.crypto.security import ServerSecurity
+from udpim.errors import ConfigError, DecodeError
 from udpim.hop.codes import Address, Role
 from udpim.hop.config import HopConfig
 from udpim.hop.connection import Connection
@@ -19,13 +22,13 @@ from udpim.hop.stats import HopStats
 from udpim.wire.packet import (
     CID_BYTES,
     VERSION,
-    Hello,
     LongPacket,
     Reset,
     Retry,
+    SecureRetry,
+    SecureWelcome,
     VersionOffer,
     Welcome,
-    encode_long,
     parse_long,
 )
 
@@ -44,7 +47,13 @@ class Dialer:
         random_bytes: Callable[[int], bytes],
         now: float,
     ) -> None:
-        """Start an attempt; the first HELLO is due at once."""
+        """Start an attempt; the first HELLO is due at once.
+
+        Raises:
+            ConfigError: If the configuration holds a server's keys.
+        """
+        if isinstance(config.security, ServerSecurity):
+            raise ConfigError("a client needs ClientSecurity, or Plain")
         self.server = server
         self.local_cid = random_bytes(CID_BYTES)
         """The id that the server's packets to us will carry."""
@@ -58,8 +67,9 @@ class Dialer:
         """What this attempt counted; the connection has counters of its own."""
         self._config = config
         self._random_bytes = random_bytes
-        self._handshake = ClientHandshake(config.parameters(), random_bytes)
-        self._token = b""
+        self._handshake = client_side(
+            config.security, config.parameters(), random_bytes, self.local_cid
+        )
         self._hello_at = now
         self._sent_at = now
         self._interval_s = config.hello_retry_s
@@ -88,12 +98,7 @@ class Dialer:
         self._hello_at = now + self._interval_s
         longer_s = self._interval_s * self._config.hello_retry_ratio
         self._interval_s = min(longer_s, self._config.hello_retry_s_max)
-        hello = Hello(
-            source_cid=self.local_cid,
-            token=self._token,
-            payload=self._handshake.hello_payload(),
-        )
-        return [(encode_long(hello), self.server)]
+        return [(self._handshake.hello, self.server)]
 
     def next_timeout(self) -> float | None:
         """When the next HELLO is due; None when the attempt is over."""
@@ -117,14 +122,14 @@ class Dialer:
 
     def _on_packet(self, packet: LongPacket, now: float) -> None:
         match packet:
-            case Welcome(payload=payload, source_cid=remote_cid):
-                result = self._handshake.receive_welcome(payload)
-                if result is None:
-                    raise DecodeError("WELCOME does not answer our HELLO")
-                self._connect(result, remote_cid, now)
-            case Retry(token=token) if self.stats.retries_received < RETRIES_MAX:
+            case Welcome() | SecureWelcome():
+                self._on_welcome(packet, now)
+            case Retry() | SecureRetry() if self.stats.retries_received < RETRIES_MAX:
+                handshake = self._handshake.retried(packet)
+                if handshake is None:
+                    raise DecodeError("RETRY does not answer our HELLO")
                 self.stats.retries_received += 1
-                self._token = token
+                self._handshake = handshake
                 self._hello_at = now
             case VersionOffer(versions=versions) if VERSION not in versions:
                 spoken = ", ".join(map(str, versions)) or "none"
@@ -132,13 +137,21 @@ class Dialer:
             case _:
                 raise DecodeError("unexpected long packet")
 
+    def _on_welcome(self, packet: Welcome | SecureWelcome, now: float) -> None:
+        result = self._handshake.receive_welcome(packet)
+        if result is None:
+            raise DecodeError("WELCOME does not answer our HELLO")
+        if isinstance(result, Refused):
+            self.failed = result.reason
+        else:
+            self._connect(result, packet.source_cid, now)
+
     def _connect(self, result: HandshakeResult, remote_cid: bytes, now: float) -> None:
         self.connection = Connection(
             role=Role.CLIENT,
             local_cid=self.local_cid,
             remote_cid=remote_cid,
-            protection=result.protection,
-            parameters=result.peer,
+            handshake=result,
             path=self.server,
             config=self._config,
             random_bytes=self._random_bytes,

@@ -14,6 +14,8 @@ class HopStats:
 
     hellos_sent: int = 0
     """HELLOs, repetitions included."""
+    finishes_sent: int = 0
+    """FINISHs, repetitions included."""
     retries_received: int = 0
     """RETRYs obeyed."""
     resets_received: int = 0
@@ -27,6 +29,8 @@ class HopStats:
     """Datagrams taken."""
     bytes_received: int = 0
     """Their bytes."""
+    key_updates: int = 0
+    """How often the key was replaced under which packets are sealed."""
     packets_lost: int = 0
     """Packets declared lost."""
     packets_spuriously_lost: int = 0
@@ -70,7 +74,7 @@ class ListenerStats:
     """What a server has answered to datagrams of no connection; only ever rises."""
 
     hellos_received: int = 0
-    """Well-formed HELLOs, repeated ones included."""
+    """HELLOs that were meant for this server, repeated ones included."""
     hellos_repeated: int = 0
     """Those that got the same WELCOME again."""
     connections_accepted: int = 0
@@ -79,5 +83,9 @@ class ListenerStats:
     """RETRYs: the client has to prove its address."""
     resets_sent: int = 0
     """RESETs for connections of an earlier life."""
+    finishes_received: int = 0
+    """FINISHs that opened an encrypted connection."""
+    early_datagrams: int = 0
+    """Packets kept until the FINISH that they overtook was there."""
     versions_sent: int = 0
     """VERSIONs for clients that speak another one."""

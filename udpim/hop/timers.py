@@ -29,6 +29,8 @@ class Timer(enum.IntEnum):
     """Set while pacing holds data back that the window would let go."""
     CLOSING = 9
     """Set by close(): when nothing is answered any more."""
+    KEYS = 10
+    """Set when the peer has gone on to its next key: when the previous one is forgotten."""
 
 
 class TimerTable:

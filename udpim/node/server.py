@@ -147,6 +147,8 @@ class ServerNode:
                 link = Link(connection, now + self.config.login_s_max)
                 self._links[connection.local_cid] = link
                 self._touched[link] = None
+                for early, source in self._listener.early_datagrams():
+                    self._receive(link, early, source, now)
         self._after_input(now)
 
     def _receive(self, link: Link, data: bytes, path: Address, now: float) -> None:

@@ -14,6 +14,7 @@ from udpim.wire import im_codec
 from udpim.wire.im_packets import ImPacket, Kind
 from udpim.wire.packet import (
     CHECKSUM_BYTES,
+    FLAG_ENCRYPTED,
     NO_CID,
     SHORT_HEADER_BYTES,
     LongPacket,
@@ -78,9 +79,10 @@ def read(datagram: bytes, pieces: Pieces) -> Content:
     try:
         if is_long(datagram):
             packet = parse_long(datagram)
-            label = type(packet).__name__.upper().removesuffix("OFFER")
+            label = type(packet).__name__.upper().removeprefix("SECURE").removesuffix("OFFER")
             return Content(cid=cid, labels=(label,), long=packet)
-        parse_short_header(datagram)
+        if parse_short_header(datagram)[0] & FLAG_ENCRYPTED:
+            return Content(cid=cid, labels=(UNREADABLE,))
         frames = hop_frames.parse_frames(datagram[SHORT_HEADER_BYTES:-CHECKSUM_BYTES])
         return _read_frames(cid, frames, pieces)
     except (DecodeError, IndexError):

@@ -1,4 +1,4 @@
-"""A plaintext datagram field by field, for people and for other programs (``udpim decode``).
+"""A datagram field by field, for people and for other programs (``udpim decode``).
 
 Reads through the declarations of `hop_schema` and `im_schema`, never through the ``struct``
 codecs, so it shows what the normative format says. Names of fields are those of PROTOCOL §2 to
@@ -28,22 +28,6 @@ _SKIPPED_KINDS_FROM = 0x80
 _TEXTS = {"user", "device", "conversation", "group", "names", "reason", "text"}
 _VERDICTS = ("delivered", "void", "stored", "excused")
 
-# PROTOCOL §2.1: what stays readable when bit 6 is set. Not normative until encryption exists.
-_SEALED_SHORT = c.Struct(
-    "flags" / c.Int8ub,
-    "form" / c.Computed("short"),
-    "destination_cid" / c.Bytes(p.CID_BYTES),
-    "packet_number" / c.Int32ub,
-    "sealed" / c.GreedyBytes,
-)
-_SEALED_LONG = c.Struct(
-    "flags" / c.Int8ub,
-    "form" / c.Computed("long"),
-    "destination_cid" / c.Bytes(p.CID_BYTES),
-    "source_cid" / c.Bytes(p.CID_BYTES),
-    "sealed" / c.GreedyBytes,
-)
-
 _REASONS: dict[type, str] = {
     c.StreamError: "ends too early",
     c.TerminatedError: "is followed by bytes that do not belong to it",
@@ -57,7 +41,8 @@ def datagram_to_dict(data: bytes) -> dict[str, Any]:
     """Read one datagram into nested dicts and lists that JSON can hold.
 
     Ids, tokens and other bytes become hex; payloads become ``{"bytes": size, "text": …}``, or
-    ``"hex"`` where they are not UTF-8. Of an encrypted datagram only the header is read.
+    ``"hex"`` where they are not UTF-8. Of an encrypted datagram only what is in the clear is read;
+    the packet number of a short one is still masked then.
 
     Raises:
         DecodeError: If it is not exactly one well-formed datagram; one sentence says why.
@@ -94,10 +79,24 @@ def describe_datagram(data: bytes) -> list[str]:
 
 
 def _sealed(data: bytes) -> dict[str, Any]:
-    declaration = _SEALED_LONG if data[0] & p.FLAG_LONG else _SEALED_SHORT
-    tree: dict[str, Any] = _plain("", hop_schema.parse_strictly(declaration, data))
+    """What is in the clear of an encrypted datagram."""
+    short = not data[0] & p.FLAG_LONG
+    declaration = hop_schema.SEALED_SHORT if short else hop_schema.SECURE_DATAGRAMS.get(data[0])
+    if declaration is None:
+        raise DecodeError("unknown long packet")
+    parsed = hop_schema.parse_strictly(declaration, data)
+    hidden = "sealed" if short else "payload"
+    if hidden in parsed:
+        words = "encrypted: not readable without the key" if short else "of the Noise handshake"
+        parsed[hidden] = f"{len(parsed[hidden])} bytes, {words}"
+    if short:
+        parsed["packet_number"] = f"{parsed['packet_number']:#010x}, masked"
+    tree: dict[str, Any] = {
+        key: value if key == hidden else _plain(key, value)
+        for key, value in parsed.items()
+        if key[0] != "_"
+    }
     tree["flags"] = f"{data[0]:#04x}"
-    tree["sealed"] = f"{len(tree['sealed']) // 2} bytes, encrypted: not readable without the key"
     return tree
 
 
@@ -202,7 +201,7 @@ def _why(data: bytes, error: DecodeError) -> str:
     if error.__cause__ is None:
         return f"the first byte {data[0]:#04x} has bits that are not in use"
     short = data[0] == p.PLAIN_SHORT_FLAGS
-    if short and len(data) < p.SHORT_BYTES_MIN:
+    if not data[0] & p.FLAG_LONG and len(data) < p.SHORT_BYTES_MIN:
         return f"the datagram has {len(data)} bytes; the least is {p.SHORT_BYTES_MIN}"
     if isinstance(error.__cause__, c.ChecksumError):
         return "the datagram has a wrong checksum, or is not whole"

@@ -170,6 +170,7 @@ PARAMETER_NAMES = {
     pm.RESET_TOKEN: "reset_token",
     pm.NONCE: "nonce",
     pm.BULK_WINDOW_BYTES: "bulk_window_bytes",
+    pm.CONNECTION_ID: "connection_id",
 }
 
 PARAMETER = c.Struct(
@@ -191,6 +192,7 @@ PARAMETER = c.Struct(
                     pm.RESET_TOKEN: c.Bytes(p.RESET_TOKEN_BYTES),
                     pm.NONCE: c.Bytes(pm.NONCE_BYTES),
                     pm.BULK_WINDOW_BYTES: c.Int32ub,
+                    pm.CONNECTION_ID: c.Bytes(p.CID_BYTES),
                 },
                 default=c.GreedyBytes,
             ),
@@ -272,6 +274,60 @@ SHORT = c.Struct(
     ),
 )
 
+# The encrypted handshake, and packets whose content only their keys show.
+
+_MAC = c.Bytes(p.MAC_BYTES)
+
+
+def _secure_flags(kind: p.LongType) -> Any:
+    return _flags(p.long_flags(kind, encrypted=True))
+
+
+SECURE_HELLO = c.Struct(
+    _secure_flags(p.LongType.HELLO),
+    *_HEAD,
+    "pattern" / c.Int8ub,
+    "suite" / c.Int8ub,
+    "token" / _TOKEN,
+    "payload" / _PAYLOAD,
+    "padding" / told(c.Prefixed(c.Int16ub, c.ExprValidator(c.GreedyBytes, _zeros)), "zeros"),
+    "mac" / _MAC,
+    c.Terminated,
+    "_end" / c.Tell,
+    told(c.Check(c.this._end >= p.HELLO_BYTES_MIN), f"{p.HELLO_BYTES_MIN} bytes at least"),
+)
+SECURE_RETRY = c.Struct(
+    _secure_flags(p.LongType.RETRY), *_HEAD, "token" / _TOKEN, "mac" / _MAC, c.Terminated
+)
+SECURE_WELCOME = c.Struct(
+    _secure_flags(p.LongType.WELCOME), *_HEAD, "payload" / _PAYLOAD, c.Terminated
+)
+FINISH = c.Struct(_secure_flags(p.LongType.FINISH), *_HEAD, "payload" / _PAYLOAD, c.Terminated)
+SEALED_SHORT = c.Struct(
+    "flags"
+    / told(
+        c.ExprValidator(
+            c.Int8ub, lambda value, _: value & ~p.FLAG_KEY_PHASE == p.SEALED_SHORT_FLAGS
+        ),
+        f"0x{p.SEALED_SHORT_FLAGS:02x}; bit 5 is masked",
+    ),
+    "form" / c.Computed("short"),
+    "version" / c.Computed(lambda this: this.flags & p.VERSION_MASK),
+    "destination_cid" / _CID,
+    "packet_number" / c.Int32ub,
+    "sealed" / c.GreedyBytes,
+    "_end" / c.Tell,
+    told(c.Check(c.this._end >= p.SHORT_BYTES_MIN), f"{p.SHORT_BYTES_MIN} bytes at least"),
+)
+
+SECURE_DATAGRAMS = {
+    p.long_flags(p.LongType.HELLO, encrypted=True): SECURE_HELLO,
+    p.long_flags(p.LongType.RETRY, encrypted=True): SECURE_RETRY,
+    p.long_flags(p.LongType.WELCOME, encrypted=True): SECURE_WELCOME,
+    p.long_flags(p.LongType.FINISH, encrypted=True): FINISH,
+}
+"""The declaration of each packet of the encrypted handshake, by its first byte."""
+
 DATAGRAMS = {
     p.long_flags(p.LongType.HELLO): _Checksummed(HELLO),
     p.long_flags(p.LongType.RETRY): _Checksummed(RETRY),
@@ -281,6 +337,7 @@ DATAGRAMS = {
     p.PLAIN_SHORT_FLAGS: _Checksummed(SHORT),
 }
 """The declaration of each plaintext datagram, by its first byte."""
+_ALL = DATAGRAMS | SECURE_DATAGRAMS
 
 
 def parse_strictly(declaration: Any, data: bytes) -> Any:
@@ -297,18 +354,18 @@ def parse_strictly(declaration: Any, data: bytes) -> Any:
 
 
 def parse_datagram(data: bytes) -> Any:
-    """Parse one plaintext datagram into a nested Container; bodies stay bytes.
+    """Parse one plaintext or handshake datagram into a nested Container; bodies stay bytes.
 
     Raises:
-        DecodeError: If it is not exactly one well-formed plaintext datagram.
+        DecodeError: If it is not exactly one well-formed datagram of those.
     """
-    declaration = DATAGRAMS.get(data[0]) if data else None
+    declaration = _ALL.get(data[0]) if data else None
     if declaration is None:
-        raise DecodeError("not a plaintext datagram of this version")
+        raise DecodeError("not a plaintext datagram of this version, nor a handshake")
     return parse_strictly(declaration, data)
 
 
 def build_datagram(value: Any) -> bytes:
     """Build the bytes of what :func:`parse_datagram` returned, or of a dict like it."""
-    data: bytes = DATAGRAMS[value["flags"]].build(value)
+    data: bytes = _ALL[value["flags"]].build(value)
     return data

@@ -2,8 +2,9 @@
 
 Every datagram starts with a flags byte and the 8-byte id of the connection that it is for, so
 an endpoint routes it with one slice. Short packets carry frames (:mod:`udpim.wire.frames`)
-under a protection tag; long packets open connections, or concern none.
-Hot module: :func:`parse_short_header` runs once per datagram.
+under a protection tag; long packets open connections, or concern none. Those of the encrypted
+handshake end with a mac, or with what Noise has sealed; :mod:`udpim.crypto` looks at those.
+Hot module: the short headers are read and written once per datagram.
 
 Specification: PROTOCOL §2.1 to §2.6; :mod:`udpim.wire.hop_schema` declares the same layouts.
 """
@@ -24,6 +25,7 @@ CID_BYTES = 8
 NO_CID = bytes(CID_BYTES)
 SHORT_HEADER_BYTES = 13
 CHECKSUM_BYTES = 4
+MAC_BYTES = 16
 RESET_TOKEN_BYTES = 16
 RESET_BYTES = 1 + CID_BYTES + RESET_TOKEN_BYTES
 DATAGRAM_BYTES_MAX = 1200
@@ -38,6 +40,8 @@ FLAG_ENCRYPTED = 0x40
 FLAG_KEY_PHASE = 0x20
 VERSION_MASK = 0x07
 PLAIN_SHORT_FLAGS = VERSION
+SEALED_SHORT_FLAGS = FLAG_ENCRYPTED | VERSION
+"""Beside the key phase, which is masked on the wire."""
 
 _SHORT = struct.Struct(">B8sI")
 _LONG = struct.Struct(">B8s8s")
@@ -58,6 +62,8 @@ class LongType(enum.IntEnum):
     """This connection id is not known here any more."""
     VERSION = 4
     """The versions that are spoken here."""
+    FINISH = 5
+    """Client to server: the last message of the encrypted handshake."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +111,54 @@ class VersionOffer:
     versions: tuple[int, ...]
 
 
-LongPacket = Hello | Retry | Welcome | Reset | VersionOffer
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecureHello:
+    """A client asks for an encrypted connection: the first Noise message."""
+
+    source_cid: bytes
+    pattern: int
+    suite: int
+    token: bytes
+    payload: bytes
+    mac: bytes = bytes(MAC_BYTES)
+    destination_cid: bytes = NO_CID
+
+    @property
+    def clear_bytes(self) -> int:
+        """How much of the datagram stands before the Noise message."""
+        return _LONG.size + 3 + len(self.token)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecureRetry:
+    """As :class:`Retry`; the mac says that it answers this very HELLO."""
+
+    destination_cid: bytes
+    source_cid: bytes
+    token: bytes
+    mac: bytes = bytes(MAC_BYTES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecureWelcome:
+    """The second Noise message; what is sealed in it names ``source_cid`` again."""
+
+    destination_cid: bytes
+    source_cid: bytes
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """The third Noise message: who the client is, and that it is there."""
+
+    destination_cid: bytes
+    source_cid: bytes
+    payload: bytes
+
+
+SecurePacket = SecureHello | SecureRetry | SecureWelcome | Finish
+LongPacket = Hello | Retry | Welcome | Reset | VersionOffer | SecurePacket
 
 
 # Routing: what an endpoint looks at before it knows the connection.
@@ -169,14 +222,16 @@ def parse_short_header(datagram: bytes) -> tuple[int, bytes, int]:
 # Long packets.
 
 
-def long_flags(kind: LongType) -> int:
-    """The flags byte of a plaintext long packet of our version."""
-    return FLAG_LONG | kind << 3 | VERSION
+def long_flags(kind: LongType, *, encrypted: bool = False) -> int:
+    """The flags byte of a long packet of our version."""
+    return FLAG_LONG | (FLAG_ENCRYPTED if encrypted else 0) | kind << 3 | VERSION
 
 
 def encode_long(packet: LongPacket) -> bytes:
-    """Build a whole long datagram, checksum and padding included."""
+    """Build a whole long datagram; checksum and padding are added, a mac is not computed."""
     match packet:
+        case SecureHello() | SecureRetry() | SecureWelcome() | Finish():
+            return _encode_secure(packet)
         case Hello(destination_cid=dcid, source_cid=scid, token=token, payload=payload):
             head = _LONG.pack(long_flags(LongType.HELLO), dcid, scid)
             body = head + bytes((len(token),)) + token + _U16.pack(len(payload)) + payload
@@ -206,6 +261,11 @@ def parse_long(datagram: bytes) -> LongPacket:
     flags = datagram[0] if datagram else 0
     if flags == long_flags(LongType.RESET):
         return _parse_reset(datagram)
+    if flags in _SECURE_PARSERS:
+        if len(datagram) < _LONG.size:
+            raise DecodeError("long packet is truncated")
+        _, destination, source = _LONG.unpack_from(datagram)
+        return _SECURE_PARSERS[flags](destination, source, datagram[_LONG.size :])
     parser = _PARSERS.get(flags)
     if parser is None:
         raise DecodeError("unknown long packet")
@@ -246,6 +306,75 @@ def _parse_version(destination: bytes, source: bytes, body: bytes) -> VersionOff
     versions = tuple(_take_last(body, 1))
     return VersionOffer(destination_cid=destination, source_cid=source, versions=versions)
 
+
+# Those of the encrypted handshake.
+
+_SECURE = {
+    kind: long_flags(kind, encrypted=True)
+    for kind in (LongType.HELLO, LongType.RETRY, LongType.WELCOME, LongType.FINISH)
+}
+
+
+def _encode_secure(packet: SecurePacket) -> bytes:
+    destination, source = packet.destination_cid, packet.source_cid
+    match packet:
+        case SecureHello(token=token, payload=payload):
+            head = _LONG.pack(_SECURE[LongType.HELLO], destination, source)
+            head += bytes((packet.pattern, packet.suite, len(token))) + token
+            head += _U16.pack(len(payload)) + payload
+            padding = max(0, HELLO_BYTES_MIN - len(head) - 2 - MAC_BYTES)
+            return head + _U16.pack(padding) + bytes(padding) + packet.mac
+        case SecureRetry(token=token):
+            head = _LONG.pack(_SECURE[LongType.RETRY], destination, source)
+            return head + bytes((len(token),)) + token + packet.mac
+        case SecureWelcome(payload=payload):
+            head = _LONG.pack(_SECURE[LongType.WELCOME], destination, source)
+        case Finish(payload=payload):
+            head = _LONG.pack(_SECURE[LongType.FINISH], destination, source)
+    return head + _U16.pack(len(payload)) + payload
+
+
+def _parse_secure_hello(destination: bytes, source: bytes, body: bytes) -> SecureHello:
+    if len(body) < HELLO_BYTES_MIN - _LONG.size:
+        raise DecodeError("HELLO is too short")
+    token, rest = _take(body[2:], 1)
+    payload, rest = _take(rest, 2)
+    padding, mac = _take(rest, 2)
+    if padding.strip(b"\0"):
+        raise DecodeError("HELLO has wrong padding")
+    return SecureHello(
+        destination_cid=destination,
+        source_cid=source,
+        pattern=body[0],
+        suite=body[1],
+        token=token,
+        payload=payload,
+        mac=_exactly_a_mac(mac),
+    )
+
+
+def _exactly_a_mac(data: bytes) -> bytes:
+    if len(data) != MAC_BYTES:
+        raise DecodeError("a mac has a wrong length")
+    return data
+
+
+def _parse_secure_retry(destination: bytes, source: bytes, body: bytes) -> SecureRetry:
+    token, mac = _take(body, 1)
+    mac = _exactly_a_mac(mac)
+    return SecureRetry(destination_cid=destination, source_cid=source, token=token, mac=mac)
+
+
+_SECURE_PARSERS: dict[int, Callable[[bytes, bytes, bytes], LongPacket]] = {
+    _SECURE[LongType.HELLO]: _parse_secure_hello,
+    _SECURE[LongType.RETRY]: _parse_secure_retry,
+    _SECURE[LongType.WELCOME]: lambda destination, source, body: SecureWelcome(
+        destination_cid=destination, source_cid=source, payload=_take_last(body, 2)
+    ),
+    _SECURE[LongType.FINISH]: lambda destination, source, body: Finish(
+        destination_cid=destination, source_cid=source, payload=_take_last(body, 2)
+    ),
+}
 
 _PARSERS: dict[int, Callable[[bytes, bytes, bytes], LongPacket]] = {
     long_flags(LongType.HELLO): _parse_hello,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from udpim.errors import DecodeError
 from udpim.wire.frames import BODY_BYTES_MAX
+from udpim.wire.packet import CID_BYTES
 
 NONCE_BYTES = 16
 
@@ -22,6 +23,7 @@ MAX_ACK_DELAY_US = 4
 RESET_TOKEN = 5
 NONCE = 6
 BULK_WINDOW_BYTES = 7
+CONNECTION_ID = 8
 
 PARAMETER_BYTES = {
     IDLE_TIMEOUT_MS: 4,
@@ -31,9 +33,10 @@ PARAMETER_BYTES = {
     RESET_TOKEN: 16,
     NONCE: NONCE_BYTES,
     BULK_WINDOW_BYTES: 4,
+    CONNECTION_ID: CID_BYTES,
 }
 """Length of each known parameter's value."""
-MANDATORY = PARAMETER_BYTES.keys() - {RESET_TOKEN, BULK_WINDOW_BYTES}
+MANDATORY = PARAMETER_BYTES.keys() - {RESET_TOKEN, BULK_WINDOW_BYTES, CONNECTION_ID}
 """Without these a peer is not understood."""
 
 
@@ -58,10 +61,12 @@ class PeerParameters:
     """Chosen by the client and echoed by the server."""
     bulk_window_bytes: int = BODY_BYTES_MAX
     """Bytes of bulk bodies that this side takes before its first CREDIT."""
+    connection_id: bytes | None = None
+    """What the header of an encrypted handshake's packet said already, in the clear."""
 
 
 def encode_parameters(parameters: PeerParameters) -> bytes:
-    """Build the handshake payload of the plaintext handshake."""
+    """Build the payload of HELLO or WELCOME; an encrypted handshake seals it."""
     values = {
         IDLE_TIMEOUT_MS: round(parameters.idle_timeout_s * 1e3).to_bytes(4, "big"),
         MAX_DATAGRAM_BYTES: parameters.max_datagram_bytes.to_bytes(2, "big"),
@@ -73,11 +78,13 @@ def encode_parameters(parameters: PeerParameters) -> bytes:
         values[RESET_TOKEN] = parameters.reset_token
     if parameters.bulk_window_bytes != BODY_BYTES_MAX:
         values[BULK_WINDOW_BYTES] = parameters.bulk_window_bytes.to_bytes(4, "big")
+    if parameters.connection_id is not None:
+        values[CONNECTION_ID] = parameters.connection_id
     return b"".join(bytes((key, len(value))) + value for key, value in sorted(values.items()))
 
 
 def parse_parameters(payload: bytes) -> PeerParameters:
-    """Read the handshake payload of the plaintext handshake.
+    """Read the payload of HELLO or WELCOME.
 
     Raises:
         DecodeError: If it is truncated, or a parameter is repeated, missing or of a wrong length.
@@ -105,4 +112,5 @@ def parse_parameters(payload: bytes) -> PeerParameters:
         reset_token=found.get(RESET_TOKEN),
         nonce=found[NONCE],
         bulk_window_bytes=int.from_bytes(found.get(BULK_WINDOW_BYTES, _LEAST_WINDOW), "big"),
+        connection_id=found.get(CONNECTION_ID),
     )
