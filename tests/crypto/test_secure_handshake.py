@@ -139,6 +139,15 @@ def test_every_bit_of_a_hello_is_under_the_mac(pattern):
         assert server.refusal(packet, bytes(changed)) is not None
 
 
+def test_a_mac_in_a_packet_of_whatever_version_says_that_it_is_meant():
+    hello = client_half("XK").hello
+    assert server_half().is_meant(hello)
+    assert not server_half().is_meant(b"\xc2" + hello[1:])
+    assert server_half().is_meant(client_half("XX").hello)
+    assert not server_half(first_contact=False).is_meant(client_half("XX").hello)
+    assert not server_half().is_meant(client_half(server_key=OTHER_STATIC.public).hello)
+
+
 def test_the_key_of_the_mac_is_anybodys_only_where_the_server_is_not_known():
     assert mac_key(None) != mac_key(SERVER_STATIC.public) != mac_key(OTHER_STATIC.public)
 

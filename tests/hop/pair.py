@@ -31,7 +31,7 @@ RESET_TOKEN = b"reset-token-0016"
 PLAIN = 0
 """The mode without encryption; others are numbers of suites."""
 MODES = {"plain": PLAIN, "chacha": CHACHA_BLAKE2S, "aes": AES_SHA256}
-MODE = [PLAIN]
+MODE = {"now": PLAIN}
 """What connections are made with now."""
 _SECRETS = (bytes(range(32)), bytes(range(32, 64)))
 
@@ -39,9 +39,9 @@ _SECRETS = (bytes(range(32)), bytes(range(32, 64)))
 @pytest.fixture(params=["plain", "chacha"])
 def both_modes(request):
     """The test runs in plaintext, and again encrypted."""
-    before, MODE[0] = MODE[0], MODES[request.param]
+    before, MODE["now"] = MODE["now"], MODES[request.param]
     yield request.param
-    MODE[0] = before
+    MODE["now"] = before
 
 
 def keys_of(role, mode):
@@ -57,7 +57,7 @@ def keys_of(role, mode):
 def sealing_of_peer(connection):
     """The sealing of a connection's other end, as new."""
     role = Role.SERVER if connection.role is Role.CLIENT else Role.CLIENT
-    return sealing_for(keys_of(role, MODE[0]), HopConfig(), TimerTable(), HopStats())
+    return sealing_for(keys_of(role, MODE["now"]), HopConfig(), TimerTable(), HopStats())
 
 
 def packet_to(connection, number, *frames):
@@ -84,7 +84,7 @@ def connect(role, config=None, *, rng=None, now=0.0, validated=True, peer_config
         remote_cid=SERVER_CID if is_client else CLIENT_CID,
         handshake=HandshakeResult(
             peer=(peer_config or config).parameters(RESET_TOKEN if is_client else None),
-            keys=keys_of(role, MODE[0]),
+            keys=keys_of(role, MODE["now"]),
         ),
         path=SERVER if is_client else CLIENT,
         config=config,

@@ -167,6 +167,12 @@ class SecureServer:
             return "HELLO has a wrong mac"
         return None
 
+    def is_meant(self, datagram: bytes) -> bool:
+        """Whether a datagram of whatever version ends with a mac that was made for this server."""
+        body, mac = datagram[:-MAC_BYTES], datagram[-MAC_BYTES:]
+        keys = set(self._mac_keys.values())
+        return any([hmac.compare_digest(_mac(key, body), mac) for key in keys])
+
     def retry(self, hello: SecureHello, token: bytes) -> bytes:
         """The RETRY that answers this HELLO, which :meth:`refusal` has let through."""
         packet = SecureRetry(destination_cid=hello.source_cid, source_cid=NO_CID, token=token)

@@ -117,6 +117,8 @@ class Listener:
                 return None
             foreign = foreign_version_ids(datagram)
             if foreign is not None:
+                if self._secure is not None and not self._secure.is_meant(datagram):
+                    raise DecodeError("another version, without a mac for this server")
                 theirs, ours = foreign
                 offer = VersionOffer(destination_cid=ours, source_cid=theirs, versions=(VERSION,))
                 self.stats.versions_sent += 1
