@@ -10,6 +10,9 @@ import random
 from typing import Any
 
 from udpim.crypto.handshake import HandshakeResult
+from udpim.crypto.noise.handshake_state import TransportKeys
+from udpim.crypto.packet_keys import PacketKeys, packet_keys
+from udpim.crypto.security import SUITES
 from udpim.hop.codes import Address, Role
 from udpim.hop.config import HopConfig
 from udpim.hop.connection import Connection
@@ -22,8 +25,17 @@ SERVER: Address = ("192.0.2.1", 9000)
 _STEP_S = 0.001
 
 
-def make_end(role: Role, random_: random.Random, now: float) -> Connection:
-    """Return one end of a connection between `CLIENT` and `SERVER`, as after its handshake."""
+def make_end(
+    role: Role, random_: random.Random, now: float, suite: int | None = None
+) -> Connection:
+    """Return one end of a connection between `CLIENT` and `SERVER`, as after its handshake.
+
+    Args:
+        role: Which end.
+        random_: What it draws from.
+        now: The time.
+        suite: How it is encrypted, a number of `SUITES`; None for plaintext.
+    """
     config = HopConfig()
     is_client = role is Role.CLIENT
     mine, other = (b"client-1", b"server-1") if is_client else (b"server-1", b"client-1")
@@ -31,7 +43,10 @@ def make_end(role: Role, random_: random.Random, now: float) -> Connection:
         role=role,
         local_cid=mine,
         remote_cid=other,
-        handshake=HandshakeResult(peer=config.parameters(bytes(16) if is_client else None)),
+        handshake=HandshakeResult(
+            peer=config.parameters(bytes(16) if is_client else None),
+            keys=None if suite is None else _keys(role, suite),
+        ),
         path=SERVER if is_client else CLIENT,
         config=config,
         random_bytes=random_.randbytes,
@@ -40,18 +55,30 @@ def make_end(role: Role, random_: random.Random, now: float) -> Connection:
     )
 
 
+def _keys(role: Role, suite: int) -> PacketKeys:
+    """Return keys that fit those of the other end, without the cost of a handshake."""
+    mine, other = bytes(range(32)), bytes(range(32, 64))
+    send, receive = (mine, other) if role is Role.CLIENT else (other, mine)
+    secrets = TransportKeys(cipher=SUITES[suite].cipher, send=send, receive=receive)
+    return packet_keys(SUITES[suite].hash, secrets)
+
+
 class HopPair:
     """Frames of one size through a pair of connections: a `udpim_bench.measure.Case`."""
 
-    def __init__(self, frame_bytes: int, bursts: int, *, seed: int = 1) -> None:
-        """Connect two ends; a run moves ``bursts`` bursts."""
+    def __init__(
+        self, frame_bytes: int, bursts: int, *, seed: int = 1, suite: int | None = None
+    ) -> None:
+        """Connect two ends, encrypted by a suite or in plaintext; a run moves ``bursts`` bursts."""
         self.name = f"frames of {frame_bytes} bytes"
+        if suite is not None:
+            self.name += f", {SUITES[suite].cipher.name}"
         self._bursts = bursts
         self._body = bytes(frame_bytes - 4)
         self._random = random.Random(seed)
         self._now = 100.0
-        self._client = make_end(Role.CLIENT, self._random, self._now)
-        self._server = make_end(Role.SERVER, self._random, self._now)
+        self._client = make_end(Role.CLIENT, self._random, self._now, suite)
+        self._server = make_end(Role.SERVER, self._random, self._now, suite)
         self._sent = 0
         self._received: list[bytes] = []
         self._acked: list[object] = []

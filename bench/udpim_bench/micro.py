@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from udpim.crypto.security import SUITES
 from udpim_bench import codecs
 from udpim_bench.exchange import Exchange, Shape
 from udpim_bench.hop_pair import HopPair
@@ -122,7 +123,11 @@ def _codecs(plan: Plan, progress: Callable[[str], None]) -> list[dict[str, Any]]
 
 
 def _hop_pair(plan: Plan, progress: Callable[[str], None]) -> list[dict[str, Any]]:
-    pairs = [HopPair(size, plan.hop_bursts) for size in (16, 128, 1164)]
+    pairs = [
+        HopPair(size, plan.hop_bursts, suite=suite)
+        for suite in (None, *SUITES)
+        for size in (16, 128, 1164)
+    ]
     costs = interleaved(pairs, plan.repeat, progress)
     rows = []
     for pair in pairs:
@@ -231,7 +236,7 @@ def lines(report: dict[str, Any]) -> list[str]:
     for row in report["hop_pair"]:
         frame, packet = row["us_per_frame"], row["us_per_packet"]["median"]
         rate = row["frames_per_cpu_s"]
-        out.append(f"  {row['name']:24} {_span(frame)} µs/frame {packet:7.2f} µs/packet {rate} /s")
+        out.append(f"  {row['name']:32} {_span(frame)} µs/frame {packet:7.2f} µs/packet {rate} /s")
     out += ["", "A → S → B → A, all nodes together, µs a message"]
     budget = report["budget"]
     relative = budget["bursts_relative_to_1000"] | budget["pipes_relative_to_1000"]

@@ -6,8 +6,9 @@ from udpim_bench.hop_pair import BURST_FRAMES, HopPair
 from udpim_bench.measure import WrongCounts
 
 
-def test_every_frame_arrives_once_and_is_acked_once():
-    pair = HopPair(128, 2)
+@pytest.mark.parametrize("suite", [None, 1, 2])
+def test_every_frame_arrives_once_and_is_acked_once(suite):
+    pair = HopPair(128, 2, suite=suite)
     assert 2 * BURST_FRAMES == pair.run()
     pair.check()
     counts = pair.counts()
