@@ -86,6 +86,40 @@ def test_long_packet_is_built_and_dissected_alike(value):
     assert [declared.type] == layer.labels_of(data)
 
 
+SECURE_CLASSES = {
+    "HELLO": layer.UDPIMSecureHello,
+    "RETRY": layer.UDPIMSecureRetry,
+    "WELCOME": layer.UDPIMSecureWelcome,
+    "FINISH": layer.UDPIMFinish,
+}
+
+
+@given(hs.SECURE_PACKETS)
+def test_packets_of_the_encrypted_handshake_are_built_and_dissected_alike(value):
+    data = p.encode_long(value)
+    declared = hop_schema.parse_datagram(data)
+    hidden = ("flags", "form", "type", "version", "padding", "_io", "_end")
+    renamed = {"payload": "noise"}
+    fields = {renamed.get(k, k): v for k, v in declared.items() if k not in hidden}
+    assert data == bytes(SECURE_CLASSES[declared.type](**fields))
+    packet = layer.UDPIM(data)
+    assert SECURE_CLASSES[declared.type] is type(packet)
+    assert fields == {name: packet.getfieldval(name) for name in fields}
+    assert data == rebuilt(packet)
+    assert [declared.type] == layer.labels_of(data)
+
+
+@given(hs.CIDS, hs.U32, st.binary(min_size=19, max_size=40), st.sampled_from([0x41, 0x61]))
+def test_of_an_encrypted_short_packet_there_is_what_is_in_the_clear(cid, number, sealed, flags):
+    data = p.encode_short_header(flags, cid, number) + sealed
+    declared = hop_schema.parse_strictly(hop_schema.SEALED_SHORT, data)
+    packet = layer.UDPIM(data)
+    for name in ("destination_cid", "packet_number", "sealed"):
+        assert declared[name] == packet.getfieldval(name)
+    assert data == rebuilt(packet)
+    assert ["encrypted"] == layer.labels_of(data)
+
+
 @given(hs.PARAMETERS.map(encode_parameters), hs.CIDS)
 def test_parameters_are_built_and_dissected_alike(payload, cid):
     declared = hop_schema.parse_strictly(hop_schema.PARAMETERS, payload)

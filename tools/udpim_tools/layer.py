@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# scapy.contrib.description = udpim (instant messaging over UDP), plaintext format
+# scapy.contrib.description = udpim (instant messaging over UDP)
 # scapy.contrib.status = loads
 
-"""udpim's plaintext datagrams as scapy packets, on UDP port 9000.
+"""udpim's datagrams as scapy packets, on UDP port 9000.
 
-``UDPIM`` looks at the first byte and becomes the short packet or one of the five long ones
-(PROTOCOL §3); frames and IM packets (:mod:`udpim_tools.layer_im`) follow inside. The fields are
+``UDPIM`` looks at the first byte and becomes the short packet or one of the long ones
+(PROTOCOL §2); frames and IM packets (:mod:`udpim_tools.layer_im`) follow inside. The fields are
 declared here once more and share nothing with udpim's codecs; the tests hold both formats against
-each other. Lengths, counts, checksums and padding are computed when they are left out. Encrypted
-datagrams, other versions and unknown frames stay raw bytes.
+each other. Lengths, counts, checksums and padding are computed when they are left out, but no macs.
+Of encrypted datagrams there is what is in the clear; other versions and unknown frames stay raw.
 
     IP(dst=server) / UDP(dport=9000) / UDPIMShort(destination_cid=cid, frames=[UDPIMPing()])
 """
@@ -32,6 +32,7 @@ from scapy.fields import (
     MultipleTypeField,
     PacketListField,
     ShortField,
+    StrField,
     StrFixedLenField,
     StrLenField,
     XIntField,
@@ -47,7 +48,9 @@ from udpim_tools.layer_parts import ITEMS_MAX, UDPIMPart, prefixed, value_of
 PORT = 9000
 CHECKSUM_BYTES = 4
 _SHORT_HEADER_BYTES = 13
-_LONG_TYPES = {0: "HELLO", 1: "RETRY", 2: "WELCOME", 3: "RESET", 4: "VERSION"}
+_LONG_TYPES = {0: "HELLO", 1: "RETRY", 2: "WELCOME", 3: "RESET", 4: "VERSION", 5: "FINISH"}
+_PATTERNS = {1: "XK", 2: "XX", 3: "XKpsk3", 4: "XXpsk3"}
+_SUITES = {1: "25519_ChaChaPoly_BLAKE2s", 2: "25519_AESGCM_SHA256"}
 _PARAMETERS = {
     1: "idle_timeout_ms",
     2: "max_datagram_bytes",
@@ -93,7 +96,10 @@ class UDPIM(Packet):
         cls, _pkt: bytes | None = None, *_args: object, **_kwargs: object
     ) -> type[Packet]:
         """Choose the class by the flags."""
-        return _DATAGRAMS.get(_pkt[0], conf.raw_layer) if _pkt else cls
+        if not _pkt:
+            return cls
+        kind = _DATAGRAMS.get(_pkt[0], conf.raw_layer)
+        return conf.raw_layer if kind is UDPIMSealed and len(_pkt) < UDPIMSealed.bytes_min else kind
 
     def post_build(self, pkt: bytes, pay: bytes) -> bytes:
         """Pad, and write the CRC-32, where the user left the checksum out."""
@@ -117,10 +123,10 @@ def _padding_bytes(packet: Packet) -> int:
     return max(len(packet.original) - before - CHECKSUM_BYTES, 0)
 
 
-def _long_head(kind: int) -> list[Field]:
+def _long_head(kind: int, encrypted: int = 0) -> list[Field]:
     return [
         BitField("long", 1, 1),
-        BitField("encrypted", 0, 1),
+        BitField("encrypted", encrypted, 1),
         BitEnumField("type", kind, 3, _LONG_TYPES),
         BitField("version", 1, 3),
         StrFixedLenField("destination_cid", bytes(8), 8),
@@ -250,6 +256,82 @@ class UDPIMVersion(UDPIM):
     )
 
 
+# Datagrams that are encrypted (PROTOCOL §2.8 and §2.9): `noise` is a message of the handshake.
+
+
+class UDPIMSecure(UDPIM):
+    """A packet of the encrypted handshake: there is no checksum."""
+
+    name = "udpim encrypted handshake"
+
+    def post_build(self, pkt: bytes, pay: bytes) -> bytes:
+        """Leave it as it is: only who has the keys can write macs and tags."""
+        return pkt + pay
+
+
+class UDPIMSecureHello(UDPIMSecure):
+    """A client asks for an encrypted connection."""
+
+    name = "udpim encrypted HELLO"
+    bytes_min = 300
+    fields_desc = (
+        *_long_head(0, 1),
+        ByteEnumField("pattern", 1, _PATTERNS),
+        ByteEnumField("suite", 1, _SUITES),
+        *prefixed("token"),
+        *prefixed("noise", "H"),
+        FieldLenField("padding_bytes", None, length_of="padding", fmt="H"),
+        StrLenField("padding", None, length_from=value_of("padding_bytes")),
+        XStrFixedLenField("mac", bytes(16), 16),
+    )
+
+    def post_build(self, pkt: bytes, pay: bytes) -> bytes:
+        """Pad where the user left the padding out."""
+        missing = self.bytes_min - len(pkt)
+        if self.getfieldval("padding") is None and missing > 0:
+            pkt = pkt[:-18] + missing.to_bytes(2, "big") + bytes(missing) + pkt[-16:]
+        return pkt + pay
+
+
+class UDPIMSecureRetry(UDPIMSecure):
+    """A server wants to see its token in another HELLO."""
+
+    name = "udpim encrypted RETRY"
+    fields_desc = (
+        *_long_head(1, 1),
+        *prefixed("token"),
+        XStrFixedLenField("mac", bytes(16), 16),
+    )
+
+
+class UDPIMSecureWelcome(UDPIMSecure):
+    """The server's message."""
+
+    name = "udpim encrypted WELCOME"
+    fields_desc = (*_long_head(2, 1), *prefixed("noise", "H"))
+
+
+class UDPIMFinish(UDPIMSecure):
+    """The client's last message."""
+
+    name = "udpim FINISH"
+    fields_desc = (*_long_head(5, 1), *prefixed("noise", "H"))
+
+
+class UDPIMSealed(UDPIMSecure):
+    """A packet of a connection: key phase and number are masked, the frames are sealed."""
+
+    name = "udpim encrypted short packet"
+    bytes_min = 32
+    fields_desc = (
+        BitField("long", 0, 1),
+        BitField("encrypted", 1, 1),
+        *UDPIMShort.fields_desc[2:6],
+        XIntField("packet_number", 0),
+        StrField("sealed", b""),
+    )
+
+
 _DATAGRAMS: dict[int, type[UDPIM]] = {
     0x01: UDPIMShort,
     0x81: UDPIMHello,
@@ -257,6 +339,12 @@ _DATAGRAMS: dict[int, type[UDPIM]] = {
     0x91: UDPIMWelcome,
     0x99: UDPIMReset,
     0xA1: UDPIMVersion,
+    0xC1: UDPIMSecureHello,
+    0xC9: UDPIMSecureRetry,
+    0xD1: UDPIMSecureWelcome,
+    0xE9: UDPIMFinish,
+    0x41: UDPIMSealed,
+    0x61: UDPIMSealed,
 }
 
 
@@ -267,11 +355,15 @@ def labels_of(datagram: bytes) -> list[str]:
     fraction of the time of the whole datagram.
 
     Returns:
-        Labels like ``HELLO``, ``ACK`` or ``msg:A``; ``other`` stands for whatever is not known.
+        Labels like ``HELLO``, ``ACK`` or ``msg:A``; ``encrypted`` for a packet whose frames nobody
+        can see, ``other`` for whatever is not known.
     """
     kind = _DATAGRAMS.get(datagram[0]) if datagram else None
-    if kind is None or (kind is UDPIMShort and len(datagram) < UDPIMShort.bytes_min):
+    short = kind in (UDPIMShort, UDPIMSealed)
+    if kind is None or (short and len(datagram) < UDPIMShort.bytes_min):
         return ["other"]
+    if kind is UDPIMSealed:
+        return ["encrypted"]
     if kind is not UDPIMShort:
         return [_LONG_TYPES[datagram[0] >> 3 & 7]]
     return [label_of(frame) for frame in UDPIMOutline(datagram).frames]
