@@ -34,7 +34,6 @@ class KeySchedule:
         "_acked",
         "_divide",
         "_first_sealed",
-        "_next_receive",
         "_previous",
         "_receive",
         "_receive_flag",
@@ -64,7 +63,6 @@ class KeySchedule:
         """How old a key becomes."""
         self._send = send
         self._receive = receive
-        self._next_receive = receive.successor()
         self._previous: AeadProtection | None = None
         self._receive_flag = 0
         self._first_sealed: int | None = None
@@ -91,15 +89,14 @@ class KeySchedule:
         """
         if self.forged_packets >= self._receive.limits.forged_packets_max:
             return None
-        key = self._key_of(header, packet_number)
+        key, follows = self._key_of(header, packet_number)
         if key is None:
             return None
         payload = key.open(header, packet_number, sealed)
         if payload is None:
             self.forged_packets += 1
-            return None
-        if key is self._next_receive:
-            self._follow(packet_number)
+        elif follows:
+            self._follow(key, packet_number)
         return payload
 
     # Updates.
@@ -155,17 +152,21 @@ class KeySchedule:
 
     # Inside.
 
-    def _key_of(self, header: bytes, packet_number: int) -> AeadProtection | None:
-        if header[0] & FLAG_KEY_PHASE == self._receive_flag:
-            return self._receive
-        if packet_number < self._divide:
-            return self._previous
-        return self._next_receive
+    def _key_of(self, header: bytes, packet_number: int) -> tuple[AeadProtection | None, bool]:
+        """The key that a packet must be for, and whether that is the next one.
 
-    def _follow(self, packet_number: int) -> None:
+        The next one is made when it is asked for: it would take 2 KiB in each idle connection, and
+        a forger gets no more than that work out of it.
+        """
+        if header[0] & FLAG_KEY_PHASE == self._receive_flag:
+            return self._receive, False
+        if packet_number < self._divide:
+            return self._previous, False
+        return self._receive.successor(), True
+
+    def _follow(self, key: AeadProtection, packet_number: int) -> None:
         """The peer seals under its next key: so do we, unless we were first."""
-        self._previous, self._receive = self._receive, self._next_receive
-        self._next_receive = self._receive.successor()
+        self._previous, self._receive = self._receive, key
         self._receive_flag ^= FLAG_KEY_PHASE
         self._divide = packet_number
         if self.phase_flag != self._receive_flag:
