@@ -179,9 +179,9 @@ def test_finish_goes_again_with_the_flights_until_somebody_answers():
 
 
 def test_a_finish_that_is_too_late_finds_nothing_and_its_packets_a_reset():
-    world = World()
-    world.fate = lambda name, nth: (11.0 if name == "FINISH" else DELAY_S,)
-    world.run(10.9)
+    world = World(server=Server(handshake_s=5.0))
+    world.fate = lambda name, nth: (6.0 if name == "FINISH" else DELAY_S,)
+    world.run(5.9)
     world.fate = lambda name, nth: (DELAY_S,)
     world.run(3.0)
     assert {} == world.server.connections
@@ -190,6 +190,15 @@ def test_a_finish_that_is_too_late_finds_nothing_and_its_packets_a_reset():
     reset = parse_long(world.sent("RESET")[0])
     assert world.client.connection.receive_reset(reset.token, world.now)
     assert CloseKind.RESET is world.client.connection.closed.kind
+
+
+def test_a_client_whose_finish_nobody_answers_gives_up_when_the_server_forgets():
+    world = World()
+    world.fate = lambda name, nth: () if name in ("FINISH", "short") else (DELAY_S,)
+    world.run(10.0)
+    assert world.client.connection.closed is None
+    world.run(0.2)
+    assert CloseKind.IDLE is world.client.connection.closed.kind
 
 
 # Changed packets: every byte of every packet of the handshake, through all values.

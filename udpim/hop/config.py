@@ -46,10 +46,10 @@ class HopConfig:
     always_retry: bool = False
     """Ask every client for an address token."""
     hellos_per_s: float = 500.0
-    """Encrypted handshakes that a server begins per second with addresses that are not proven;
-    one costs three DH, and it is a burst's worth of clients that all come back."""
+    """Encrypted handshakes that a server begins per second with addresses that are not proven; each
+    costs it three DH."""
     hello_burst: int = 1000
-    """How many of them it begins at once; then clients have to prove their addresses."""
+    """How many of them it begins at once; beyond, clients have to prove their addresses."""
     hellos_per_s_address: float = 200.0
     """Encrypted handshakes per second that one proven address may begin; a NAT has many users."""
     hello_burst_address: int = 400

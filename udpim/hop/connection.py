@@ -109,8 +109,9 @@ class Connection:
         )
         self._ping_due = False
         self._grease_in = self._grease_gap()
-        # Whoever has a token could open many connections.
-        first_s = self._idle_s if role is Role.CLIENT else config.handshake_s
+        # Whoever has a token could open many connections; and FINISH waits no longer than WELCOME.
+        waits = role is Role.SERVER or handshake.finish
+        first_s = config.handshake_s if waits else self._idle_s
         self._timers.set(Timer.IDLE, now + first_s)
         self._heard(now)
 

@@ -2,7 +2,10 @@
 
 from tests.semantics.mutants.mutant import mutant
 from tests.semantics.mutants.places import EXCHANGE, RECIPIENTS, WINDOW
+from udpim.crypto.key_schedule import KeySchedule
+from udpim.crypto.secure_handshake import SecureClientHandshake, SecureServer
 from udpim.hop.connection import Connection
+from udpim.hop.finish import Finish
 from udpim.hop.path import PathValidator
 from udpim.store import sqlite_file
 from udpim.store.executor import EffectExecutor
@@ -95,3 +98,72 @@ def failed_sync_is_forgotten(planting):
         done = original(self, works)
         self._broken = None
         return done
+
+
+HANDSHAKE = "tests/hop/test_encrypted_handshake.py::"
+
+
+@mutant(
+    "§2.8: a HELLO with a wrong mac meets silence",
+    f"{HANDSHAKE}test_a_changed_hello_leads_to_nothing[XX]",
+    "tests/crypto/test_secure_handshake.py::test_a_hello_for_another_server_has_a_wrong_mac",
+)
+def mac_is_not_looked_at(planting):
+    @planting.replace(SecureServer, "refusal")
+    def refusal(original, self, hello, datagram):
+        words = original(self, hello, datagram)
+        return None if words == "HELLO has a wrong mac" else words
+
+
+@mutant(
+    "§2.8: after RETRY everything is drawn anew",
+    "tests/crypto/test_secure_handshake.py"
+    "::test_after_a_retry_nothing_of_the_first_hello_is_used_again",
+)
+def ephemeral_outlives_its_prologue(planting):
+    @planting.replace(SecureClientHandshake, "retried")
+    def retried(original, self, packet):
+        kept = self._state._before.ephemeral
+        self._random_bytes = _drawing(kept, self._random_bytes)
+        return original(self, packet)
+
+
+def _drawing(pair, random_bytes):
+    """A source that gives the private key of a pair again."""
+    private = pair._private.private_bytes_raw()
+    return lambda size: private if size == len(private) else random_bytes(size)
+
+
+@mutant(
+    "§2.8: FINISH goes again until it is answered",
+    "tests/hop/test_finish.py::test_it_goes_again_but_once_per_probe_timeout",
+)
+def finish_is_said_once(planting):
+    @planting.replace(Finish, "put_before")
+    def put_before(original, self, *flight):
+        original(self, *flight)
+        self.answered()
+
+
+@mutant(
+    "§2.9: the previous key is forgotten",
+    "tests/hop/test_key_updates.py"
+    "::test_the_previous_key_opens_what_was_overtaken_for_3_pto_and_nothing_later[chacha]",
+)
+def previous_key_is_kept(planting):
+    @planting.replace(KeySchedule, "forget_previous")
+    def forget_previous(original, self):
+        return
+
+
+@mutant(
+    "§2.9: the next key is used only after its packet was authentic",
+    "tests/crypto/test_key_schedule.py::test_a_forged_phase_bit_updates_nothing",
+)
+def phase_is_believed(planting):
+    @planting.replace(KeySchedule, "open")
+    def open_(original, self, header, packet_number, sealed):
+        key, follows = self._key_of(header, packet_number)
+        if follows:
+            self._follow(key, packet_number)
+        return original(self, header, packet_number, sealed)
