@@ -309,29 +309,26 @@ def _parse_version(destination: bytes, source: bytes, body: bytes) -> VersionOff
 
 # Those of the encrypted handshake.
 
-_SECURE = {
-    kind: long_flags(kind, encrypted=True)
-    for kind in (LongType.HELLO, LongType.RETRY, LongType.WELCOME, LongType.FINISH)
+_SECURE_TYPES: dict[type[SecurePacket], LongType] = {
+    SecureHello: LongType.HELLO,
+    SecureRetry: LongType.RETRY,
+    SecureWelcome: LongType.WELCOME,
+    Finish: LongType.FINISH,
 }
+_SECURE = {kind: long_flags(kind, encrypted=True) for kind in _SECURE_TYPES.values()}
 
 
 def _encode_secure(packet: SecurePacket) -> bytes:
-    destination, source = packet.destination_cid, packet.source_cid
-    match packet:
-        case SecureHello(token=token, payload=payload):
-            head = _LONG.pack(_SECURE[LongType.HELLO], destination, source)
-            head += bytes((packet.pattern, packet.suite, len(token))) + token
-            head += _U16.pack(len(payload)) + payload
-            padding = max(0, HELLO_BYTES_MIN - len(head) - 2 - MAC_BYTES)
-            return head + _U16.pack(padding) + bytes(padding) + packet.mac
-        case SecureRetry(token=token):
-            head = _LONG.pack(_SECURE[LongType.RETRY], destination, source)
-            return head + bytes((len(token),)) + token + packet.mac
-        case SecureWelcome(payload=payload):
-            head = _LONG.pack(_SECURE[LongType.WELCOME], destination, source)
-        case Finish(payload=payload):
-            head = _LONG.pack(_SECURE[LongType.FINISH], destination, source)
-    return head + _U16.pack(len(payload)) + payload
+    kind = _SECURE_TYPES[type(packet)]
+    head = _LONG.pack(_SECURE[kind], packet.destination_cid, packet.source_cid)
+    if isinstance(packet, SecureRetry):
+        return head + bytes((len(packet.token),)) + packet.token + packet.mac
+    payload = _U16.pack(len(packet.payload)) + packet.payload
+    if not isinstance(packet, SecureHello):
+        return head + payload
+    head += bytes((packet.pattern, packet.suite, len(packet.token))) + packet.token + payload
+    padding = max(0, HELLO_BYTES_MIN - len(head) - 2 - MAC_BYTES)
+    return head + _U16.pack(padding) + bytes(padding) + packet.mac
 
 
 def _parse_secure_hello(destination: bytes, source: bytes, body: bytes) -> SecureHello:
