@@ -13,9 +13,9 @@ from tests.runtime.helpers import live, login, serve
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"security": None}, 'write security="plain"'),
-        ({"security": "tls"}, "there is no encryption yet"),
-        ({"server_key": "abc"}, "server_key cannot be checked"),
+        ({"security": None}, 'say security="require" for encryption'),
+        ({"security": "tls"}, 'say security="require" for encryption'),
+        ({"server_key": "abc"}, "nothing checks the server"),
         ({"user": ""}, "user must have 1 to 32 bytes"),
         ({"device": "d" * 33}, "device must have 1 to 32 bytes"),
         ({"token": "t" * 2000}, "the limit is 1024"),

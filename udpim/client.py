@@ -10,19 +10,24 @@ import asyncio
 import os
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
 from udpim.aside import Aside
+from udpim.crypto.noise.suites import KeyPair
+from udpim.crypto.security import ClientSecurity
 from udpim.errors import (
     ConfigError,
     ConnectionClosed,
     Error,
     LoginError,
+    ServerKeyChanged,
 )
 from udpim.groups import Groups
 from udpim.handling import Handler, Handling, Patience
 from udpim.hop.codes import CloseCode
+from udpim.hop.config import HopConfig
 from udpim.im.records import ClientSnapshot
 from udpim.message import Incoming, Message, Messages
 from udpim.model import Address, LoginCode, MsgId
@@ -46,7 +51,7 @@ from udpim.outgoing import Outgoing
 from udpim.presence import Presence, Presences
 from udpim.receipt import Receipt, ReceiptBook
 from udpim.runtime.driver import Driver
-from udpim.runtime.endpoint import open_endpoint
+from udpim.runtime.endpoint import format_address, open_endpoint
 from udpim.runtime.endpoint_base import DatagramEndpoint
 from udpim.runtime.settings import ClientSettings, close_store
 from udpim.signals import SignalQueue, Signals, check_signal
@@ -74,7 +79,9 @@ class Client:
         aside: What was set aside, in earlier runs included; see `udpim.Aside`.
     """
 
-    def __init__(self, settings: ClientSettings, store: Store, snapshot: ClientSnapshot) -> None:
+    def __init__(
+        self, settings: ClientSettings, store: Store, snapshot: ClientSnapshot, key: KeyPair
+    ) -> None:
         """Made by `connect`."""
         config = settings.config
         self._settings = settings
@@ -86,7 +93,7 @@ class Client:
             durable=store.durable,
             random_bytes=os.urandom,
             now=self._loop.time(),
-            hop_config=settings.hop,
+            hop_config=self._hop(key),
         )
         self._driver = Driver(
             self._node,
@@ -201,6 +208,37 @@ class Client:
         if not self._online.done():
             self._online.set_exception(self._error)
             self._online.exception()  # seen, should nobody wait for it any more
+
+    # --- Which server is the right one ---
+
+    def _hop(self, key: KeyPair) -> HopConfig:
+        """Return the settings of the connections; ``key`` is this device's."""
+        settings = self._settings
+        hop = settings.hop or HopConfig()
+        if settings.trust.security == "plain":
+            return hop
+        accept = self._accepts if settings.trust.server_key is None else None
+        security = ClientSecurity(
+            static=key, server_key=settings.trust.server_key, accept_key=accept
+        )
+        return replace(hop, security=security)
+
+    def _accepts(self, key: bytes) -> bool:
+        """Tell whether the server may have this key: that of the first contact, or a first one."""
+        known_hosts = self._settings.trust.known_hosts
+        assert known_hosts is not None, "without a pinned key there is a list"
+        try:
+            known_hosts.check(format_address(self._settings.addresses[0]), key)
+        except (ConfigError, ServerKeyChanged) as error:
+            self._loop.call_soon(self._distrust, error)
+            return False
+        return True
+
+    def _distrust(self, error: Error) -> None:
+        """Dial no more: what is at the other end is not the server."""
+        self._node.close(self._loop.time())
+        self._driver.wake()
+        self._end(error)
 
     # --- What the node says ---
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Generator, Sequence
 from types import TracebackType
@@ -15,12 +16,13 @@ from udpim.hop.codes import CloseCode
 from udpim.hop.config import HopConfig
 from udpim.model import Address
 from udpim.runtime.endpoint import format_address, resolve
+from udpim.runtime.keys import load_with_key
 from udpim.runtime.settings import (
     ClientSettings,
     StoreChoice,
     check_name,
-    check_security,
     check_token,
+    check_trust,
     check_user,
     close_store,
     open_store,
@@ -37,6 +39,7 @@ def connect(
     device: str = "main",
     token: str = "",
     server_key: str | None = None,
+    known_hosts: str | os.PathLike[str] | None = None,
     store: StoreChoice = None,
     security: str | None = None,
     connect_timeout: float = 10.0,
@@ -56,35 +59,34 @@ def connect(
         user: Who logs in.
         device: On which of their devices; a second login of the same device replaces the first.
         token: What the server's ``authenticate`` hook wants to see.
-        server_key: The server's public key; not before there is encryption.
+        server_key: The server's public key, as `udpim serve` tells it: no other server will do.
+        known_hosts: Instead of it, a file that keeps the key which a server shows at the first
+            contact; from then on another one raises `ServerKeyChanged`.
         store: File of the outbox and the inbox, a store that the caller owns, or None for memory:
             then what is unsettled or unhandled dies with the process.
-        security: Must be "plain" until there is encryption.
+        security: "require" for encryption, or "plain"; neither is given up for the other.
         connect_timeout: How long the first login may take, seconds.
         close_timeout: How long `Client.close` may drain, seconds.
         limits: How much this client may hold: outbox, inbox, payload, connection.
         reconnect_s_max: Longest pause between two attempts to reconnect, seconds.
-        exchange: "six" packets, or "four" without msg:A and ack:A: less traffic, and the first
-            that a sender hears of a message is STORED or DELIVERED.
+        exchange: "six" packets, or "four": the first that a sender hears is STORED or DELIVERED.
         hop: Times of the connection.
 
     Raises:
         ConfigError: If an argument is wrong. What else goes wrong is raised when the result is
             awaited or entered: ConnectTimeout, ConnectError, LoginError, StoreError.
     """
-    check_security(security, server_key)
+    trust = check_trust(security, server_key, known_hosts)
     addresses = parse_addresses(address)
-    if reconnect_s_max <= 0:
-        raise ConfigError("reconnect_s_max must be positive")
-    if exchange not in get_args(Exchange):
-        raise ConfigError(f'exchange is "six" or "four", not {exchange!r}')
     if connect_timeout <= 0 or close_timeout < 0:
         raise ConfigError("timeouts must not be negative, and connect_timeout not zero")
+    if reconnect_s_max <= 0:
+        raise ConfigError("reconnect_s_max must be positive")
     config = ClientConfig(
         user=check_user(user),
         device=check_name("device", device),
         token=check_token(token),
-        exchange=exchange,
+        exchange=_check_exchange(exchange),
         limits=limits or Limits(),
         reconnect_s_min=min(_DEFAULTS.reconnect_s_min, reconnect_s_max),
         reconnect_s_max=reconnect_s_max,
@@ -94,11 +96,18 @@ def connect(
             config=config,
             addresses=addresses,
             store=store,
+            trust=trust,
             connect_timeout_s=connect_timeout,
             close_timeout_s=close_timeout,
             hop=hop,
         )
     )
+
+
+def _check_exchange(exchange: Exchange) -> Exchange:
+    if exchange not in get_args(Exchange):
+        raise ConfigError(f'exchange is "six" or "four", not {exchange!r}')
+    return exchange
 
 
 class Connecting:
@@ -139,8 +148,8 @@ async def _open(settings: ClientSettings) -> Client:
     store = await open_store(settings.store, "client")
     client = None
     try:
-        snapshot = await asyncio.to_thread(store.load_client)
-        client = Client(settings, store, snapshot)
+        snapshot, key = await asyncio.to_thread(load_with_key, store, store.load_client)
+        client = Client(settings, store, snapshot, key)
         await _log_in(client, family, where, settings)
     except BaseException:
         if client is None:

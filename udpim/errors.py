@@ -75,6 +75,28 @@ class HandshakeFailed(ConnectError):
     """The peer answered, but no connection could be agreed on."""
 
 
+class ServerKeyChanged(HandshakeFailed):
+    """The server shows another key than the one that it had before: perhaps it is somebody else.
+
+    Attributes:
+        address: ``host:port`` of the server.
+        path: The list of known servers in which the key stands.
+    """
+
+    def __init__(self, address: str, path: str) -> None:
+        """Keep the address and the file."""
+        super().__init__(address, path)
+        self.address = address
+        self.path = path
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return (
+            f"{self.address} shows another key than the one in {self.path}: somebody may sit"
+            " between, or the server has a new key; only if you know that, remove its line there"
+        )
+
+
 _REPLACED = 16
 """`udpim.model.LoginCode.REPLACED`, which stands above this module."""
 

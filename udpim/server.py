@@ -29,6 +29,7 @@ from udpim.inspecting import MessageHook
 from udpim.model import Address, GroupAction
 from udpim.runtime.endpoint import format_address, open_endpoint, resolve
 from udpim.runtime.endpoint_base import DatagramEndpoint
+from udpim.runtime.keys import format_key, read_key_pair
 from udpim.runtime.settings import DEFAULT_PORT, StoreChoice, check_port, check_security
 from udpim.serving import Alone, ServerSettings, Work
 
@@ -43,6 +44,7 @@ class Server:
         open_to_all: bool = False,
         store: StoreChoice = None,
         security: str | None = None,
+        key: str | os.PathLike[str] | None = None,
         on_offline: OfflineHook | None = None,
         membership: MembershipHook | None = None,
         known_user: KnownUserHook | None = None,
@@ -61,9 +63,9 @@ class Server:
         Args:
             authenticate: Decides on logins; this and all other hooks: see `udpim.HookChoice`.
             open_to_all: Let everybody in under any name that they give; instead of a hook.
-            store: File of users, devices and offline messages, a store that the caller owns, or
-                None for memory: then nothing is ever STORED, and a restart forgets the queues.
-            security: Must be "plain" until there is encryption.
+            store: File, a store that the caller owns, or None for memory: then nothing is STORED.
+            security: "require" for encryption, or "plain" for none.
+            key: File of its private key, made by `udpim keygen`; None: it has one in its store.
             on_offline: Told of what was stored for a device that is away.
             membership: Decides on requests about groups.
             known_user: Whether somebody who never logged in exists.
@@ -80,12 +82,10 @@ class Server:
         Raises:
             ConfigError: If an argument is wrong.
         """
-        check_security(security)
         _check_admission(authenticate, open_to_all=open_to_all)
+        _check_store(store, cluster)
         if close_timeout < 0 or login_timeout <= 0 or not retire_after_s > 0:
             raise ConfigError("times must not be negative, login_timeout and retire_after_s not 0")
-        if cluster is not None and not isinstance(store, str | os.PathLike):
-            raise ConfigError("the processes of a cluster share a store: name its file")
         hooks = HookChoice(
             authenticate=authenticate,
             on_offline=on_offline,
@@ -104,6 +104,8 @@ class Server:
             store=store,
             hop=hop,
             close_timeout_s=close_timeout,
+            security=check_security(security),
+            key=None if key is None else read_key_pair(key),
         )
 
     def listen(self, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> Listening:
@@ -182,6 +184,16 @@ class Listening:
         assert self._endpoint is not None, "started"
         return self._endpoint.address
 
+    @property
+    def public_key(self) -> str:
+        """The server's public key, for the ``server_key`` of its clients.
+
+        Raises:
+            NotHome: It is in the store, which another process of the cluster has.
+        """
+        key = self._server.settings.key
+        return format_key(self._started().serving().public_key if key is None else key.public)
+
     def _started(self) -> Work:
         if self._work is None:
             raise ConfigError("not listening yet: await it, or use `async with`")
@@ -257,6 +269,11 @@ class Listening:
         Those of the hop are of all connections so far, its tables of the present ones.
         """
         return self._started().stats()
+
+
+def _check_store(store: StoreChoice, cluster: Cluster | None) -> None:
+    if cluster is not None and not isinstance(store, str | os.PathLike):
+        raise ConfigError("the processes of a cluster share a store: name its file")
 
 
 def _check_admission(authenticate: AuthenticateHook | None, *, open_to_all: bool) -> None:

@@ -12,10 +12,12 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
 from udpim.config import ServerConfig
+from udpim.crypto.noise.suites import KeyPair
+from udpim.crypto.security import ServerSecurity
 from udpim.errors import ConnectionClosed, Error, GroupRefused, StoreFull
 from udpim.groups import check_group
 from udpim.hooks import HookChoice, Hooks
@@ -28,7 +30,8 @@ from udpim.node.server import ServerNode
 from udpim.node.stats import server_stats
 from udpim.runtime.driver import Driver
 from udpim.runtime.endpoint_base import Burst, DatagramEndpoint, Outlet
-from udpim.runtime.settings import StoreChoice, check_name, close_store, open_store
+from udpim.runtime.keys import load_with_key
+from udpim.runtime.settings import Security, StoreChoice, check_name, close_store, open_store
 from udpim.store.base import Store
 
 logger = logging.getLogger("udpim")
@@ -43,14 +46,21 @@ class ServerSettings:
     store: StoreChoice
     hop: HopConfig | None
     close_timeout_s: float
+    security: Security
+    key: KeyPair | None
+    """The server's lasting key; None: that of its store."""
 
 
 class Serving:
     """A server node at work."""
 
-    def __init__(self, settings: ServerSettings, store: Store, node_of: _NodeOf, name: str) -> None:
+    def __init__(
+        self, settings: ServerSettings, store: Store, node_of: _NodeOf, name: str, key: KeyPair
+    ) -> None:
         """Made by `Serving.start`."""
         self._settings = settings
+        self.public_key = key.public
+        """By which clients know the server."""
         self._store = store
         self._name = name
         self._loop = asyncio.get_running_loop()
@@ -84,7 +94,11 @@ class Serving:
         """
         store = await open_store(settings.store, "server", fence)
         try:
-            snapshot = await asyncio.to_thread(store.load_server)
+            snapshot, own_key = await asyncio.to_thread(load_with_key, store, store.load_server)
+            key = settings.key or own_key
+            hop = settings.hop or HopConfig()
+            if settings.security == "require":
+                hop = replace(hop, security=ServerSecurity(static=key))
             return cls(
                 settings,
                 store,
@@ -95,10 +109,11 @@ class Serving:
                     random_bytes=os.urandom,
                     known_user=hooks.is_known,
                     wall_ms=lambda: time.time_ns() // 1_000_000,
-                    hop_config=settings.hop,
+                    hop_config=hop,
                     asks=settings.hooks.asks(),
                 ),
                 name,
+                key,
             )
         except BaseException:
             await close_store(store, settings.store)

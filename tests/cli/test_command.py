@@ -69,7 +69,7 @@ def test_the_module_is_the_command():
         (("serve", *PLAIN, "--open"), "--store --memory is required"),
         (("serve", *PLAIN, "--memory"), "--users --open is required"),
         (("serve", "--memory", "--open"), "--security plain"),
-        (("serve", "--memory", "--open", "--security", "noise"), "--security plain"),
+        (("serve", "--memory", "--open", "--security", "noise"), "invalid choice"),
         (("send", "udpim://x", "--user", "a", "--to", "b", "hi"), "--security plain"),
         (("listen", "udpim://x", "--user", "a"), "--security plain"),
         (("send", *login(), "hi"), "--to"),

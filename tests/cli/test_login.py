@@ -14,6 +14,8 @@ GIVEN = {
     "token": "secret",
     "store": None,
     "security": "plain",
+    "server_key": None,
+    "known_hosts": None,
     "connect_timeout": 1.0,
     "exchange": "four",
 }
@@ -27,6 +29,8 @@ def test_arguments_that_make_sense_make_a_connection_to_open():
     ("name", "value"),
     [
         ("security", None),
+        ("server_key", "abc"),
+        ("known_hosts", "file"),
         ("user", ""),
         ("device", "x" * 33),
         ("server", "udpim://h:99999"),

@@ -51,8 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.message += rest[rest[:1] == ["--"] :]
         elif rest:
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
-        if getattr(args, "security", "plain") != "plain":
-            parser.error("this version has no encryption: write --security plain to accept that")
+        if getattr(args, "security", "plain") is None:
+            parser.error("say --security require for encryption, or --security plain for none")
         if args.module == "demo" and args.group and args.replay is None:
             parser.error("--group wants a log that says who belongs to it: --replay FILE")
         run = importlib.import_module(f"udpim.cli.{args.module}").run
@@ -101,6 +101,8 @@ def make_parser() -> Parser:
     _listen(command("listen", "listen", "print messages as they arrive"))
     _chat(command("chat", "chat", "talk with somebody, on a terminal or through pipes"))
     _user(commands)
+    keygen = command("keygen", "keygen", "make a server's private key, and print the public one")
+    keygen.add_argument("file", metavar="FILE", help="where to; it must not exist")
     decode = command("decode", "decode", "show a plaintext datagram field by field")
     decode.add_argument(
         "hex", nargs="+", metavar="HEX", help="the datagram; - reads standard input, one a line"
@@ -161,6 +163,11 @@ def _serve(parser: Parser) -> None:
         "--users", metavar="FILE", help="who may log in: lines of name and token, # for comments"
     )
     users.add_argument("--open", action="store_true", help="let anybody log in as anybody")
+    parser.add_argument(
+        "--key",
+        metavar="FILE",
+        help="the private key, as `udpim keygen` made it; without it, the one in the store",
+    )
     parser.add_argument(
         "--cluster",
         metavar="DIR",
@@ -271,6 +278,15 @@ def _login(parser: Parser) -> None:
     )
     _exchange(parser)
     _security(parser)
+    right = parser.add_mutually_exclusive_group()
+    right.add_argument(
+        "--server-key", metavar="KEY", help="the server's public key, as `udpim serve` tells it"
+    )
+    right.add_argument(
+        "--known-hosts",
+        metavar="FILE",
+        help="or a file for the key that the server shows at the first contact",
+    )
 
 
 def _exchange(parser: Parser) -> None:
@@ -286,8 +302,8 @@ def _exchange(parser: Parser) -> None:
 def _security(parser: Parser) -> None:
     parser.add_argument(
         "--security",
-        metavar="plain",
-        help="must be given: this version has no encryption, and never leaves it out silently",
+        choices=("require", "plain"),
+        help="must be given: encryption or none; neither is ever given up for the other",
     )
     parser.add_argument("--stats", action="store_true", help="print all counters at the end")
 

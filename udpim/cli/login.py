@@ -17,6 +17,8 @@ def connect_as(args: argparse.Namespace) -> Connecting:
         token=args.token,
         store=args.store,
         security=args.security,
+        server_key=args.server_key,
+        known_hosts=args.known_hosts,
         connect_timeout=args.connect_timeout,
         exchange=args.exchange,
     )

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from udpim import Cluster, LoginRequest, Server
+from udpim import Cluster, Listening, LoginRequest, NotHome, Server
 from udpim.cli.output import Exit, complain, put, put_json, say
 from udpim.cli.users_file import LiveUsers
 
@@ -32,16 +32,33 @@ async def _serve(args: argparse.Namespace, users: LiveUsers | None) -> int:
     server = _make(args, users)
     async with server.listen(args.host, args.port) as listening:
         host, port = listening.address
+        key = _key(args, listening)
         if args.json:
-            put_json({"event": "listening", "host": host, "port": port, "pid": os.getpid()})
+            about = {"event": "listening", "host": host, "port": port, "pid": os.getpid()}
+            put_json(about if key is None else {**about, "key": key})
         else:
             put(f"listening on {f'[{host}]' if ':' in host else host}:{port}")
+            if key is not None:
+                put(f"server key {key}")
         await _first_of(stop.wait(), listening.serve_forever())
         if not args.json:
             say("going down")
         if args.stats:
             put_json({"event": "stats", **listening.stats()})
     return Exit.OK
+
+
+def _key(args: argparse.Namespace, listening: Listening) -> str | None:
+    """Return the public key for its clients; None in plain text, or where another process has it.
+
+    Processes that share a store need `--key` for that, or their clients a list of known servers.
+    """
+    if args.security == "plain":
+        return None
+    try:
+        return listening.public_key
+    except NotHome:
+        return None
 
 
 async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:
@@ -62,7 +79,13 @@ def _make(args: argparse.Namespace, users: LiveUsers | None) -> Server:
         on_role = _role_teller(as_json=args.json)
         cluster = Cluster(folder=args.cluster, lease_s=args.lease, on_role=on_role)
     if users is None:
-        return Server(open_to_all=True, store=args.store, security=args.security, cluster=cluster)
+        return Server(
+            open_to_all=True,
+            store=args.store,
+            security=args.security,
+            key=args.key,
+            cluster=cluster,
+        )
 
     def authenticate(login: LoginRequest) -> bool:
         return users.admits(login.user, login.token)
@@ -72,6 +95,7 @@ def _make(args: argparse.Namespace, users: LiveUsers | None) -> Server:
         known_user=users.knows,
         store=args.store,
         security=args.security,
+        key=args.key,
         cluster=cluster,
     )
 

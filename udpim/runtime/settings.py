@@ -16,6 +16,7 @@ from udpim.config import ClientConfig
 from udpim.errors import ConfigError
 from udpim.hop.config import HopConfig
 from udpim.model import GROUP_MARK, is_group
+from udpim.runtime.keys import KnownHosts, parse_key
 from udpim.store.base import Store
 from udpim.store.memory import MemoryStore
 from udpim.store.sqlite import SQLiteStore
@@ -139,18 +140,53 @@ def check_token(token: str) -> bytes:
     return encoded
 
 
-def check_security(security: str | None, server_key: str | None = None) -> None:
-    """Refuse what this version cannot give.
+Security = Literal["require", "plain"]
+"""Whether connections must be encrypted, or are in plain text; nothing in between."""
+
+
+def check_security(security: str | None) -> Security:
+    """Return it.
 
     Raises:
-        ConfigError: Unless plain text was asked for in so many words.
+        ConfigError: It was not said, or is neither.
     """
-    if security != "plain":
-        raise ConfigError(
-            'there is no encryption yet: write security="plain" to talk in plain text'
-        )
-    if server_key is not None:
-        raise ConfigError('server_key cannot be checked with security="plain"; leave it out')
+    if security == "require":
+        return "require"
+    if security == "plain":
+        return "plain"
+    raise ConfigError('say security="require" for encryption, or "plain" to talk in plain text')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """Which server is the right one for a client."""
+
+    security: Security
+    server_key: bytes | None = None
+    """Its public key."""
+    known_hosts: KnownHosts | None = None
+    """Or where it stands after the first contact; in plain text neither."""
+
+
+def check_trust(
+    security: str | None, server_key: str | None, known_hosts: str | os.PathLike[str] | None
+) -> Trust:
+    """Return what decides on the server.
+
+    Raises:
+        ConfigError: Nothing does, or two things do.
+    """
+    chosen = check_security(security)
+    said = [one for one in (server_key, known_hosts) if one is not None]
+    if chosen == "plain" and said:
+        raise ConfigError('nothing checks the server with security="plain": leave its key out')
+    if chosen == "require" and len(said) != 1:
+        raise ConfigError("say which server is the right one: server_key, or known_hosts")
+    return Trust(
+        security=chosen,
+        server_key=None if server_key is None else parse_key("server_key", server_key),
+        known_hosts=None if known_hosts is None else KnownHosts(known_hosts),
+    )
 
 
 StoreChoice = Store | str | os.PathLike[str] | None
@@ -204,6 +240,7 @@ class ClientSettings:
     addresses: tuple[tuple[str, int], ...]
     """Host and port, at least one; all but the first are tried in turn after a loss."""
     store: StoreChoice
+    trust: Trust
     connect_timeout_s: float
     close_timeout_s: float
     hop: HopConfig | None
