@@ -19,6 +19,8 @@ def settings(tmp_path):
         store=str(tmp_path / "server.db"),
         hop=None,
         close_timeout_s=1.0,
+        security="plain",
+        key=None,
     )
 
 

@@ -185,6 +185,19 @@ def test_a_verdict_that_is_faster_than_the_commit_deletes_the_row_after_it():
     assert [(1, 1), (3, 3)] == list(w.queued.messages)
 
 
+def test_verdicts_for_two_transactions_go_with_their_own():
+    w = Writer()
+    w.store(1, 1)
+    first = w.ledger.take_ops()
+    w.store(2, 2)
+    w.writer.delete(PHONE, STREAM, ((1, 2),))
+    assert 1 == len(first)
+    w.ledger.on_committed(ok=True)
+    assert [(2, 2)] == list(w.queued.inserting)
+    w.commit()
+    assert [] == list(w.queued.messages)
+
+
 def test_a_verdict_for_a_row_whose_commit_fails_is_forgotten():
     w = Writer()
     w.store(1, 1)

@@ -642,3 +642,14 @@ def test_a_session_that_the_server_would_have_to_name_too_many_streams_to_ends()
     assert CloseCode.TOO_MANY_STREAMS == raw.connection.closed.code
     assert [] == raw.of(p.StatusN)
     assert not server.node.router.sessions
+
+
+def test_what_overtook_the_end_of_a_handshake_is_taken_after_it():
+    net = Net()
+    server = net.server()
+    early = [(b"\x01" + bytes(40), ("192.0.2.77", 1))]
+    server.node.listener.early_datagrams = lambda: [early.pop()] if early else []
+    dialled(net)
+    (connection,) = server.node.connections()
+    assert [] == early
+    assert 1 == sum(connection.drops.values())

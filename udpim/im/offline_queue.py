@@ -45,8 +45,6 @@ class QueuedStream:
         self.voids = RangeSet()
         """Durable void items."""
         self.inserting = RangeSet()
-        self.answered = RangeSet()
-        """Those of the rows on their way that B has given a verdict for: they go when they come."""
         """Rows whose transaction is on its way."""
         self.reading = RangeSet()
         """Rows that a pull of the present session has taken."""

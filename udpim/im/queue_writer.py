@@ -40,6 +40,8 @@ class QueueWriter:
         self._ledger = ledger
         self._stored = stored
         self._held = held
+        self._answered: dict[tuple[Endpoint, StreamId], RangeSet] = {}
+        """Rows on their way that B has given a verdict for: they go when they come."""
 
     def is_full(self, endpoint: Endpoint) -> bool:
         """Tell whether an endpoint's queue takes no more messages."""
@@ -147,8 +149,11 @@ class QueueWriter:
         self._held.add(stream, -_held_bytes(sizes))
         queued = self._queue.stream(endpoint, stream)
         queued.inserting.subtract(ranges)
-        answered = RangeSet(intersect(ranges, queued.answered))
-        queued.answered.subtract(answered)
+        early = self._answered.pop((endpoint, stream), RangeSet())
+        answered = RangeSet(intersect(ranges, early))
+        early.subtract(answered)
+        if len(early):
+            self._answered[endpoint, stream] = early
         if not ok:
             return
         if void:
@@ -178,7 +183,8 @@ class QueueWriter:
         queued = self._queue.find(endpoint, stream)
         if queued is None:
             return
-        queued.answered.update(intersect(ranges, queued.inserting))
+        if early := intersect(ranges, queued.inserting):
+            self._answered.setdefault((endpoint, stream), RangeSet()).update(early)
         present = queued.present(ranges)
         if present:
             self._queue.remove(endpoint, stream, present)
