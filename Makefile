@@ -6,8 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ARGS ?=
-# `make test` runs six-objects: six packets, with the virtual disks of Python objects.
-VARIANTS ?= four-objects six-sqlite four-sqlite
+# `make test` runs six-objects: six packets, with the virtual disks of Python objects, encrypted.
+VARIANTS ?= four-objects six-sqlite four-sqlite-plain
 CORES := udpim.wire udpim.crypto udpim.hop udpim.im udpim.node
 
 .DEFAULT_GOAL := help
@@ -18,7 +18,7 @@ help:
 	@echo 'make test      all tests, with the branch coverage of the cores (must be 100 %)'
 	@echo 'make model     20 000 random schedules of the abstract model, and every mutant of its rules'
 	@echo 'make kills     SIGKILL at every effect boundary: a line for each; ARGS=given_up-server, --json'
-	@echo 'make variants  the tests of the semantics in four packets, on SQLite, and both; VARIANTS=four-sqlite'
+	@echo 'make variants  the tests of the semantics in four packets, on SQLite, and both in plaintext; VARIANTS=six-sqlite'
 	@echo 'make mutants   plant every known bug in turn, and name the test that notices it'
 	@echo 'make check     lint, formatting, types and import contracts'
 	@echo 'make style     apply the fixes and the formatting that ruff can do by itself'
@@ -51,7 +51,7 @@ model: $(INSTALLED)
 variants: $(VARIANTS:%=variant-%)
 
 variant-%: $(INSTALLED)
-	UDPIM_EXCHANGE=$(word 1,$(subst -, ,$*)) UDPIM_STORE=$(word 2,$(subst -, ,$*)) $(BIN)/python -m pytest -n auto --dist loadfile tests/semantics $(ARGS)
+	UDPIM_EXCHANGE=$(word 1,$(subst -, ,$*)) UDPIM_STORE=$(word 2,$(subst -, ,$*)) UDPIM_SECURITY=$(word 3,$(subst -, ,$*)) $(BIN)/python -m pytest -n auto --dist loadfile tests/semantics $(ARGS)
 
 mutants: $(INSTALLED)
 	@$(BIN)/python -m tests.semantics.mutants $(ARGS)

@@ -77,6 +77,15 @@ def pytest_sessionstart(session):
     controller.resume()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_settings_of_this_user(tmp_path_factory):
+    """Keep tests, and the processes that they start, from the files of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        patch.delenv("UDPIM_KEYLOGFILE", raising=False)
+        yield
+
+
 @pytest.fixture
 def seed(request):
     """The seed of a random test: fixed for each test, printed, replaced by UDPIM_SEED."""

@@ -13,8 +13,8 @@ from tests.runtime.helpers import live, login, serve
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"security": None}, 'say security="require" for encryption'),
-        ({"security": "tls"}, 'say security="require" for encryption'),
+        ({"security": None}, 'security is "require" for encryption'),
+        ({"security": "tls"}, 'security is "require" for encryption'),
         ({"server_key": "abc"}, "nothing checks the server"),
         ({"user": ""}, "user must have 1 to 32 bytes"),
         ({"device": "d" * 33}, "device must have 1 to 32 bytes"),

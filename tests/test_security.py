@@ -4,18 +4,19 @@ import pytest
 
 import udpim
 from tests.runtime.helpers import live, payloads, take
+from udpim.crypto.key_log import parse_line
 from udpim.runtime.keys import format_key, write_key_pair
 
 
 def serve(**options):
-    return udpim.Server(open_to_all=True, security="require", **options).listen("127.0.0.1", 0)
+    return udpim.Server(open_to_all=True, **options).listen("127.0.0.1", 0)
 
 
 def login(listening, user, **options):
     host, port = listening.address
     if "known_hosts" not in options:
         options.setdefault("server_key", listening.public_key)
-    options = {"security": "require", "reconnect_s_max": 0.2, "close_timeout": 2.0} | options
+    options = {"reconnect_s_max": 0.2, "close_timeout": 2.0} | options
     return udpim.connect(f"udpim://{host}:{port}", user=user, **options)
 
 
@@ -108,11 +109,11 @@ async def test_neither_side_is_talked_down_or_up(tmp_path, server, client):
     [
         ({"security": "plain", "server_key": "x"}, "nothing checks the server"),
         ({"security": "plain", "known_hosts": "x"}, "nothing checks the server"),
-        ({"security": "require"}, "say which server is the right one"),
-        ({"security": "require", "server_key": "x", "known_hosts": "x"}, "say which server"),
+        ({"server_key": "x", "known_hosts": "x"}, "either server_key says which server"),
         ({"security": "require", "server_key": "x"}, "server_key is no key"),
-        ({}, 'say security="require"'),
-        ({"security": "tls"}, 'say security="require"'),
+        ({"server_key": "x"}, "server_key is no key"),
+        ({"security": "tls"}, 'security is "require"'),
+        ({"security": None}, 'security is "require"'),
     ],
 )
 def test_a_wrong_choice_is_refused_at_once(options, words):
@@ -123,3 +124,30 @@ def test_a_wrong_choice_is_refused_at_once(options, words):
 def test_a_key_file_that_is_none_is_refused_at_once(tmp_path):
     with pytest.raises(udpim.ConfigError, match="no private key in"):
         udpim.Server(open_to_all=True, security="require", key=tmp_path / "none")
+
+
+@live
+async def test_who_says_nothing_gets_encryption_and_a_list_of_known_servers(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    async with serve() as server:
+        host, port = server.address
+        async with udpim.connect(f"udpim://{host}:{port}", user="alice"):
+            known = tmp_path / "config" / "udpim" / "known_hosts"
+            assert known.read_text() == f"{host}:{port} {server.public_key}\n"
+            assert known.stat().st_mode & 0o077 == 0
+
+
+@live
+async def test_the_key_log_of_the_environment_opens_what_was_captured(
+    tmp_path, monkeypatch, caplog
+):
+    log = tmp_path / "keys.log"
+    monkeypatch.setenv("UDPIM_KEYLOGFILE", str(log))
+    async with serve() as server, login(server, "alice"):
+        pass
+    at_server, at_client = log.read_text().splitlines()
+    assert at_server == at_client
+    assert parse_line(at_client) is not None
+    assert log.stat().st_mode & 0o777 == 0o600
+    assert "UDPIM_KEYLOGFILE is set" in caplog.text
+    assert at_client.split()[-1] not in caplog.text

@@ -12,7 +12,7 @@ from udpim import MessageState
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"security": None, "open_to_all": True}, 'say security="require"'),
+        ({"security": "tls", "open_to_all": True}, 'security is "require" for encryption'),
         ({}, "needs an authenticate hook, or open_to_all=True"),
         ({"authenticate": bool, "open_to_all": True}, "would leave the authenticate hook unasked"),
         ({"open_to_all": True, "close_timeout": -1}, "times must not be negative"),

@@ -53,6 +53,7 @@ from udpim.receipt import Receipt, ReceiptBook
 from udpim.runtime.driver import Driver
 from udpim.runtime.endpoint import format_address, open_endpoint
 from udpim.runtime.endpoint_base import DatagramEndpoint
+from udpim.runtime.key_log_file import key_log_from_environment
 from udpim.runtime.settings import ClientSettings, close_store
 from udpim.signals import SignalQueue, Signals, check_signal
 from udpim.store.base import Store
@@ -221,7 +222,7 @@ class Client:
         security = ClientSecurity(
             static=key, server_key=settings.trust.server_key, accept_key=accept
         )
-        return replace(hop, security=security)
+        return replace(hop, security=security, key_log=hop.key_log or key_log_from_environment())
 
     def _accepts(self, key: bytes) -> bool:
         """Tell whether the server may have this key: that of the first contact, or a first one."""

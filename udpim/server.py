@@ -43,7 +43,7 @@ class Server:
         authenticate: AuthenticateHook | None = None,
         open_to_all: bool = False,
         store: StoreChoice = None,
-        security: str | None = None,
+        security: str = "require",
         key: str | os.PathLike[str] | None = None,
         on_offline: OfflineHook | None = None,
         membership: MembershipHook | None = None,
@@ -64,7 +64,7 @@ class Server:
             authenticate: Decides on logins; this and all other hooks: see `udpim.HookChoice`.
             open_to_all: Let everybody in under any name that they give; instead of a hook.
             store: File, a store that the caller owns, or None for memory: then nothing is STORED.
-            security: "require" for encryption, or "plain" for none.
+            security: "require" for encryption, or "plain" for none; clients have to say the same.
             key: File of its private key, made by `udpim keygen`; None: it has one in its store.
             on_offline: Told of what was stored for a device that is away.
             membership: Decides on requests about groups.

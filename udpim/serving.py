@@ -30,6 +30,7 @@ from udpim.node.server import ServerNode
 from udpim.node.stats import server_stats
 from udpim.runtime.driver import Driver
 from udpim.runtime.endpoint_base import Burst, DatagramEndpoint, Outlet
+from udpim.runtime.key_log_file import key_log_from_environment
 from udpim.runtime.keys import load_with_key
 from udpim.runtime.settings import Security, StoreChoice, check_name, close_store, open_store
 from udpim.store.base import Store
@@ -98,7 +99,8 @@ class Serving:
             key = settings.key or own_key
             hop = settings.hop or HopConfig()
             if settings.security == "require":
-                hop = replace(hop, security=ServerSecurity(static=key))
+                key_log = hop.key_log or key_log_from_environment()
+                hop = replace(hop, security=ServerSecurity(static=key), key_log=key_log)
             return cls(
                 settings,
                 store,

@@ -12,7 +12,7 @@ from udpim.errors import ConnectError
 def files(tmp_path):
     users = tmp_path / "users"
     users.write_text("alice one\n")
-    return tmp_path / "server.db", users
+    return tmp_path / "server.db", users, "require"
 
 
 def test_a_killed_server_comes_back_on_its_port_with_another_pid(tmp_path):
@@ -21,12 +21,14 @@ def test_a_killed_server_comes_back_on_its_port_with_another_pid(tmp_path):
         assert not server.running
         await server.start()
         try:
-            address = server.address
+            address, key = server.address, server.key
+            assert key is not None
             assert server.running
             await server.kill()
             assert not server.running
             await server.start()
             assert (address, 2) == (server.address, len(set(server.pids)))
+            assert key == server.key
         finally:
             await server.stop()
         assert not server.running

@@ -16,6 +16,7 @@ def test_nothing_is_lost_doubled_or_misordered_though_the_server_is_killed(seed)
     assert 0 == done.returncode, done.stderr
     report = json.loads(done.stdout)
     assert (True, []) == (report["ok"], report["problems"])
+    assert "require" == report["security"]
     total = report["total"]
     assert (120, 120) == (total["sent"], total["delivered"])
     assert [0] * len(KEYS) == [total[key] for key in KEYS]
@@ -58,6 +59,12 @@ def test_a_run_that_is_cut_off_says_so_and_fails():
     assert not report["ok"]
     assert "not finished within 3 s" in report["problems"]
     assert 1 == sum(line.startswith("udpim: demo failed") for line in done.stderr.splitlines())
+
+
+def test_in_plaintext_it_passes_as_well_for_whoever_asks_for_it():
+    done = udpim(*SMALL, "--security", "plain")
+    assert 0 == done.returncode, done.stderr
+    assert "(plaintext)" in done.stdout
 
 
 def test_without_faults_it_passes_too():

@@ -43,10 +43,3 @@ def test_commands_talk_encrypted(tmp_path):
             assert 0 == sent.returncode, sent.stderr
             assert "hi" in bob.communicate(timeout=30)[0]
     assert public in (tmp_path / "known_hosts").read_text()
-
-
-def test_without_a_word_about_the_server_nothing_is_sent():
-    done = udpim("send", "udpim://127.0.0.1:9", "--user", "a", "--to", "b", *SECURE, "hi")
-    assert 1 == done.returncode
-    assert one_line(done.stderr)
-    assert "say which server is the right one" in done.stderr

@@ -28,7 +28,7 @@ def test_arguments_that_make_sense_make_a_connection_to_open():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("security", None),
+        ("security", "tls"),
         ("server_key", "abc"),
         ("known_hosts", "file"),
         ("user", ""),

@@ -23,7 +23,7 @@ def pair(verdict=CLEAN, sender="alice"):
 
 
 PASSED = DemoReport(
-    options={"loss": 0.2},
+    options={"loss": 0.2, "security": "require"},
     facts={},
     messages=20,
     expected=20,
@@ -85,7 +85,10 @@ def test_whatever_is_wrong_fails_it(capsys, change, words):
 
 def test_without_loss_asked_for_nothing_need_be_dropped():
     calm = Counters(received=9, sent=9)
-    assert [] == replace(PASSED, options={"loss": 0}, up=calm, down=calm).problems()
+    assert (
+        []
+        == replace(PASSED, options={"loss": 0, "security": "plain"}, up=calm, down=calm).problems()
+    )
 
 
 def test_json_holds_the_numbers():
@@ -145,7 +148,7 @@ def test_many_pairs_are_summed_up_and_only_those_in_trouble_are_named(capsys):
 
 GROUP = replace(
     REPLAYED,
-    options={"loss": 0.2, "group": True},
+    options={"loss": 0.2, "group": True, "security": "plain"},
     messages=5,
     gather_s=1.25,
     pairs=[replace(pair(sender="ann"), recipient="#replay") for _ in range(7)],

@@ -13,14 +13,15 @@ import sys
 import time
 
 import udpim
-from tests.kills.trap import PHASES, Trap, install
+from tests.kills.trap import PHASES, Trap, install, wiretap
 from udpim import client as client_module
 from udpim.hop.config import HopConfig
 from udpim.im.records import DeleteQueue, PutInbox, PutQueue, PutReceipt
 from udpim.node.events import ReceiptsChanged
 from udpim.runtime.driver import Driver
 
-HOP = HopConfig(keepalive_s=0.25)
+SECURITY = os.environ.get("UDPIM_SECURITY", "require")
+HOP = HopConfig(keepalive_s=0.25, key_log=wiretap.learn)
 """Who is silent learns soon that the server has come back as another process."""
 RECONNECT_S_MAX = 0.5
 CLOSE_TIMEOUT_S = 2.0
@@ -80,7 +81,8 @@ class Host:
             user=who,
             token=TOKEN,
             store=command["store"],
-            security="plain",
+            security=SECURITY,
+            known_hosts=None if SECURITY == "plain" else f"{command['store']}.hosts",
             hop=HOP,
             connect_timeout=30.0,
             close_timeout=CLOSE_TIMEOUT_S,
@@ -163,7 +165,7 @@ class Host:
             may_send=(lambda request: True) if command["inspects"] else None,
             on_message=(lambda message: True) if command["inspects"] else None,
             store=command["store"],
-            security="plain",
+            security=SECURITY,
             hop=HOP,
         )
         listening = await server.listen("127.0.0.1", command["port"])

@@ -27,10 +27,12 @@ from udpim.node.server import ServerNode
 from udpim.runtime import driver
 from udpim.store.base import Completion
 from udpim.store.executor import EffectExecutor
-from udpim.testing import wiretap
+from udpim.testing.wiretap import Wiretap
 from udpim.wire.im_packets import Kind
 
 PHASES = ("before", "after", "told")
+wiretap = Wiretap()
+"""Reads what this process sends; the runner has it told the secrets."""
 IM_PACKETS = {kind.label for kind in Kind}
 
 
@@ -41,7 +43,7 @@ class Leaving(list):
 def kinds_of(effect):
     """Kinds of an effect: a transaction's operations, a burst's IM packets, else its own."""
     if isinstance(effect, Leaving):
-        contents = [wiretap.read(datagram, wiretap.Pieces()) for datagram, _ in effect]
+        contents = [wiretap.read(datagram) for datagram, _ in effect]
         return sorted({label for content in contents for label in content.labels} & IM_PACKETS)
     if isinstance(effect, Commit):
         return sorted({type(op).__name__ for op in effect.ops})

@@ -6,7 +6,7 @@ import pytest
 
 from udpim.errors import ConfigError, HandshakeFailed, ServerKeyChanged
 from udpim.runtime import keys
-from udpim.runtime.keys import KnownHosts
+from udpim.runtime.keys import KnownHosts, default_known_hosts
 
 KEY, OTHER = b"\x01" * 32, b"\x02" * 32
 
@@ -94,5 +94,25 @@ def test_a_list_that_cannot_be_read_is_no_reason_to_trust_anybody(tmp_path, cont
 def test_a_list_that_cannot_be_written_is_no_reason_to_trust_anybody(tmp_path):
     with pytest.raises(ConfigError, match="cannot read"):
         KnownHosts(tmp_path).check("chat:9000", KEY)
+    nowhere = tmp_path / "nowhere"
+    nowhere.symlink_to(tmp_path / "missing")
     with pytest.raises(ConfigError, match="cannot write"):
-        KnownHosts(tmp_path / "no" / "such" / "known_hosts").check("chat:9000", KEY)
+        KnownHosts(nowhere / "known_hosts").check("chat:9000", KEY)
+
+
+def test_the_list_of_a_user_is_where_their_settings_are(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert tmp_path / "udpim" / "known_hosts" == default_known_hosts()
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert "/home/somebody/.config/udpim/known_hosts" == str(default_known_hosts())
+
+
+def test_a_user_without_a_home_has_to_say_where_it_is(monkeypatch):
+    def homeless():
+        raise RuntimeError
+
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setattr(keys.Path, "home", homeless)
+    with pytest.raises(ConfigError, match="this user has no home"):
+        default_known_hosts()

@@ -63,7 +63,7 @@ def test_buffer_of_a_paused_process_is_bounded(world):
     alice = world.clients["alice/phone"]
     alice.pause()
     for _ in range(2 * SOCKET_BUFFER_DATAGRAMS):
-        world.network.send(("x", 1), alice.address, b"\x01" * 40)
+        world.network.send(("x", 1), alice.address, b"\x41" * 40)
     world.run(1)
     alice.resume()
     assert alice.node.connection.drops["wrong connection id"] == SOCKET_BUFFER_DATAGRAMS

@@ -2,7 +2,7 @@
 
 import pytest
 
-from udpim.testing.wiretap import UNREADABLE, Pieces, read
+from udpim.testing.wiretap import UNREADABLE, Wiretap
 from udpim.wire import frames, im_codec
 from udpim.wire.im_packets import AckA, MsgA, Nudge
 from udpim.wire.packet import Hello, encode_long, encode_short_header
@@ -11,7 +11,7 @@ CID = bytes(range(8))
 
 
 def read_one(datagram):
-    return read(datagram, Pieces())
+    return Wiretap().read(datagram)
 
 
 def short(*parts):

@@ -11,7 +11,9 @@ from types import TracebackType
 from udpim import Client, connect
 from udpim.cli.relay import CLIENTS_MAX
 from udpim.config import Exchange
+from udpim.crypto.key_log import KeyLog
 from udpim.errors import ConfigError
+from udpim.hop.config import HopConfig
 from udpim.model import Address
 from udpim.runtime.endpoint import format_address
 
@@ -54,9 +56,22 @@ class Cast:
         folder: Path,
         *,
         exchange: Exchange = "six",
+        server_key: str | None = None,
+        key_log: KeyLog | None = None,
     ) -> None:
-        """Keep where the server is, who logs in with which token, and where the stores go."""
+        """Keep how everybody logs in.
+
+        Args:
+            address: Where the server is.
+            tokens: Who logs in, and with which token.
+            folder: Where the stores go.
+            exchange: How many packets a message takes.
+            server_key: The server's public key; None: in plaintext.
+            key_log: Is told the secrets of all connections.
+        """
         self._exchange: Exchange = exchange
+        self._server_key = server_key
+        self._hop = HopConfig(key_log=key_log)
         self._url = f"udpim://{format_address(address)}"
         self._tokens = tokens
         # By number: a name may hold what a file's name must not.
@@ -91,7 +106,9 @@ class Cast:
                 device="demo",
                 token=self._tokens[name],
                 store=str(self._stores[name]),
-                security="plain",
+                security="plain" if self._server_key is None else "require",
+                server_key=self._server_key,
+                hop=self._hop,
                 connect_timeout=CONNECT_S_MAX,
                 exchange=self._exchange,
             )

@@ -25,13 +25,15 @@ class ServerProcess:
     Attributes:
         pids: Process ids, one for each start.
         address: Where it listens, once started.
+        key: Its public key, once started; None in plaintext.
     """
 
-    def __init__(self, store: Path, users: Path) -> None:
-        """Name the files that every start uses."""
+    def __init__(self, store: Path, users: Path, security: str) -> None:
+        """Name the files that every start uses, and whether it encrypts."""
         self.pids: list[int] = []
         self.address: Address = ("127.0.0.1", 0)
-        self._files = ("--store", str(store), "--users", str(users))
+        self.key: str | None = None
+        self._options = ("--store", str(store), "--users", str(users), "--security", security)
         self._process: Process | None = None
         self._errors = store.with_suffix(".err")
 
@@ -42,10 +44,10 @@ class ServerProcess:
             ConnectError: If it does not; what it said is in the words.
         """
         host, port = self.address
-        command = (sys.executable, "-m", "udpim", "serve", "--json", "--security", "plain")
+        command = (sys.executable, "-m", "udpim", "serve", "--json")
         with self._errors.open("ab") as errors:
             self._process = await asyncio.create_subprocess_exec(
-                *command, "--host", host, "--port", str(port), *self._files,
+                *command, "--host", host, "--port", str(port), *self._options,
                 stdin=DEVNULL, stdout=PIPE, stderr=errors, start_new_session=True,
             )  # fmt: skip
         self.pids.append(self._process.pid)
@@ -57,6 +59,7 @@ class ServerProcess:
             raise ConnectError(f"the server process did not start: {self.complaints() or 'silent'}")
         ready = json.loads(line)
         self.address = ready["host"], ready["port"]
+        self.key = ready.get("key")
 
     async def kill(self) -> None:
         """End it with SIGKILL: no goodbye, nothing written any more."""

@@ -51,8 +51,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.message += rest[rest[:1] == ["--"] :]
         elif rest:
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
-        if getattr(args, "security", "plain") is None:
-            parser.error("say --security require for encryption, or --security plain for none")
         if args.module == "demo" and args.group and args.replay is None:
             parser.error("--group wants a log that says who belongs to it: --replay FILE")
         run = importlib.import_module(f"udpim.cli.{args.module}").run
@@ -103,9 +101,14 @@ def make_parser() -> Parser:
     _user(commands)
     keygen = command("keygen", "keygen", "make a server's private key, and print the public one")
     keygen.add_argument("file", metavar="FILE", help="where to; it must not exist")
-    decode = command("decode", "decode", "show a plaintext datagram field by field")
+    decode = command("decode", "decode", "show a datagram field by field")
     decode.add_argument(
         "hex", nargs="+", metavar="HEX", help="the datagram; - reads standard input, one a line"
+    )
+    decode.add_argument(
+        "--keylog",
+        metavar="FILE",
+        help="the secrets of connections, as UDPIM_KEYLOGFILE keeps them: opens encrypted ones",
     )
     return parser
 
@@ -130,6 +133,7 @@ def _demo(parser: Parser) -> None:
         help="with --replay: all nicks are one group, and every line goes to everybody else",
     )
     _exchange(parser)
+    _security(parser)
     for name, default, words in (
         ("loss", 0.2, "of all datagrams, in each direction, vanish"),
         ("duplicate", 0.05, "arrive twice"),
@@ -181,6 +185,7 @@ def _serve(parser: Parser) -> None:
         help="how long one that shows no sign of life keeps the store from the others (3)",
     )
     _security(parser)
+    _stats(parser)
 
 
 def _send(parser: Parser) -> None:
@@ -278,6 +283,7 @@ def _login(parser: Parser) -> None:
     )
     _exchange(parser)
     _security(parser)
+    _stats(parser)
     right = parser.add_mutually_exclusive_group()
     right.add_argument(
         "--server-key", metavar="KEY", help="the server's public key, as `udpim serve` tells it"
@@ -285,7 +291,8 @@ def _login(parser: Parser) -> None:
     right.add_argument(
         "--known-hosts",
         metavar="FILE",
-        help="or a file for the key that the server shows at the first contact",
+        help="without it: a file for the key that the server shows at the first contact"
+        " (~/.config/udpim/known_hosts)",
     )
 
 
@@ -303,8 +310,12 @@ def _security(parser: Parser) -> None:
     parser.add_argument(
         "--security",
         choices=("require", "plain"),
-        help="must be given: encryption or none; neither is ever given up for the other",
+        default="require",
+        help="encryption, or none; both ends have to say the same (require)",
     )
+
+
+def _stats(parser: Parser) -> None:
     parser.add_argument("--stats", action="store_true", help="print all counters at the end")
 
 

@@ -79,7 +79,7 @@ def make_script(args: argparse.Namespace) -> Script:
 def options_of(args: argparse.Namespace, script: Script) -> dict[str, Any]:
     """What was asked for, for the report."""
     keys = ["loss", "duplicate", "reorder", "delay", "size", "seed", "lines", "replay"]
-    keys += ["group", "exchange"]
+    keys += ["group", "exchange", "security"]
     options = {key: getattr(args, key) for key in keys}
     if args.lines is not None or args.replay is not None:
         options["size"] = None
@@ -102,7 +102,7 @@ class Demo:
         users = folder / "users"
         lines = (f"{name} {token}\n" for name, token in self._tokens.items())
         users.write_text("".join(lines), "utf-8", newline="\n")
-        self._server = ServerProcess(folder / "server.db", users)
+        self._server = ServerProcess(folder / "server.db", users, options["security"])
         delay_s = options["delay"] / 1000
         self._faults = Faults(
             loss=options["loss"],
@@ -134,7 +134,14 @@ class Demo:
             )
             async with relay:
                 exchange = self._options["exchange"]
-                cast = Cast(relay.address, self._tokens, self._folder, exchange=exchange)
+                cast = Cast(
+                    relay.address,
+                    self._tokens,
+                    self._folder,
+                    exchange=exchange,
+                    server_key=self._server.key,
+                    key_log=self._tally.learn,
+                )
                 await self._with_clients(cast, traffic, relay)
         finally:
             self._progress.close()

@@ -112,7 +112,7 @@ class DemoReport:
         return {
             "ok": not problems,
             "problems": problems,
-            "security": "plain",
+            "security": self.options["security"],
             "options": self.options,
             "replay": self.facts or None,
             "directions": {
@@ -163,8 +163,12 @@ class DemoReport:
         else:
             put(
                 f"passed in {self.traffic_s:.1f} s: every message arrived once and in order,"
-                " and every receipt was true (plaintext)"
+                f" and every receipt was true ({self._protection})"
             )
+
+    @property
+    def _protection(self) -> str:
+        return "plaintext" if self.options["security"] == "plain" else "encrypted"
 
     @property
     def _what(self) -> str:

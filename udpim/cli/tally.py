@@ -1,4 +1,4 @@
-"""Counts IM packets that are sent again, by reading the plaintext datagrams that pass the relay.
+"""Counts IM packets that are sent again, by reading the datagrams that pass the relay.
 
 It watches what the ends transmit, before the relay's faults, and shares no counter with them. An
 IM packet is *re-sent* when it carries a msgid that an earlier IM packet of its kind, to or from the
@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
+from udpim.crypto.key_log import ConnectionSecrets
+from udpim.crypto.packet_opener import PacketOpener
 from udpim.errors import DecodeError
 from udpim.model import Endpoint, StreamId
 from udpim.ranges import Range, RangeSet
@@ -34,7 +36,7 @@ class Tally:
     Attributes:
         sent: IM packets transmitted, by label.
         resent: Of these, those that carried something again.
-        unreadable: Datagrams that are no plaintext of this version.
+        unreadable: Datagrams that follow no format, or are encrypted with unknown keys.
     """
 
     def __init__(self) -> None:
@@ -42,6 +44,7 @@ class Tally:
         self.sent: Counter[str] = Counter()
         self.resent: Counter[str] = Counter()
         self.unreadable = 0
+        self._opener = PacketOpener()
         self._peers: dict[bytes, bytes] = {}
         self._devices: dict[bytes, Endpoint] = {}
         """Who is logged in on a connection, by the ids of both ends."""
@@ -55,19 +58,26 @@ class Tally:
         """Label of the IM packet in each frame; empty for those that are skipped."""
         self._pieces: dict[tuple[bytes, int], dict[int, bytes]] = {}
 
+    def learn(self, secrets: ConnectionSecrets) -> None:
+        """A key log: packets of this connection can be read from now on."""
+        self._opener.add(secrets)
+
     def watch(self, data: bytes, up: bool) -> None:
         """Read one datagram; the direction does not matter, the ids in it say enough."""
         try:
             if packet.is_long(data):
                 found = packet.parse_long(data)
-                if isinstance(found, packet.Welcome):
+                if isinstance(found, packet.Welcome | packet.SecureWelcome):
                     self._peers[found.destination_cid] = found.source_cid
                     self._peers[found.source_cid] = found.destination_cid
                 return
             flags, cid, _ = packet.parse_short_header(data)
-            if flags & packet.FLAG_ENCRYPTED:
-                raise DecodeError("encrypted")
             body = data[packet.SHORT_HEADER_BYTES : -packet.CHECKSUM_BYTES]
+            if flags & packet.FLAG_ENCRYPTED:
+                opened = self._opener.open(data)
+                if opened is None:
+                    raise DecodeError("encrypted with unknown keys")
+                body = opened.payload
             for frame in frames.parse_frames(body):
                 if frame[0] in (frames.MESSAGE, frames.BULK):
                     self._frame(cid, frame[1], frame[2])

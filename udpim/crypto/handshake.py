@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from udpim.crypto.key_log import ConnectionSecrets
 from udpim.crypto.packet_keys import PacketKeys
 from udpim.errors import DecodeError
 from udpim.wire.frames import BODY_BYTES_MAX
@@ -43,6 +44,8 @@ class HandshakeResult:
     """The hash that names this handshake and no other, the same on both sides."""
     finish: bytes = field(default=b"", repr=False)
     """The datagram that a client has to show until it is answered; empty if there is none."""
+    secrets: ConnectionSecrets | None = field(default=None, repr=False)
+    """What a key log is told; None: in plaintext."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from udpim.crypto.header_protection import AesMask, HeaderMask
 from udpim.crypto.key_schedule import KeySchedule
 from udpim.crypto.noise.handshake_state import TransportKeys
 from udpim.crypto.noise.hkdf import expand
-from udpim.crypto.noise.suites import KEY_BYTES, Hash
+from udpim.crypto.noise.suites import KEY_BYTES, Cipher, Hash
 
 PACKETS_LABEL = b"udpim packets"
 HEADERS_LABEL = b"udpim headers"
@@ -32,16 +32,15 @@ class PacketKeys:
 
 def packet_keys(hash_: Hash, secrets: TransportKeys) -> PacketKeys:
     """Draw all keys from the two secrets of a finished handshake."""
-
-    def drawn(secret: bytes, label: bytes) -> bytes:
-        return expand(hash_, secret, label, KEY_BYTES)
-
-    cipher = secrets.cipher
+    send, send_mask = direction_keys(hash_, secrets.cipher, secrets.send)
+    receive, receive_mask = direction_keys(hash_, secrets.cipher, secrets.receive)
     return PacketKeys(
-        schedule=KeySchedule(
-            AeadProtection(cipher, drawn(secrets.send, PACKETS_LABEL)),
-            AeadProtection(cipher, drawn(secrets.receive, PACKETS_LABEL)),
-        ),
-        send_mask=AesMask(drawn(secrets.send, HEADERS_LABEL)),
-        receive_mask=AesMask(drawn(secrets.receive, HEADERS_LABEL)),
+        schedule=KeySchedule(send, receive), send_mask=send_mask, receive_mask=receive_mask
     )
+
+
+def direction_keys(hash_: Hash, cipher: Cipher, secret: bytes) -> tuple[AeadProtection, AesMask]:
+    """Draw the first packet key of one direction, and its header key."""
+    packets = expand(hash_, secret, PACKETS_LABEL, KEY_BYTES)
+    headers = expand(hash_, secret, HEADERS_LABEL, KEY_BYTES)
+    return AeadProtection(cipher, packets), AesMask(headers)

@@ -18,8 +18,9 @@ from dataclasses import replace
 from hashlib import blake2s
 
 from udpim.crypto.handshake import ClientHandshake, ClientSide, HandshakeResult, Refused, acceptable
+from udpim.crypto.key_log import ConnectionSecrets
 from udpim.crypto.noise.errors import NoiseError
-from udpim.crypto.noise.handshake_state import HandshakeState
+from udpim.crypto.noise.handshake_state import HandshakeState, TransportKeys
 from udpim.crypto.packet_keys import packet_keys
 from udpim.crypto.security import (
     PATTERNS,
@@ -133,7 +134,15 @@ class SecureClientHandshake:
             source_cid=self._cid,
             payload=self._state.write_message(),
         )
-        return _result(self._state, self._security.suite, peer, encode_long(finish))
+        keys = self._state.split()
+        secrets = ConnectionSecrets(
+            suite=self._security.suite,
+            client_cid=self._cid,
+            server_cid=packet.source_cid,
+            to_client=keys.receive,
+            to_server=keys.send,
+        )
+        return _result(self._state, keys, peer, secrets, encode_long(finish))
 
     def _read(self, message: bytes) -> bool:
         """Whether this is the server's message, now or once more."""
@@ -211,21 +220,26 @@ class SecureServer:
         except NoiseError:
             return None
         welcome = SecureWelcome(destination_cid=hello.source_cid, source_cid=cid, payload=message)
-        return ServerHandshake(hello, state, peer, encode_long(welcome))
+        return ServerHandshake(hello, state, peer, welcome)
 
 
 class ServerHandshake:
     """One handshake of a server, between WELCOME and FINISH."""
 
-    __slots__ = ("_client_cid", "_peer", "_state", "_suite", "welcome")
+    __slots__ = ("_cid", "_client_cid", "_peer", "_state", "_suite", "welcome")
 
     def __init__(
-        self, hello: SecureHello, state: HandshakeState, peer: PeerParameters, welcome: bytes
+        self,
+        hello: SecureHello,
+        state: HandshakeState,
+        peer: PeerParameters,
+        welcome: SecureWelcome,
     ) -> None:
         """Wait for the third message."""
-        self.welcome = welcome
+        self.welcome = encode_long(welcome)
         """The datagram, the same each time."""
         self._client_cid = hello.source_cid
+        self._cid = welcome.source_cid
         self._suite = hello.suite
         self._state = state
         self._peer = peer
@@ -240,7 +254,15 @@ class ServerHandshake:
             return None
         if payload:
             return None
-        return _result(self._state, self._suite, self._peer)
+        keys = self._state.split()
+        secrets = ConnectionSecrets(
+            suite=self._suite,
+            client_cid=self._client_cid,
+            server_cid=self._cid,
+            to_client=keys.send,
+            to_server=keys.receive,
+        )
+        return _result(self._state, keys, self._peer, secrets)
 
 
 def mac_key(server_key: bytes | None) -> bytes:
@@ -266,12 +288,17 @@ def _prologue(hello: SecureHello, datagram: bytes) -> bytes:
 
 
 def _result(
-    state: HandshakeState, suite: int, peer: PeerParameters, finish: bytes = b""
+    state: HandshakeState,
+    keys: TransportKeys,
+    peer: PeerParameters,
+    secrets: ConnectionSecrets,
+    finish: bytes = b"",
 ) -> HandshakeResult:
     return HandshakeResult(
         peer=peer,
-        keys=packet_keys(SUITES[suite].hash, state.split()),
+        keys=packet_keys(SUITES[secrets.suite].hash, keys),
         peer_static=state.remote_static,
         channel_binding=state.handshake_hash,
         finish=finish,
+        secrets=secrets,
     )

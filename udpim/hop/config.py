@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from udpim.config import Limits
+from udpim.crypto.key_log import ConnectionSecrets, KeyLog
 from udpim.crypto.key_schedule import UPDATE_PACKETS, UPDATE_S
 from udpim.crypto.security import Plain, Security
 from udpim.errors import ConfigError
@@ -33,6 +34,8 @@ class HopConfig:
     """Longest time an ack is held back; short, for the round trip is what users wait for."""
     security: Security = field(default_factory=Plain)
     """Plaintext, or encryption and with which keys; both ends need the same kind."""
+    key_log: KeyLog | None = field(default=None, repr=False)
+    """Is told the secrets of connections, for debugging; None: nobody is."""
     max_datagram_bytes: int = DATAGRAM_BYTES_MAX
     """Largest UDP payload we send or ask for."""
     limits: Limits = field(default_factory=Limits)
@@ -85,6 +88,11 @@ class HopConfig:
         if self.limits not in (Limits(), limits):
             raise ConfigError("hop has other limits: give them as limits=, and hop only the times")
         return replace(self, limits=limits)
+
+    def log_secrets(self, secrets: ConnectionSecrets | None) -> None:
+        """A connection opens: tell the key log, if there is one, and keys."""
+        if self.key_log is not None and secrets is not None:
+            self.key_log(secrets)
 
     def parameters(self, reset_token: bytes | None = None) -> PeerParameters:
         """What the peer learns about us in the handshake."""

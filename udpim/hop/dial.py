@@ -147,6 +147,7 @@ class Dialer:
             self._connect(result, packet.source_cid, now)
 
     def _connect(self, result: HandshakeResult, remote_cid: bytes, now: float) -> None:
+        self._config.log_secrets(result.secrets)
         self.connection = Connection(
             role=Role.CLIENT,
             local_cid=self.local_cid,

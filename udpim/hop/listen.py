@@ -305,6 +305,7 @@ class Listener:
         self, handshake: Handshake, result: HandshakeResult, now: float, *, validated: bool
     ) -> Connection:
         self.stats.connections_accepted += 1
+        self._config.log_secrets(result.secrets)
         return Connection(
             role=Role.SERVER,
             local_cid=handshake.cid,

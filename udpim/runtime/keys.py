@@ -11,7 +11,6 @@ import base64
 import binascii
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -98,6 +97,21 @@ def load_with_key(store: Store, load: Callable[[], Snapshot]) -> tuple[Snapshot,
     return snapshot, X25519_DH.key_pair(snapshot.meta[STATIC_KEY])
 
 
+def default_known_hosts() -> Path:
+    """Return the file of this user for the keys of servers.
+
+    Raises:
+        ConfigError: Nobody knows where this user keeps files.
+    """
+    config = os.environ.get("XDG_CONFIG_HOME")
+    try:
+        folder = Path(config) if config else Path.home() / ".config"
+    except RuntimeError:
+        words = "this user has no home: say server_key, or in which file known_hosts is"
+        raise ConfigError(words) from None
+    return folder / "udpim" / "known_hosts"
+
+
 class KnownHosts:
     """The servers that were met before: a file with lines of ``host:port`` and key."""
 
@@ -146,8 +160,7 @@ class KnownHosts:
     def _add(self, line: str) -> None:
         """Append, and sync: a server that was trusted once must not be unknown after a crash."""
         try:
-            with suppress(FileExistsError):
-                self._path.parent.mkdir(mode=0o700)
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
             with open(os.open(self._path, flags, 0o600), "a", encoding="ascii") as file:
                 file.write(line)

@@ -16,7 +16,7 @@ from udpim.config import ClientConfig
 from udpim.errors import ConfigError
 from udpim.hop.config import HopConfig
 from udpim.model import GROUP_MARK, is_group
-from udpim.runtime.keys import KnownHosts, parse_key
+from udpim.runtime.keys import KnownHosts, default_known_hosts, parse_key
 from udpim.store.base import Store
 from udpim.store.memory import MemoryStore
 from udpim.store.sqlite import SQLiteStore
@@ -144,17 +144,18 @@ Security = Literal["require", "plain"]
 """Whether connections must be encrypted, or are in plain text; nothing in between."""
 
 
-def check_security(security: str | None) -> Security:
+def check_security(security: str) -> Security:
     """Return it.
 
     Raises:
-        ConfigError: It was not said, or is neither.
+        ConfigError: It is neither.
     """
     if security == "require":
         return "require"
     if security == "plain":
         return "plain"
-    raise ConfigError('say security="require" for encryption, or "plain" to talk in plain text')
+    words = '"require" for encryption, or "plain" to talk in plain text'
+    raise ConfigError(f"security is {words}, not {security!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,24 +170,24 @@ class Trust:
 
 
 def check_trust(
-    security: str | None, server_key: str | None, known_hosts: str | os.PathLike[str] | None
+    security: str, server_key: str | None, known_hosts: str | os.PathLike[str] | None
 ) -> Trust:
     """Return what decides on the server.
 
     Raises:
-        ConfigError: Nothing does, or two things do.
+        ConfigError: Two things do, or nothing may.
     """
     chosen = check_security(security)
     said = [one for one in (server_key, known_hosts) if one is not None]
     if chosen == "plain" and said:
         raise ConfigError('nothing checks the server with security="plain": leave its key out')
-    if chosen == "require" and len(said) != 1:
-        raise ConfigError("say which server is the right one: server_key, or known_hosts")
-    return Trust(
-        security=chosen,
-        server_key=None if server_key is None else parse_key("server_key", server_key),
-        known_hosts=None if known_hosts is None else KnownHosts(known_hosts),
-    )
+    if chosen == "plain":
+        return Trust(security=chosen)
+    if len(said) > 1:
+        raise ConfigError("either server_key says which server is the right one, or known_hosts")
+    if server_key is not None:
+        return Trust(security=chosen, server_key=parse_key("server_key", server_key))
+    return Trust(security=chosen, known_hosts=KnownHosts(known_hosts or default_known_hosts()))
 
 
 StoreChoice = Store | str | os.PathLike[str] | None

@@ -27,7 +27,7 @@ from udpim.testing.facts import (
 from udpim.testing.lines import Lines, counts
 from udpim.testing.network import Crossing
 from udpim.wire import im_packets as p
-from udpim.wire.packet import Welcome
+from udpim.wire.packet import SecureWelcome, Welcome
 
 
 @dataclass(slots=True)
@@ -282,7 +282,7 @@ class History:
         """A datagram left its host."""
         self.crossings.append(crossing)
         content = crossing.content
-        if isinstance(content.long, Welcome):
+        if isinstance(content.long, Welcome | SecureWelcome):
             ids = content.long.destination_cid, content.long.source_cid
             self._peers[ids[0]].append(ids[1])
         order = self.tick()

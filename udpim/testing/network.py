@@ -2,7 +2,7 @@
 
 Each ordered pair of hosts has its own faults and its own random stream, so a change at one link
 does not shift the luck of another. Targeted drops name what is in a datagram ("the second msg:A to
-alice"), for which the network reads plaintext (`udpim.testing.wiretap`).
+alice"), for which the network reads along (`udpim.testing.wiretap`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Protocol
 
 from udpim.model import Address
 from udpim.testing.clock import VirtualClock
-from udpim.testing.wiretap import Content, Pieces, read
+from udpim.testing.wiretap import Content, Wiretap
 
 Receive = Callable[[bytes, Address], None]
 
@@ -119,6 +119,7 @@ class VirtualNetwork:
         counters: How many datagrams were sent, lost, cut, dropped, duplicated, reordered,
             delivered and unreachable.
         trace: Every datagram, in the order of sending.
+        wiretap: Reads them, encrypted ones with the secrets that it is told.
     """
 
     clock: VirtualClock
@@ -127,11 +128,11 @@ class VirtualNetwork:
     observer: Observer = field(default_factory=_Nobody)
     counters: Counter[str] = field(default_factory=Counter)
     trace: list[Crossing] = field(default_factory=list)
+    wiretap: Wiretap = field(default_factory=Wiretap, repr=False)
     _links: dict[tuple[str, str], LinkFaults] = field(default_factory=dict)
     _luck: dict[tuple[str, str], random.Random] = field(default_factory=dict)
     _cuts: set[tuple[str, str]] = field(default_factory=set)
     _intercepts: list[Intercept] = field(default_factory=list)
-    _pieces: Pieces = field(default_factory=Pieces, repr=False)
     _bound: dict[Address, Receive] = field(default_factory=dict)
 
     # --- Hosts ---
@@ -234,7 +235,7 @@ class VirtualNetwork:
             source=source,
             destination=destination,
             data=data,
-            content=read(data, self._pieces),
+            content=self.wiretap.read(data),
         )
         self.trace.append(crossing)
         self.counters["sent"] += 1

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from udpim.testing import invariants as i
 from udpim.testing.history import History
 from udpim.testing.promises import Stories, i7_promise_after_durable
+from udpim.testing.secrecy import no_nonce_twice
 
 LIVENESS_S = 10 + 3 * 30.0
 """I14: 10 s and three times the hop's dead time."""
@@ -32,6 +33,7 @@ ALWAYS: tuple[Callable[[History], Stories], ...] = (
     i.i12_restraint,
     i.i13_authority,
     i.i16_replay,
+    no_nonce_twice,
 )
 """What holds at every moment of every history."""
 

@@ -1,13 +1,16 @@
-"""Reading captured plaintext datagrams: what is in them, in words and values.
+"""Reading captured datagrams: what is in them, in words and values.
 
 The virtual network labels every datagram with it, so that a test can say "the second msg:A", and
-the oracle reads from it what each node claims. Formats: PROTOCOL §2, §3 and §4.
+the oracle reads from it what each node claims. Encrypted ones are read with the secrets of their
+connections, which the nodes tell as to a key log. Formats: PROTOCOL §2, §3 and §4.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from udpim.crypto.key_log import ConnectionSecrets
+from udpim.crypto.packet_opener import PacketOpener
 from udpim.errors import DecodeError
 from udpim.wire import frames as hop_frames
 from udpim.wire import im_codec
@@ -48,6 +51,9 @@ class Content:
     packets: tuple[tuple[int, ImPacket], ...] = ()
     """(low 32 bits of the hop sequence number, IM packet) of each MESSAGE frame of a known kind."""
     long: LongPacket | None = None
+    nonce: tuple[bytes, int, int] | None = None
+    """What must never come twice: connection id, how often its key was updated, packet number;
+    None: it is not encrypted."""
 
 
 class Pieces:
@@ -73,20 +79,36 @@ class Pieces:
         return self._whole.get((cid, hop_seq))
 
 
-def read(datagram: bytes, pieces: Pieces) -> Content:
-    """Read one datagram, with what is known of bodies in pieces; never raises."""
-    cid = destination_cid(datagram) or NO_CID
-    try:
-        if is_long(datagram):
-            packet = parse_long(datagram)
-            label = type(packet).__name__.upper().removeprefix("SECURE").removesuffix("OFFER")
-            return Content(cid=cid, labels=(label,), long=packet)
-        if parse_short_header(datagram)[0] & FLAG_ENCRYPTED:
+class Wiretap:
+    """Reads one datagram after the other, and remembers what the next ones need."""
+
+    def __init__(self) -> None:
+        """No secret is known, and nothing has crossed."""
+        self._opener = PacketOpener()
+        self._pieces = Pieces()
+
+    def learn(self, secrets: ConnectionSecrets) -> None:
+        """A key log: packets of this connection can be read from now on."""
+        self._opener.add(secrets)
+
+    def read(self, datagram: bytes) -> Content:
+        """Read one datagram; never raises."""
+        cid = destination_cid(datagram) or NO_CID
+        try:
+            if is_long(datagram):
+                packet = parse_long(datagram)
+                label = type(packet).__name__.upper().removeprefix("SECURE").removesuffix("OFFER")
+                return Content(cid=cid, labels=(label,), long=packet)
+            if not parse_short_header(datagram)[0] & FLAG_ENCRYPTED:
+                frames = hop_frames.parse_frames(datagram[SHORT_HEADER_BYTES:-CHECKSUM_BYTES])
+                return _read_frames(cid, frames, self._pieces)
+            opened = self._opener.open(datagram)
+            if opened is None:
+                return Content(cid=cid, labels=(UNREADABLE,))
+            content = _read_frames(cid, hop_frames.parse_frames(opened.payload), self._pieces)
+            return replace(content, nonce=(cid, opened.generation, opened.number))
+        except (DecodeError, IndexError):
             return Content(cid=cid, labels=(UNREADABLE,))
-        frames = hop_frames.parse_frames(datagram[SHORT_HEADER_BYTES:-CHECKSUM_BYTES])
-        return _read_frames(cid, frames, pieces)
-    except (DecodeError, IndexError):
-        return Content(cid=cid, labels=(UNREADABLE,))
 
 
 def _read_frames(cid: bytes, frames: list[hop_frames.Frame], pieces: Pieces) -> Content:

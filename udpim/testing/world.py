@@ -15,13 +15,18 @@ The same seed gives the same run, to the last datagram.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
+from random import Random
 from typing import ClassVar
 
 from udpim.config import ClientConfig, Exchange, ServerConfig
+from udpim.crypto.noise.suites import KEY_BYTES, X25519_DH, KeyPair
+from udpim.crypto.security import ClientSecurity, Security, ServerSecurity
 from udpim.hop.config import HopConfig
 from udpim.model import MessageState, MsgId
 from udpim.testing.clock import VirtualClock
+from udpim.testing.facts import SERVER
 from udpim.testing.history import History
 from udpim.testing.network import PERFECT, LinkFaults, VirtualNetwork
 from udpim.testing.nodes import VirtualClient, VirtualServer
@@ -46,6 +51,8 @@ class World:
 
     exchange: ClassVar[Exchange] = "six"
     """What clients log in with that have no configuration of their own."""
+    encrypted: ClassVar[bool] = True
+    """Whether connections are; the clients have the server's key pinned."""
 
     def __init__(
         self,
@@ -75,7 +82,7 @@ class World:
             self._server = VirtualServer(
                 self._surroundings("server", durable=durable),
                 config or ServerConfig(),
-                self._hop_config,
+                self._protected(self._server_security()),
             )
             self._server.start()
         return self._server
@@ -101,7 +108,7 @@ class World:
         client = VirtualClient(
             self._surroundings(f"{user}/{device}", durable=durable),
             config or ClientConfig(user=user, device=device, exchange=self.exchange),
-            self._hop_config,
+            self._protected(self._client_security(f"{user}/{device}")),
             ports=lambda: next(self._ports),
         )
         assert client.host not in self.clients, f"{client.host} is there already"
@@ -119,6 +126,22 @@ class World:
             "history": self.history,
             "store": store,
         }
+
+    def _key(self, host: str) -> KeyPair:
+        return X25519_DH.key_pair(Random(f"{self.seed}:{host}:key").randbytes(KEY_BYTES))
+
+    def _server_security(self) -> ServerSecurity:
+        return ServerSecurity(static=self._key(SERVER))
+
+    def _client_security(self, host: str) -> ClientSecurity:
+        return ClientSecurity(static=self._key(host), server_key=self._key(SERVER).public)
+
+    def _protected(self, security: Security) -> HopConfig:
+        """The settings of a node's connections, which the network can read along."""
+        if not self.encrypted:
+            return self._hop_config
+        learn = self.network.wiretap.learn
+        return replace(self._hop_config, security=security, key_log=learn)
 
     @property
     def processes(self) -> list[VirtualProcess]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import construct as c
 
@@ -37,12 +37,21 @@ _REASONS: dict[type, str] = {
 }
 
 
-def datagram_to_dict(data: bytes) -> dict[str, Any]:
+class InTheClear(NamedTuple):
+    """What somebody with the keys has made of an encrypted short packet."""
+
+    packet_number: int
+    key_updates: int
+    """How many updates its key has behind it."""
+    frames: bytes
+
+
+def datagram_to_dict(data: bytes, opened: InTheClear | None = None) -> dict[str, Any]:
     """Read one datagram into nested dicts and lists that JSON can hold.
 
     Ids, tokens and other bytes become hex; payloads become ``{"bytes": size, "text": …}``, or
-    ``"hex"`` where they are not UTF-8. Of an encrypted datagram only what is in the clear is read;
-    the packet number of a short one is still masked then.
+    ``"hex"`` where they are not UTF-8. Of an encrypted datagram only what is in the clear is read,
+    and the packet number of a short one is still masked then, unless it comes ``opened``.
 
     Raises:
         DecodeError: If it is not exactly one well-formed datagram; one sentence says why.
@@ -52,6 +61,8 @@ def datagram_to_dict(data: bytes) -> dict[str, Any]:
     version = data[0] & p.VERSION_MASK
     if version != p.VERSION:
         raise DecodeError(f"the first byte says version {version}; only {p.VERSION} is known")
+    if opened is not None:
+        return _opened(data, opened)
     try:
         if data[0] & p.FLAG_ENCRYPTED:
             return _sealed(data)
@@ -66,13 +77,13 @@ def datagram_to_dict(data: bytes) -> dict[str, Any]:
     return tree
 
 
-def describe_datagram(data: bytes) -> list[str]:
+def describe_datagram(data: bytes, opened: InTheClear | None = None) -> list[str]:
     """Return the lines that show one datagram to a person.
 
     Raises:
         DecodeError: As `datagram_to_dict`.
     """
-    return [f"datagram of {len(data)} bytes", *_lines(datagram_to_dict(data), "  ")]
+    return [f"datagram of {len(data)} bytes", *_lines(datagram_to_dict(data, opened), "  ")]
 
 
 # From what construct parsed to plain values.
@@ -97,6 +108,20 @@ def _sealed(data: bytes) -> dict[str, Any]:
         if key[0] != "_"
     }
     tree["flags"] = f"{data[0]:#04x}"
+    return tree
+
+
+def _opened(data: bytes, opened: InTheClear) -> dict[str, Any]:
+    """An encrypted short packet, which somebody has opened."""
+    tree = _sealed(data)
+    del tree["sealed"]
+    tree["packet_number"] = opened.packet_number
+    tree["key_updates"] = opened.key_updates
+    try:
+        frames = hop_schema.parse_strictly(hop_schema.FRAMES, opened.frames)
+    except DecodeError as error:
+        raise DecodeError(f"its frames: {_cause(error)}") from None
+    tree["frames"] = _frames(frames)
     return tree
 
 
