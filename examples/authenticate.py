@@ -19,12 +19,12 @@ async def authenticate(login: udpim.LoginRequest) -> bool | str:
 
 async def main() -> None:
     """Let alice and bob talk, and turn two others away."""
-    server = udpim.Server(authenticate=authenticate, security="plain")
+    server = udpim.Server(authenticate=authenticate)
     async with server.listen("127.0.0.1", 0) as listening:
-        url = "udpim://{}:{}".format(*listening.address)
+        url, key = "udpim://{}:{}".format(*listening.address), listening.public_key
         async with (
-            udpim.connect(url, user="alice", token="sesame", security="plain") as alice,
-            udpim.connect(url, user="bob", token="abracadabra", security="plain") as bob,
+            udpim.connect(url, user="alice", token="sesame", server_key=key) as alice,
+            udpim.connect(url, user="bob", token="abracadabra", server_key=key) as bob,
         ):
             receipt = await alice.send("bob", b"hi")
             message = await anext(aiter(bob))
@@ -33,7 +33,7 @@ async def main() -> None:
             print("alice knows:", (await receipt).name)
         for user, token in (("bob", "guess"), ("mallory", "")):
             try:
-                await udpim.connect(url, user=user, token=token, security="plain")
+                await udpim.connect(url, user=user, token=token, server_key=key)
             except udpim.LoginError as error:
                 print(f"{user} is refused: {error.reason}")
 

@@ -14,13 +14,13 @@ def may_send(request: udpim.SendRequest) -> bool | str:
 
 async def main() -> None:
     """Let a guest write to support, and fail to write to alice."""
-    server = udpim.Server(open_to_all=True, may_send=may_send, security="plain")
+    server = udpim.Server(open_to_all=True, may_send=may_send)
     async with server.listen("127.0.0.1", 0) as listening:
-        url = "udpim://{}:{}".format(*listening.address)
+        url, key = "udpim://{}:{}".format(*listening.address), listening.public_key
         async with (
-            udpim.connect(url, user="support", security="plain") as support,
-            udpim.connect(url, user="alice", security="plain"),
-            udpim.connect(url, user="guest-1", security="plain") as guest,
+            udpim.connect(url, user="support", server_key=key) as support,
+            udpim.connect(url, user="alice", server_key=key),
+            udpim.connect(url, user="guest-1", server_key=key) as guest,
         ):
             receipt = await guest.send("support", b"help")
             message = await anext(aiter(support))

@@ -16,13 +16,13 @@ async def membership(request: udpim.GroupRequest) -> bool | str:
 
 async def main() -> None:
     """Make a group of alice and bob, which carol cannot join."""
-    server = udpim.Server(open_to_all=True, membership=membership, security="plain")
+    server = udpim.Server(open_to_all=True, membership=membership)
     async with server.listen("127.0.0.1", 0) as listening:
-        url = "udpim://{}:{}".format(*listening.address)
+        url, key = "udpim://{}:{}".format(*listening.address), listening.public_key
         async with (
-            udpim.connect(url, user="alice", security="plain") as alice,
-            udpim.connect(url, user="bob", security="plain") as bob,
-            udpim.connect(url, user="carol", security="plain") as carol,
+            udpim.connect(url, user="alice", server_key=key) as alice,
+            udpim.connect(url, user="bob", server_key=key) as bob,
+            udpim.connect(url, user="carol", server_key=key) as carol,
         ):
             await alice.groups.create("#lunch")
             await bob.groups.join("#lunch")

@@ -21,12 +21,12 @@ def print_message(payload: bytes) -> None:
 
 async def main() -> None:
     """Send three messages, of which the second is rejected; the others go on."""
-    server = udpim.Server(open_to_all=True, on_message=on_message, security="plain")
+    server = udpim.Server(open_to_all=True, on_message=on_message)
     async with server.listen("127.0.0.1", 0) as listening:
-        url = "udpim://{}:{}".format(*listening.address)
+        url, key = "udpim://{}:{}".format(*listening.address), listening.public_key
         async with (
-            udpim.connect(url, user="bob", security="plain") as bob,
-            udpim.connect(url, user="alice", security="plain") as alice,
+            udpim.connect(url, user="bob", server_key=key) as bob,
+            udpim.connect(url, user="alice", server_key=key) as alice,
         ):
             receiving = asyncio.create_task(bob.run(lambda message: print_message(message.payload)))
             for text in (b"hi", b"mine is 1234 5678 9012 3456", b"bye"):

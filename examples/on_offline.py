@@ -22,17 +22,16 @@ async def main() -> None:
             open_to_all=True,
             on_offline=on_offline,
             store=Path(folder) / "server.db",  # only what is on disk is STORED, and told of
-            security="plain",
         )
         async with server.listen("127.0.0.1", 0) as listening:
-            url = "udpim://{}:{}".format(*listening.address)
-            async with udpim.connect(url, user="bob", device="phone", security="plain"):
+            url, key = "udpim://{}:{}".format(*listening.address), listening.public_key
+            async with udpim.connect(url, user="bob", device="phone", server_key=key):
                 print("bob's phone is registered, and goes away")
-            async with udpim.connect(url, user="alice", security="plain") as alice:
+            async with udpim.connect(url, user="alice", server_key=key) as alice:
                 receipt = await alice.send("bob", b"call me")
                 print("alice knows:", (await receipt.stored()).name)
                 await told.wait()
-                async with udpim.connect(url, user="bob", device="phone", security="plain") as bob:
+                async with udpim.connect(url, user="bob", device="phone", server_key=key) as bob:
                     message = await anext(aiter(bob))
                     print(f"bob got {message.payload.decode()!r}")
                     bob.handled(message)

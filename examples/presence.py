@@ -16,14 +16,14 @@ def may_see(request: udpim.PresenceRequest) -> bool | str:
 
 async def main() -> None:
     """Ask for bob as his friend, and as a stranger."""
-    server = udpim.Server(open_to_all=True, may_see=may_see, security="plain")
+    server = udpim.Server(open_to_all=True, may_see=may_see)
     async with server.listen("127.0.0.1", 0) as listening:
-        url = "udpim://{}:{}".format(*listening.address)
+        url, key = "udpim://{}:{}".format(*listening.address), listening.public_key
         async with (
-            udpim.connect(url, user="alice", security="plain") as alice,
-            udpim.connect(url, user="mallory", security="plain") as mallory,
+            udpim.connect(url, user="alice", server_key=key) as alice,
+            udpim.connect(url, user="mallory", server_key=key) as mallory,
         ):
-            async with udpim.connect(url, user="bob", device="phone", security="plain"):
+            async with udpim.connect(url, user="bob", device="phone", server_key=key):
                 seen = await alice.presence("bob")
                 print("alice sees bob online:", seen.online, sorted(seen.devices))
             try:

@@ -20,13 +20,13 @@ async def print_messages(client: udpim.Client, user: str) -> None:
 
 async def main() -> None:
     """Write two messages to the support, of which the second is for somebody else."""
-    server = udpim.Server(open_to_all=True, on_message=on_message, security="plain")
+    server = udpim.Server(open_to_all=True, on_message=on_message)
     async with server.listen("127.0.0.1", 0) as listening:
-        url = "udpim://{}:{}".format(*listening.address)
+        url, key = "udpim://{}:{}".format(*listening.address), listening.public_key
         async with (
-            udpim.connect(url, user="support", security="plain") as support,
-            udpim.connect(url, user="dora", security="plain") as dora,
-            udpim.connect(url, user="alice", security="plain") as alice,
+            udpim.connect(url, user="support", server_key=key) as support,
+            udpim.connect(url, user="dora", server_key=key) as dora,
+            udpim.connect(url, user="alice", server_key=key) as alice,
         ):
             receiving = [
                 asyncio.create_task(print_messages(support, "support")),

@@ -1,7 +1,7 @@
 """A web application that embeds a udpim client: requests become messages, messages responses.
 
-Needs the extra udpim[examples], a udpim server whose URL is in UDPIM_URL, and an ASGI server:
-`uvicorn examples.web_client:app`.
+Needs the extra udpim[examples], a udpim server whose URL is in UDPIM_URL and whose key in
+UDPIM_SERVER_KEY, and an ASGI server: `uvicorn examples.web_client:app`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ async def lifespan(app: Starlette) -> AsyncIterator[State]:
         inbox.append({"from": message.sender, "text": message.payload.decode(errors="replace")})
         del inbox[:-INBOX_MAX]
 
-    async with udpim.connect(os.environ["UDPIM_URL"], user="web", security="plain") as client:
+    url, key = os.environ["UDPIM_URL"], os.environ["UDPIM_SERVER_KEY"]
+    async with udpim.connect(url, user="web", server_key=key) as client:
         receiving = asyncio.create_task(client.run(keep))
         yield {"client": client, "inbox": inbox}
     await receiving  # ends with the client

@@ -30,9 +30,7 @@ class State(TypedDict):
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[State]:
     """Serve as long as the web application does; leaving says goodbye and commits."""
-    server = udpim.Server(
-        authenticate=lambda login: TOKENS.get(login.user) == login.token, security="plain"
-    )
+    server = udpim.Server(authenticate=lambda login: TOKENS.get(login.user) == login.token)
     async with server.listen(os.environ.get("UDPIM_HOST", "127.0.0.1"), 0) as listening:
         yield {"listening": listening}
 
@@ -43,8 +41,14 @@ async def sign_up(request: Request) -> Response:
     if name in TOKENS:
         return JSONResponse({"error": "taken"}, status_code=409)
     TOKENS[name] = os.urandom(16).hex()
-    host, port = request.state.listening.address
-    return JSONResponse({"token": TOKENS[name], "url": f"udpim://{host}:{port}"}, status_code=201)
+    listening: udpim.Listening = request.state.listening
+    host, port = listening.address
+    account = {
+        "token": TOKENS[name],
+        "url": f"udpim://{host}:{port}",
+        "server_key": listening.public_key,
+    }
+    return JSONResponse(account, status_code=201)
 
 
 async def health(request: Request) -> Response:

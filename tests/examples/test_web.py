@@ -25,23 +25,31 @@ def test_who_signs_up_over_http_logs_in_over_udp(accounts):
 
         async def talk():
             async with udpim.connect(
-                account["url"], user="alice", token=account["token"], security="plain"
+                account["url"],
+                user="alice",
+                token=account["token"],
+                server_key=account["server_key"],
             ):
                 return (await asyncio.to_thread(web.get, "/health")).json()
 
         assert {"sessions": 1} == asyncio.run(talk())
         with pytest.raises(udpim.LoginError):
-            asyncio.run(udpim.connect(account["url"], user="eve", security="plain").__aenter__())
+            asyncio.run(
+                udpim.connect(
+                    account["url"], user="eve", server_key=account["server_key"]
+                ).__aenter__()
+            )
 
 
 def test_a_request_becomes_a_message_and_a_message_a_response(monkeypatch):
     async def talk():
-        server = udpim.Server(open_to_all=True, security="plain")
+        server = udpim.Server(open_to_all=True)
         async with server.listen("127.0.0.1", 0) as listening:
             host, port = listening.address
             url = f"udpim://{host}:{port}"
             monkeypatch.setenv("UDPIM_URL", url)
-            async with udpim.connect(url, user="bob", security="plain") as bob:
+            monkeypatch.setenv("UDPIM_SERVER_KEY", listening.public_key)
+            async with udpim.connect(url, user="bob", server_key=listening.public_key) as bob:
                 handling = asyncio.create_task(bob.run(lambda message: got.append(message.payload)))
                 answers.append(await asyncio.to_thread(use_the_web, bob, asyncio.get_event_loop()))
             await handling
