@@ -23,6 +23,9 @@ from math import inf
 from typing import Any
 
 from udpim.config import WINDOW, ClientConfig, ServerConfig
+from udpim.crypto.noise.suites import KEY_BYTES, X25519_DH
+from udpim.crypto.security import SUITES, ClientSecurity, Plain, Security, ServerSecurity
+from udpim.hop.config import HopConfig
 from udpim.model import Address, MessageState
 from udpim.node.client import ClientNode
 from udpim.node.effects import Authenticate, NotifyOffline
@@ -40,6 +43,7 @@ SETUP_S = 1.0
 """Virtual time for handshakes, logins and the first exchange of memberships."""
 ROUNDS_WITHOUT_PROGRESS_MAX = 100_000
 SERVER: Address = ("192.0.2.1", 9000)
+SERVER_KEY = bytes(range(1, 33))
 _SLACK_S = 1e-9
 """Datagrams that are due within the rounding of the clock are due."""
 
@@ -54,6 +58,8 @@ class Shape:
     per_round: int | None = None
     """Messages a round of a pipe; None for bursts."""
     size_bytes: int = 128
+    suite: int | None = None
+    """How it is encrypted, a number of `udpim.crypto.security.SUITES`; None for plaintext."""
 
     def __post_init__(self) -> None:
         """Refuse what could never be in flight."""
@@ -64,7 +70,8 @@ class Shape:
     def name(self) -> str:
         """Name the shape in reports."""
         kind = "burst" if self.per_round is None else f"pipe of {self.per_round}"
-        return f"{kind}, {self.in_flight} in flight, {self.streams} streams"
+        words = f"{kind}, {self.in_flight} in flight, {self.streams} streams"
+        return words if self.suite is None else f"{words}, {SUITES[self.suite].cipher.name}"
 
     @property
     def latency_rounds(self) -> tuple[int, int]:
@@ -143,6 +150,7 @@ class Exchange:
             durable=store.durable,
             random_bytes=self._random.randbytes,
             known_user=lambda user: False,
+            hop_config=HopConfig(security=self._server_security()),
         )
         host = Host(SERVER, node)
 
@@ -164,10 +172,23 @@ class Exchange:
             durable=store.durable,
             random_bytes=self._random.randbytes,
             now=0.0,
+            hop_config=HopConfig(security=self._client_security()),
         )
         host = Host((user, 1), node)
         host.executor = EffectExecutor(node, store)
         return host
+
+    def _server_security(self) -> Security:
+        if self.shape.suite is None:
+            return Plain()
+        return ServerSecurity(static=X25519_DH.key_pair(SERVER_KEY))
+
+    def _client_security(self) -> Security:
+        if self.shape.suite is None:
+            return Plain()
+        key = X25519_DH.key_pair(self._random.randbytes(KEY_BYTES))
+        server_key = X25519_DH.key_pair(SERVER_KEY).public
+        return ClientSecurity(static=key, server_key=server_key, suite=self.shape.suite)
 
     def _client(self, host: Host) -> ClientNode:
         assert isinstance(host.node, ClientNode)

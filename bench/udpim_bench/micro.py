@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from udpim.crypto.security import SUITES
+from udpim.crypto.security import CHACHA_BLAKE2S, SUITES
 from udpim_bench import codecs
 from udpim_bench.exchange import Exchange, Shape
 from udpim_bench.hop_pair import HopPair
@@ -20,6 +20,8 @@ from udpim_bench.measure import Case, environment, interleaved, spread
 WINDOW_MESSAGES = 1000
 BUDGET_US = 40.0
 """A → S → B → A at window 1000, all nodes together."""
+ENCRYPTED_MAX = 1.35
+"""Cost of a message at window 1000 under the default suite, relative to plaintext."""
 FLATNESS = (0.8, 1.2)
 """Cost from 10 to 10 000 in flight, relative to 1000 in flight in the same shape."""
 PIPES = {10: (10, 100, 1000, 10_000), 100: (100, 1000, 10_000)}
@@ -63,6 +65,7 @@ def full_plan(repeat: int) -> Plan:
         shapes=(
             Shape(in_flight=1000, streams=1),
             Shape(in_flight=1000, streams=4),
+            *(Shape(in_flight=1000, streams=1, suite=suite) for suite in SUITES),
             Shape(in_flight=10, streams=1),
             Shape(in_flight=100, streams=1),
             Shape(in_flight=10_000, streams=STREAMS_MANY),
@@ -81,6 +84,7 @@ def quick_plan(repeat: int) -> Plan:
         shapes=(
             Shape(in_flight=100, streams=1),
             Shape(in_flight=100, streams=4),
+            Shape(in_flight=100, streams=1, suite=CHACHA_BLAKE2S),
             Shape(in_flight=10, streams=2, per_round=10),
             Shape(in_flight=100, streams=2, per_round=10),
         ),
@@ -184,15 +188,26 @@ def _budget(plan: Plan, costs: dict[str, list[float]]) -> dict[str, Any]:
     what messages in flight cost is told by a pipe, whose rounds are alike.
     """
     medians = {name: round(statistics.median(values), 3) for name, values in costs.items()}
-    bursts = [shape for shape in plan.shapes if shape.per_round is None]
-    pipes = [shape for shape in plan.shapes if shape.per_round is not None]
+    plain = [shape for shape in plan.shapes if shape.suite is None]
+    bursts = [shape for shape in plain if shape.per_round is None]
+    pipes = [shape for shape in plain if shape.per_round is not None]
     window = {s.name: medians[s.name] for s in bursts if s.in_flight == WINDOW_MESSAGES}
     low, high = FLATNESS
     relative = _relative(bursts, medians), _relative(pipes, medians)
+    encrypted = {
+        shape: round(medians[shape.name] / medians[replace(shape, suite=None).name], 3)
+        for shape in plan.shapes
+        if shape.suite is not None and shape.in_flight == WINDOW_MESSAGES
+    }
     return {
         "window_1000_us": window,
         "window_1000_us_max": BUDGET_US,
         "window_1000_kept": all(value <= BUDGET_US for value in window.values()),
+        "encrypted_relative_to_plaintext": {s.name: value for s, value in encrypted.items()},
+        "encrypted_relative_max": ENCRYPTED_MAX,
+        "encrypted_kept": all(
+            value <= ENCRYPTED_MAX for s, value in encrypted.items() if s.suite == CHACHA_BLAKE2S
+        ),
         "relative_to_1000_min_max": FLATNESS,
         "bursts_relative_to_1000": relative[0],
         "bursts_kept": all(low <= value <= high for value in relative[0].values()),
@@ -240,12 +255,16 @@ def lines(report: dict[str, Any]) -> list[str]:
     out += ["", "A → S → B → A, all nodes together, µs a message"]
     budget = report["budget"]
     relative = budget["bursts_relative_to_1000"] | budget["pipes_relative_to_1000"]
+    encrypted = budget["encrypted_relative_to_plaintext"]
     for row in report["exchange"]:
         times = f"  × {relative[row['name']]:.2f}" if row["name"] in relative else ""
-        out.append(f"  {row['name']:44} {_span(row['us_per_message'])}{times}")
+        if row["name"] in encrypted:
+            times = f"  × {encrypted[row['name']]:.2f} of plaintext"
+        out.append(f"  {row['name']:48} {_span(row['us_per_message'])}{times}")
     out += [
         "",
         f"budget: window 1000 at most {BUDGET_US} µs: {_word(budget['window_1000_kept'])}",
+        f"budget: encrypted at most × {ENCRYPTED_MAX}: {_word(budget['encrypted_kept'])}",
         f"budget: bursts within ± 20 % of 1000 in flight: {_word(budget['bursts_kept'])}",
         f"budget: pipes within ± 20 % of 1000 in flight: {_word(budget['pipes_kept'])}",
     ]
