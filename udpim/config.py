@@ -6,7 +6,7 @@ hop's timers are in `udpim.hop.config`. PROTOCOL §5.9 lists all limits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from udpim.costs import (
@@ -446,7 +446,7 @@ class ClientConfig:
 
     user: str
     device: str
-    token: bytes = b""
+    token: bytes = field(default=b"", repr=False)
     exchange: Exchange = "six"
     """Six packets, or four without msg:A and ack:A."""
     limits: Limits = Limits()

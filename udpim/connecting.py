@@ -60,13 +60,11 @@ def connect(
         device: On which of their devices; a second login of the same device replaces the first.
         token: What the server's ``authenticate`` hook wants to see.
         server_key: The server's public key, as `udpim serve` tells it: no other server will do.
-        known_hosts: Without that, a file that keeps the key which a server shows at the first
-            contact; from then on another one raises `ServerKeyChanged`. None: the file of this
-            user, ``~/.config/udpim/known_hosts``.
+        known_hosts: Without that, a file that keeps the key of the first contact, and from then on
+            another one raises `ServerKeyChanged`. None: ``~/.config/udpim/known_hosts``.
         store: File of the outbox and the inbox, a store that the caller owns, or None for memory:
             then what is unsettled or unhandled dies with the process.
-        security: "require" for encryption, or "plain" for none; neither is ever given up for the
-            other.
+        security: "require" for encryption, or "plain" for none: both sides have to say the same.
         connect_timeout: How long the first login may take, seconds.
         close_timeout: How long `Client.close` may drain, seconds.
         limits: How much this client may hold: outbox, inbox, payload, connection.

@@ -23,9 +23,7 @@ from math import inf
 from typing import Any
 
 from udpim.config import WINDOW, ClientConfig, ServerConfig
-from udpim.crypto.noise.suites import KEY_BYTES, X25519_DH
-from udpim.crypto.security import SUITES, ClientSecurity, Plain, Security, ServerSecurity
-from udpim.hop.config import HopConfig
+from udpim.crypto.security import SUITES
 from udpim.model import Address, MessageState
 from udpim.node.client import ClientNode
 from udpim.node.effects import Authenticate, NotifyOffline
@@ -36,6 +34,7 @@ from udpim.ranges import RangeSet
 from udpim.store.executor import EffectExecutor
 from udpim.store.memory import MemoryStore
 from udpim_bench.measure import WrongCounts
+from udpim_bench.security import client_hop, server_hop
 
 MESSAGE_S = 40e-6
 """Virtual time per message: the budget of 25 000 messages/s."""
@@ -43,7 +42,6 @@ SETUP_S = 1.0
 """Virtual time for handshakes, logins and the first exchange of memberships."""
 ROUNDS_WITHOUT_PROGRESS_MAX = 100_000
 SERVER: Address = ("192.0.2.1", 9000)
-SERVER_KEY = bytes(range(1, 33))
 _SLACK_S = 1e-9
 """Datagrams that are due within the rounding of the clock are due."""
 
@@ -150,7 +148,7 @@ class Exchange:
             durable=store.durable,
             random_bytes=self._random.randbytes,
             known_user=lambda user: False,
-            hop_config=HopConfig(security=self._server_security()),
+            hop_config=server_hop(self.shape.suite),
         )
         host = Host(SERVER, node)
 
@@ -172,23 +170,11 @@ class Exchange:
             durable=store.durable,
             random_bytes=self._random.randbytes,
             now=0.0,
-            hop_config=HopConfig(security=self._client_security()),
+            hop_config=client_hop(self.shape.suite, self._random),
         )
         host = Host((user, 1), node)
         host.executor = EffectExecutor(node, store)
         return host
-
-    def _server_security(self) -> Security:
-        if self.shape.suite is None:
-            return Plain()
-        return ServerSecurity(static=X25519_DH.key_pair(SERVER_KEY))
-
-    def _client_security(self) -> Security:
-        if self.shape.suite is None:
-            return Plain()
-        key = X25519_DH.key_pair(self._random.randbytes(KEY_BYTES))
-        server_key = X25519_DH.key_pair(SERVER_KEY).public
-        return ClientSecurity(static=key, server_key=server_key, suite=self.shape.suite)
 
     def _client(self, host: Host) -> ClientNode:
         assert isinstance(host.node, ClientNode)

@@ -327,6 +327,10 @@ class PutMeta(NamedTuple):
     key: str
     value: bytes
 
+    def __repr__(self) -> str:
+        """Show which value, and not the value."""
+        return f"PutMeta(key={self.key!r})"
+
 
 Op = (
     PutMeta
@@ -365,7 +369,7 @@ class ReadQueue(NamedTuple):
 class ClientSnapshot:
     """Everything that a client node needs to go on."""
 
-    meta: dict[str, bytes] = field(default_factory=dict)
+    meta: dict[str, bytes] = field(default_factory=dict, repr=False)
     out_streams: tuple[OutStreamRecord, ...] = ()
     outbox: tuple[OutboxRow, ...] = ()
     """Ascending by (number, seq)."""
@@ -380,7 +384,7 @@ class ClientSnapshot:
 class ServerSnapshot:
     """Everything that a server node needs to go on; no payloads."""
 
-    meta: dict[str, bytes] = field(default_factory=dict)
+    meta: dict[str, bytes] = field(default_factory=dict, repr=False)
     devices: tuple[DeviceRecord, ...] = ()
     queue: tuple[QueueIndex, ...] = ()
     receipts: tuple[ReceiptRecord, ...] = ()

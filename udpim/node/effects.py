@@ -6,7 +6,7 @@ of the write that it depends on (PROTOCOL §5.2).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from udpim.im.group_desk import GroupRequest
@@ -38,7 +38,7 @@ class Authenticate:
 
     token: int
     endpoint: Endpoint
-    secret: bytes
+    secret: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from udpim.wire.im_group_packets import (
     TallyEntry,
 )
 from udpim.wire.im_kinds import Kind
+from udpim.wire.im_login_packets import Login, LoginOk, LoginRefused
 
 Ranges = tuple[Range, ...]
 
@@ -274,38 +275,6 @@ class PresenceA(NamedTuple):
     request: int
     code: int
     devices: tuple[DeviceSeen, ...]
-
-
-class Login(NamedTuple):
-    """Client → S: who I am."""
-
-    user: str
-    device: str
-    token: bytes
-    incarnation: int
-    login_count: int
-    """Rises by one with every login, durably; a lower one betrays a restored store."""
-    continues: bool = False
-    """Messages of an older incarnation are still under way; without it, that one has ended."""
-    four_packets: bool = False
-    """The session does without msg:A and ack:A."""
-
-
-class LoginOk(NamedTuple):
-    """S → client: welcome."""
-
-    store_epoch: int
-    durable: bool
-    queue_waiting: bool
-    payload_bytes_max: int
-    window: int
-
-
-class LoginRefused(NamedTuple):
-    """S → client: no."""
-
-    code: int
-    reason: str
 
 
 ImPacket = (
