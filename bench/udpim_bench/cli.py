@@ -60,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--repeat", type=_positive, metavar="N", help="repetitions")
         command.add_argument("--quick", action="store_true", help="tiny: a trial, not a figure")
     two.add_argument("--messages", type=_positive, metavar="N", help="a repetition (SQLite: N/4)")
+    two.add_argument("--security", choices=("require", "plain"), default="require")
     two.add_argument("--window", type=_positive, metavar="N", default=1000, help="unreceipted")
     two.add_argument("--streams", type=_positive, metavar="N", default=4, help="recipients")
     two.add_argument("--size", type=_size, metavar="BYTES", default=128, help="of a message")
@@ -138,6 +139,7 @@ def _run_loopback(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[s
             window=arguments.window,
             streams=arguments.streams,
             size_bytes=arguments.size,
+            security=arguments.security,
         )
         for store, share in (("memory", 1), ("sqlite", loopback.DURABLE_RATIO))
         if arguments.store in (None, store)

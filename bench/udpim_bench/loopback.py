@@ -46,11 +46,14 @@ class Case:
     window: int
     streams: int
     size_bytes: int
+    security: str = "require"
+    """Or "plain"."""
 
     @property
     def name(self) -> str:
         """What it is called in the report."""
-        return f"{self.store}, {self.endpoint or 'default'} endpoint"
+        words = "encrypted" if self.security == "require" else "plaintext"
+        return f"{self.store}, {words}, {self.endpoint or 'default'} endpoint"
 
 
 class Process:
@@ -146,11 +149,12 @@ def once(case: Case, profile: Path | None = None) -> dict[str, Any]:
         if profile is not None:
             for name, words in zip(("server", "clients"), places, strict=True):
                 words += ["--profile", str(profile / f"{case.store}-{name}.prof")]
-        server = Process(["server", *places[0]], case.endpoint)
+        server = Process(["server", f"--security={case.security}", *places[0]], case.endpoint)
         stack.callback(server.kill)
-        port = server.read()["port"]
-        shape = {"port": port, "window": case.window, "streams": case.streams}
+        there = server.read()
+        shape = {"port": there["port"], "window": case.window, "streams": case.streams}
         words = [f"--{key}={value}" for key, value in (shape | {"size": case.size_bytes}).items()]
+        words += [] if there["key"] is None else [f"--key={there['key']}"]
         clients = Process(["clients", *words, *places[1]], case.endpoint)
         stack.callback(clients.kill)
         clients.read()
@@ -199,6 +203,7 @@ def run(
         row: dict[str, Any] = {
             "name": case.name,
             "store": case.store,
+            "security": case.security,
             "endpoint": case.endpoint,
             "messages": case.messages,
             "window": case.window,

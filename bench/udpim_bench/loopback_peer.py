@@ -49,12 +49,13 @@ async def lines() -> asyncio.StreamReader:
     return reader
 
 
-async def serve(store: str | None) -> None:
+async def serve(store: str | None, security: str) -> None:
     """Serve until standard input ends; answer each line with the CPU time spent so far."""
     commands = await lines()
-    server = udpim.Server(open_to_all=True, security="plain", store=store)
+    server = udpim.Server(open_to_all=True, security=security, store=store)
     async with server.listen("127.0.0.1", 0) as listening:
-        tell({"port": listening.address[1]})
+        key = listening.public_key if security == "require" else None
+        tell({"port": listening.address[1], "key": key})
         while await commands.readline():
             tell({"cpu_s": _cpu(), "stats": listening.stats()})
 
@@ -114,7 +115,8 @@ async def talk(words: argparse.Namespace) -> None:
                 udpim.connect(
                     f"udpim://127.0.0.1:{words.port}",
                     user=user,
-                    security="plain",
+                    security="plain" if words.key is None else "require",
+                    server_key=words.key,
                     store=None if folder is None else str(Path(folder) / f"{user}.db"),
                 )
             )
@@ -182,7 +184,9 @@ def main() -> int:
     """Be one of the processes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("role", choices=("server", "clients"))
+    parser.add_argument("--security", default="require")
     parser.add_argument("--port", type=int)
+    parser.add_argument("--key")
     parser.add_argument("--folder")
     parser.add_argument("--window", type=int)
     parser.add_argument("--streams", type=int)
@@ -194,7 +198,8 @@ def main() -> int:
         profile.enable()
     try:
         if words.role == "server":
-            asyncio.run(serve(None if words.folder is None else os.path.join(words.folder, "s.db")))
+            store = None if words.folder is None else os.path.join(words.folder, "s.db")
+            asyncio.run(serve(store, words.security))
         else:
             asyncio.run(talk(words))
     except (udpim.Error, TimeoutError) as error:

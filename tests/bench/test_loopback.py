@@ -28,12 +28,14 @@ def test_quick_json_has_right_counts(endpoint, capsys):
         assert (4, 1000, 128) == (case["streams"], case["window"], case["message_bytes"])
         assert {"median", "min", "max", "iqr"} <= case["messages_per_s"].keys()
         assert 1 == len(case["samples"])
+        assert "require" == case["security"]
         assert 0 == case["sender"]["outbox"]["open_messages"]
         assert ("runs_sent" in case["server"]["endpoint"]) == (endpoint == "linux")
 
 
 def test_people_get_rate_cost_and_latency(capsys, tmp_path):
     words = ["loopback", "--messages", "50", "--repeat", "2", "--store", "memory", "--window", "7"]
+    words += ["--security", "plain"]
     assert 0 == cli.main([*words, "--streams", "2", "--size", "8", "--profile", str(tmp_path)])
     out, err = capsys.readouterr()
     assert "50 messages of 8 bytes, window 7 over 2 streams" in out
@@ -41,7 +43,7 @@ def test_people_get_rate_cost_and_latency(capsys, tmp_path):
     assert "µs CPU a message at the server" in out
     assert "p99" in out
     assert "sqlite" not in out
-    assert "2/2 memory" in err
+    assert "2/2 memory, plaintext" in err
     assert {"memory-server.prof", "memory-clients.prof"} == {f.name for f in tmp_path.iterdir()}
 
 
