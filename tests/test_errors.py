@@ -12,10 +12,16 @@ RECEIPT = SimpleNamespace(
 )
 
 
+NOBODY = "nobody is there, or somebody with another key or another choice of security"
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (errors.ConnectTimeout("chat:9000", 2.5), "no answer from chat:9000 within 2.5 s"),
+        (
+            errors.ConnectTimeout("chat:9000", 2.5),
+            f"no answer from chat:9000 within 2.5 s: {NOBODY}",
+        ),
         (errors.LoginError(1, "wrong token"), "login refused: wrong token"),
         (errors.LoginError(16, "another login took its place"), "another login took its place"),
         (errors.ConnectionClosed(3, "another login"), "closed: another login (code 3)"),

@@ -68,7 +68,8 @@ class ConnectTimeout(ConnectError, TimeoutError):
 
     def __str__(self) -> str:
         """One line for a person."""
-        return f"no answer from {self.address} within {self.timeout_s:g} s"
+        words = "nobody is there, or somebody with another key or another choice of security"
+        return f"no answer from {self.address} within {self.timeout_s:g} s: {words}"
 
 
 class HandshakeFailed(ConnectError):

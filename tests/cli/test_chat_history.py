@@ -44,6 +44,13 @@ def test_a_line_comes_back_as_it_was(path):
     again.close()
 
 
+def test_only_its_owner_may_read_what_was_said(history, tmp_path):
+    history.add(line(1))
+    files = list(tmp_path.iterdir())
+    assert len(files) == 3
+    assert {0o600} == {file.stat().st_mode & 0o777 for file in files}
+
+
 def test_a_long_payload_is_recorded_whole_and_read_short(history, path):
     long = line(1, payload=bytes(range(256)) * 200)
     history.add(long)

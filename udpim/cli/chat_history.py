@@ -8,9 +8,10 @@ hands out at least once stands in the history exactly once.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from udpim.cli.chat_log import KEPT_BYTES_MAX, Line
@@ -60,6 +61,11 @@ class History:
         """
         self.path = path or ":memory:"
         self._since_prune = 0
+        if path is not None:
+            # 0600: it holds what was said, and SQLite gives its side files the same mode. Where the
+            # file cannot be made, SQLite says why.
+            with suppress(OSError):
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         with self._errors():
             self._connection = sqlite3.connect(
                 self.path, isolation_level=None, check_same_thread=False
