@@ -10,6 +10,7 @@ from itertools import count
 
 from tests.crypto.secure import client_security, server_security
 from tests.settings import settings
+from udpim.crypto.security import CHACHA_BLAKE2S
 from udpim.crypto.tokens import AddressTokens, ConnectionIdIssuer
 from udpim.hop.config import HopConfig
 from udpim.hop.dial import Dialer
@@ -185,3 +186,21 @@ class World:
     def sent(self, name):
         """All datagrams of a name."""
         return [data for _, _, data in self.log if label(data) == name]
+
+
+def held_at(pattern, name, *, suite=CHACHA_BLAKE2S, **config):
+    """A world in which the first packet of a name was sent and lost; the packet."""
+    client = Client(client_security(pattern, suite=suite))
+    world = World(pattern, client=client, server=Server(server_security(pattern), **config))
+    world.fate = lambda n, nth: () if n == name else (DELAY_S,)
+    world.run(0.2)
+    return world, world.sent(name)[0]
+
+
+def finished(world, retries=0):
+    """The rest is left to itself: both ends get the same keys."""
+    world.fate = lambda name, nth: (DELAY_S,)
+    world.run(5.0)
+    world.check()
+    assert retries == world.client.dialer.stats.retries_received
+    assert 1 == len(world.server.connections)
