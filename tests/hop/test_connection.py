@@ -367,6 +367,16 @@ def test_an_ack_of_a_packet_never_sent_ends_the_connection(client):
     ]
 
 
+def test_an_ack_of_a_number_that_was_skipped_ends_the_connection():
+    client = connect(Role.CLIENT, HopConfig(skip_packets_mean=1, grease_packets_max=0))
+    for _ in range(12):
+        client.send_frame(b"a", None, 1.0)
+        client.datagrams_to_send(1.0)
+    give(client, 0, f.encode_ack(11, 0, (1 << 11) - 1, 2), b"\x01")
+    assert client.closed.code == CloseCode.PROTOCOL_ERROR
+    assert client.closed.kind is CloseKind.ERROR
+
+
 def test_a_delay_that_the_peer_invents_does_not_spoil_the_estimate():
     pair = Pair(1)
     for _ in range(20):

@@ -30,6 +30,7 @@ from udpim.hop import (
     recovery,
     rtt,
     sealing,
+    skips,
     window,
 )
 from udpim.hop.codes import CloseCode, ConnectionState
@@ -92,6 +93,8 @@ CONSTANTS: dict[str, int | float] = {
     "resets_per_s": _HOP.resets_per_s,
     "reset_burst": _HOP.reset_burst,
     "grease_packets_max": _HOP.grease_packets_max,
+    "skip_packets_mean": _HOP.skip_packets_mean,
+    "SKIPS_KEPT": skips.SKIPS_KEPT,
     "RETRIES_MAX": dial.RETRIES_MAX,
     "READY_ACKS_MAX": acks.READY_ACKS_MAX,
     "RESPONSES_MAX": path.RESPONSES_MAX,

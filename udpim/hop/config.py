@@ -67,6 +67,8 @@ class HopConfig:
     """How many of them it sends at once."""
     grease_packets_max: int = 255
     """An extension frame of random type rides every 1 to this many packets; 0: never."""
+    skip_packets_mean: int = 256
+    """One packet number in this many, at random, is never used: who acks it lies; 0: none."""
     first_packet_number: int = 0
     """Where packet numbers start; both ends must agree. Only tests change it."""
     first_hop_seq: int = 0

@@ -28,6 +28,7 @@ from udpim.hop.recovery import Recovery
 from udpim.hop.rtt import RttEstimator
 from udpim.hop.sealing import sealing_for
 from udpim.hop.sendqueue import OutgoingFrame
+from udpim.hop.skips import Skips
 from udpim.hop.stats import HopStats
 from udpim.hop.timers import Timer, TimerTable
 from udpim.wire import frames as wire
@@ -94,7 +95,8 @@ class Connection:
         self._closed: CloseInfo | None = None
         self._close_due = False
         self._close_again_at = 0.0
-        self._next_number = config.first_packet_number
+        self._next_number = first = config.first_packet_number
+        self._skips = Skips(first, config.skip_packets_mean, random_bytes)
         alone_bytes = SHORT_BYTES_MIN + max(0, 1 + wire.CHALLENGE_BYTES - self._pad_to)
         self._paths = PathValidator(path, random_bytes, alone_bytes)
         self._acks = AckScheduler(config.first_packet_number, config.max_ack_delay_s)
@@ -395,7 +397,7 @@ class Connection:
         kind = frame[0]
         if kind == wire.ACK:
             largest = expand(frame[1], self._next_number)
-            if largest >= self._next_number:
+            if largest >= self._next_number or self._skips.named(largest, frame[3]):
                 # An optimistic acker would talk the congestion window up.
                 words = "ack of a packet that was never sent"
                 self._close(CloseCode.PROTOCOL_ERROR, words, now, CloseKind.ERROR)
@@ -433,7 +435,7 @@ class Connection:
     def _packet(self, parts: list[bytes], now: float) -> bytes:
         """Build a packet of these encoded frames under the next packet number."""
         number = self._next_number
-        self._next_number = number + 1
+        self._next_number = self._skips.after(number)
         payload = b"".join(parts).ljust(self._pad_to, b"\0")
         datagram = self._sealing.seal(self.remote_cid, number, payload)
         self.stats.datagrams_sent += 1
