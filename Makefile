@@ -11,13 +11,14 @@ VARIANTS ?= four-objects six-sqlite four-sqlite-plain
 CORES := udpim.wire udpim.crypto udpim.hop udpim.im udpim.node
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test variants model kills mutants check style types imports protocol coverage bench clean
+.PHONY: help demo test variants model kills attacks mutants check style types imports protocol coverage bench clean
 
 help:
 	@echo 'make demo      two clients, one server, a bad network, and the truth'
 	@echo 'make test      all tests, with the branch coverage of the cores (must be 100 %)'
 	@echo 'make model     20 000 random schedules of the abstract model, and every mutant of its rules'
 	@echo 'make kills     SIGKILL at every effect boundary: a line for each; ARGS=given_up-server, --json'
+	@echo 'make attacks   a million datagrams of each kind of stranger; ARGS="--case replay --count 20000", --json'
 	@echo 'make variants  the tests of the semantics in four packets, on SQLite, and both in plaintext; VARIANTS=six-sqlite'
 	@echo 'make mutants   plant every known bug in turn, and name the test that notices it'
 	@echo 'make check     lint, formatting, types and import contracts'
@@ -44,6 +45,9 @@ test: $(INSTALLED)
 
 kills: $(INSTALLED)
 	@$(BIN)/python -m tests.kills.campaign $(ARGS)
+
+attacks: $(INSTALLED)
+	@$(BIN)/python -m tests.security.campaign $(ARGS)
 
 model: $(INSTALLED)
 	@$(BIN)/python -m tests.model.campaign $(ARGS)
