@@ -373,6 +373,7 @@ def test_an_ack_of_a_number_that_was_skipped_ends_the_connection():
         client.send_frame(b"a", None, 1.0)
         client.datagrams_to_send(1.0)
     give(client, 0, f.encode_ack(11, 0, (1 << 11) - 1, 2), b"\x01")
+    assert client.state is ConnectionState.CLOSING
     assert client.closed.code == CloseCode.PROTOCOL_ERROR
     assert client.closed.kind is CloseKind.ERROR
 

@@ -11,7 +11,7 @@ SERVER = DEFAULT_SUITE.dh.key_pair(bytes(range(32, 64)))
 PSK = bytes(range(64, 96))
 
 
-def side(pattern, *, initiator, seed=0, **changed):
+def side(pattern, *, initiator, seed=0, suite=DEFAULT_SUITE, **changed):
     """One side, with the keys that its pattern needs unless others are named."""
     if isinstance(pattern, str):
         pattern = pattern_named(pattern)
@@ -23,7 +23,7 @@ def side(pattern, *, initiator, seed=0, **changed):
         **changed,
     }
     rng = random.Random(f"{seed}/{initiator}")
-    return HandshakeState(pattern, DEFAULT_SUITE, rng.randbytes, initiator=initiator, **given)
+    return HandshakeState(pattern, suite, rng.randbytes, initiator=initiator, **given)
 
 
 def both(pattern, **changed):

@@ -10,15 +10,16 @@ from udpim.crypto.aead_protection import AeadProtection
 from udpim.crypto.noise.cipher_state import CipherState
 from udpim.crypto.noise.patterns import pattern_named
 from udpim.crypto.noise.suites import DEFAULT_SUITE
+from udpim.crypto.security import SUITES
 
 PROLOGUE = b"what both have seen"
-PATTERNS = ("XK", "XX", "XXpsk3", "NK")
+PATTERNS = ("XK", "XX", "XKpsk3", "XXpsk3", "NK")
 PRIVATE = {True: bytes(range(32)), False: bytes(range(32, 64))}  # those of the helpers' pairs
 
 
-def other_side(name, *, initiator):
+def other_side(name, *, initiator, suite=DEFAULT_SUITE):
     pattern = pattern_named(name)
-    other = NoiseConnection.from_name(DEFAULT_SUITE.protocol_name(name).encode())
+    other = NoiseConnection.from_name(suite.protocol_name(name).encode())
     other.set_as_initiator() if initiator else other.set_as_responder()
     other.set_prologue(PROLOGUE)
     if pattern.needs_static(initiator=initiator):
@@ -45,10 +46,11 @@ def talk(ours, other):
 
 
 @pytest.mark.parametrize("initiator", [True, False], ids=["ours begins", "theirs begins"])
+@pytest.mark.parametrize("suite", SUITES.values(), ids=lambda suite: suite.cipher.name)
 @pytest.mark.parametrize("name", PATTERNS)
-def test_a_handshake_succeeds_and_messages_go_both_ways(name, initiator):
-    ours = side(name, initiator=initiator, prologue=PROLOGUE)
-    other = other_side(name, initiator=not initiator)
+def test_a_handshake_succeeds_and_messages_go_both_ways(name, suite, initiator):
+    ours = side(name, initiator=initiator, suite=suite, prologue=PROLOGUE)
+    other = other_side(name, initiator=not initiator, suite=suite)
     talk(ours, other)
     assert other.handshake_finished
     assert other.get_handshake_hash() == ours.handshake_hash

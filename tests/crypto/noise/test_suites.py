@@ -88,6 +88,13 @@ def test_hashes_are_those_of_their_names():
     assert BLAKE2S.size_bytes == len(BLAKE2S.hmac(b"key", b"data"))
 
 
+def test_no_file_of_wycheproof_is_left_out(vectors_dir):
+    """Those of HKDF are in test_hkdf.py, the others here."""
+    found = {path.stem.removesuffix("_test") for path in vectors_dir.glob("wycheproof-*")}
+    names = ("aes_gcm", "chacha20_poly1305", "hkdf_sha256", "hmac_sha256", "x25519")
+    assert {f"wycheproof-{name}" for name in names} == found
+
+
 def test_x25519_is_that_of_wycheproof(vectors_dir):
     """A shared secret of zero is *acceptable* there; we are those who do not accept it."""
     seen = Counter()

@@ -7,6 +7,7 @@ from udpim.crypto.secure_handshake import SecureClientHandshake, SecureServer
 from udpim.hop.connection import Connection
 from udpim.hop.finish import Finish
 from udpim.hop.path import PathValidator
+from udpim.hop.skips import Skips
 from udpim.store import sqlite_file
 from udpim.store.executor import EffectExecutor
 from udpim.store.sqlite import SQLiteStore
@@ -143,6 +144,17 @@ def finish_is_said_once(planting):
     def put_before(original, self, *flight):
         original(self, *flight)
         self.answered()
+
+
+@mutant(
+    "§3.2: who acks a number that was skipped lies",
+    "tests/hop/test_connection.py"
+    "::test_an_ack_of_a_number_that_was_skipped_ends_the_connection[plain]",
+)
+def optimism_is_believed(planting):
+    @planting.replace(Skips, "named")
+    def named(original, self, largest, bitmap):
+        return False
 
 
 @mutant(
