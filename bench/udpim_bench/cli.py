@@ -15,7 +15,7 @@ from typing import Any
 
 from udpim.config import GROUP_USERS_MAX
 from udpim.wire.im_schema import PAYLOAD_BYTES_MAX
-from udpim_bench import dedup, flat, garbage, group, loopback, micro, slow
+from udpim_bench import dedup, flat, garbage, group, handshakes, loopback, micro, slow
 from udpim_bench.loopback_peer import NUMBER_BYTES
 from udpim_bench.measure import WrongCounts
 
@@ -53,10 +53,11 @@ def parser() -> argparse.ArgumentParser:
     seven = commands.add_parser("dedup", help="what a recipient keeps of one long stream")
     seven.add_argument("--messages", type=_long, metavar="N", default=1_000_000)
     seven.add_argument("--seed", type=int, default=1, help="of order, copies and cancels")
-    for command in (one, two, three, four, five, six, seven):
+    eight = commands.add_parser("handshakes", help="encrypted handshakes a second, both ends")
+    for command in (one, two, three, four, five, six, seven, eight):
         command.add_argument("--json", action="store_true", help="report as JSON")
         command.add_argument("--no-progress", action="store_true", help="silent standard error")
-    for command in (one, two, five):
+    for command in (one, two, five, eight):
         command.add_argument("--repeat", type=_positive, metavar="N", help="repetitions")
         command.add_argument("--quick", action="store_true", help="tiny: a trial, not a figure")
     two.add_argument("--messages", type=_positive, metavar="N", help="a repetition (SQLite: N/4)")
@@ -188,6 +189,17 @@ def _run_dedup(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]
     return report, dedup.lines(report)
 
 
+def _run_handshakes(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    quick = arguments.quick
+    plan = handshakes.Plan(
+        handshakes=20 if quick else handshakes.HANDSHAKES,
+        repeat=arguments.repeat or (2 if quick else 9),
+        judged=not quick,
+    )
+    report = handshakes.run(plan, _progress(arguments.no_progress))
+    return report, handshakes.lines(report)
+
+
 _RUNS = {
     "micro": _run_micro,
     "loopback": _run_loopback,
@@ -196,6 +208,7 @@ _RUNS = {
     "flat": _run_flat,
     "group": _run_group,
     "dedup": _run_dedup,
+    "handshakes": _run_handshakes,
 }
 
 

@@ -129,8 +129,8 @@ def test_a_key_is_not_printed():
 
 
 # RFC 9001 A.5. Its nonces have another beginning than ours, and our headers are masked by AES in
-# both suites, not by ChaCha20 (PROTOCOL §2.9); so this asks the cipher alone: key, nonce, associated
-# data. test_header_protection.py has the sample's mask, noise/test_hkdf.py its keys.
+# both suites, not by ChaCha20 (PROTOCOL §2.9); so this asks the cipher alone: key, nonce and
+# associated data. test_header_protection.py has the sample's mask, noise/test_hkdf.py its keys.
 
 
 def test_the_cipher_seals_the_sample_packet_of_appendix_a5():
