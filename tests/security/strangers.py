@@ -91,7 +91,7 @@ class FirstPackets:
         with_token = replace(parse_long(self._xk), token=bytes(24))
         self._with_token = encode_long(with_token)
         self.tokens = [bytes(24)]
-        """Of RETRYs that went to others."""
+        """Of RETRYs that went to honest clients."""
         self._kinds = (self.true, self.unread, self.unknown, self.stolen)
 
     def __call__(self):
@@ -119,7 +119,7 @@ class FirstPackets:
         return _with_mac("XK", head[:9] + rng.randbytes(8) + head[17:20] + token, head)
 
     def seen(self, datagram):
-        """An answer of the server's, which this stranger can read."""
+        """A packet to an honest client, which this stranger can read."""
         if datagram[0] == 0xC9 and len(self.tokens) < 1000:
             self.tokens.append(parse_long(datagram).token)
 
