@@ -408,7 +408,7 @@ class Limits(Estimates):
         of="server",
         per="process",
         worst=lambda limits: limits.handshakes_max * SESSION_BYTES,
-        outcome="a further HELLO is dropped, and comes again",
+        outcome="the oldest unfinished one makes room for a proven address, or HELLO is dropped",
     )
     """Connections without a login."""
 

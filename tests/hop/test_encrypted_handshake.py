@@ -478,6 +478,22 @@ def test_half_open_handshakes_are_limited():
     assert 2 == len(server.datagrams_to_send(100.0))
 
 
+def test_the_oldest_unfinished_handshake_makes_room_for_a_proven_address():
+    server = Server(handshakes_max=2, always_retry=True)
+    begun = []
+    for seed in range(4):
+        world = World(client=Client(seed=seed), server=server)
+        world.fate = lambda name, nth: () if name == "FINISH" else (DELAY_S,)
+        world.run(0.25)
+        begun.append(world)
+    assert (2, 2) == (server.listener.handshakes, server.listener.stats.handshakes_evicted)
+    oldest, *_, newest = begun
+    finish = oldest.sent("FINISH")[0]
+    server.receive(finish, CLIENT, newest.now)
+    assert {"FINISH of an unknown handshake": 1} == server.listener.drops
+    finished(newest, retries=1)
+
+
 def test_connections_are_limited_when_they_are_finished():
     world, _ = held_at("XK", "FINISH", handshakes_max=1, sessions_max=1)
     others = {b"server%02d" % n: world.server for n in range(2)}

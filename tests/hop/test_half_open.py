@@ -55,6 +55,41 @@ def test_who_is_proven_does_not_count_as_unproven():
     assert 0 == table.unproven
 
 
+def waiting(number, expires_at=110.0):
+    one = handshake(number, expires_at)
+    one.waiting = object()
+    return one
+
+
+def test_the_oldest_that_waits_for_its_finish_makes_room():
+    table = HandshakeTable()
+    finished, *others = (waiting(number) for number in range(4))
+    for number, one in enumerate((finished, *others)):
+        table.add(key(number), one, proven=True)
+    table.add(key(9), handshake(9), proven=True)
+    finished.waiting = None
+    assert table.make_room()
+    assert table.get(key(1)) is table.of_cid(b"server01") is None
+    assert (4, others[1]) == (len(table), table.get(key(2)))
+    assert [True, True, False] == [table.make_room() for _ in range(3)]
+    assert {b"server00", b"server09"} == {
+        b"server%02d" % n for n in range(10) if table.of_cid(b"server%02d" % n)
+    }
+
+
+def test_who_is_too_old_to_wait_makes_no_room():
+    table, late = HandshakeTable(), waiting(3, 120.0)
+    for number in (1, 2):
+        table.add(key(number), waiting(number), proven=True)
+    table.add(key(3), late, proven=True)
+    table.forget(110.0)
+    assert 1 == len(table)
+    late.waiting = None
+    table.forget(110.0)
+    assert not table.make_room()
+    assert 1 == len(table)
+
+
 def test_who_has_hung_up_does_not_count_either():
     table, one = HandshakeTable(), handshake(1)
     one.connection = connect(Role.SERVER, validated=False)

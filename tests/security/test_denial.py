@@ -418,3 +418,35 @@ def test_a_forged_reset_closes_nothing(seed):
     world.fate = lambda name, nth: (DELAY_S,)
     world.run(2.0)
     world.check()
+
+
+def proven_hello(server, address, seed):
+    """A client that proves its address and begins a handshake, which it will never finish."""
+    client = Client(seed=seed)
+    for _ in range(2):
+        for data, _ in client.dialer.datagrams_to_send(server.now):
+            server.receive(data, address, server.now)
+        for answer, _ in server.datagrams_to_send(server.now):
+            client.dialer.receive_datagram(answer, SERVER, server.now)
+
+
+def test_a_crowd_of_proven_addresses_that_finish_nothing_keeps_nobody_out():
+    """Attack 6 by who owns some addresses: the oldest unfinished handshake makes room."""
+    server = Server(always_retry=True, handshakes_max=20)
+    server.now = 100.0
+    world = World(server=server)
+
+    def crowd(first, last):
+        server.now = world.now
+        for number in range(first, last):
+            proven_hello(server, (f"203.0.113.{number % 7}", 1000 + number), 500 + number)
+
+    crowd(0, 30)
+    assert 20 == server.listener.handshakes
+    for turn in range(15):
+        crowd(30 + 3 * turn, 33 + 3 * turn)
+        world.run(0.02)
+    world.run(1.0)
+    world.check()
+    assert 20 == server.listener.handshakes
+    assert "too many handshakes" not in server.listener.drops

@@ -62,6 +62,7 @@ class HandshakeTable:
         self._by_hello: OrderedDict[HelloKey, Handshake] = OrderedDict()
         self._by_cid: dict[bytes, Handshake] = {}
         self._unproven: deque[Handshake] = deque()
+        self._waiting: deque[tuple[HelloKey, Handshake]] = deque()
 
     def __len__(self) -> int:
         """How many are remembered."""
@@ -80,8 +81,23 @@ class HandshakeTable:
         """Remember a handshake; the caller has looked at the limits."""
         self._by_hello[key] = handshake
         self._by_cid[handshake.cid] = handshake
+        if handshake.waiting is not None:
+            self._waiting.append((key, handshake))
         if not proven:
             self._unproven.append(handshake)
+
+    def make_room(self) -> bool:
+        """Drop the handshake that has waited longest for its FINISH; False if none waits.
+
+        Whoever is honest finishes after a round trip. Few can be begun in that time, so those that
+        are dropped belong to somebody who begins many and finishes none.
+        """
+        while self._waiting:
+            key, handshake = self._waiting.popleft()
+            if handshake.waiting is not None:
+                del self._by_hello[key], self._by_cid[handshake.cid]
+                return True
+        return False
 
     def of_cid(self, cid: bytes) -> Handshake | None:
         """The handshake in which this connection id was given out."""
@@ -89,9 +105,11 @@ class HandshakeTable:
 
     def forget(self, now: float) -> None:
         """Drop what is too old to be repeated, and count as proven what is proven."""
-        by_hello, unproven = self._by_hello, self._unproven
+        by_hello, unproven, waiting = self._by_hello, self._unproven, self._waiting
         while by_hello and next(iter(by_hello.values())).expires_at <= now:
             _, handshake = by_hello.popitem(last=False)
             del self._by_cid[handshake.cid]
         while unproven and (unproven[0].settled or unproven[0].expires_at <= now):
             unproven.popleft()
+        while waiting and (waiting[0][1].waiting is None or waiting[0][1].expires_at <= now):
+            waiting.popleft()

@@ -188,7 +188,7 @@ class Listener:
             retry = Retry(destination_cid=hello.source_cid, source_cid=NO_CID, token=token)
             self._ask_for_proof(encode_long(retry), path)
             return None
-        self._check_room(arrival.in_use)
+        self._check_room(arrival.in_use, proven=proven)
         cid = self._unused_cid(arrival.in_use)
         accepted = accept_hello(
             hello.payload, self._config.parameters(self._issuer.reset_token(cid))
@@ -215,9 +215,9 @@ class Listener:
             token = self._tokens.issue(_named(path), now)
             self._ask_for_proof(secure.retry(hello, token), path)
             return
-        self._check_room(arrival.in_use)
         if proven and not self._admission.admits(path[0], now):
             raise DecodeError("too many HELLOs from one address")
+        self._check_room(arrival.in_use, proven=proven)
         cid = self._unused_cid(arrival.in_use)
         parameters = self._config.parameters(self._issuer.reset_token(cid))
         waiting = secure.accept(hello, arrival.datagram, parameters, cid)
@@ -276,9 +276,11 @@ class Listener:
         self.stats.retries_sent += 1
         self._out.append((retry, path))
 
-    def _check_room(self, in_use: Collection[bytes]) -> None:
+    def _check_room(self, in_use: Collection[bytes], *, proven: bool) -> None:
         if len(self._handshakes) >= self._config.limits.handshakes_max:
-            raise DecodeError("too many handshakes")
+            if not (proven and self._handshakes.make_room()):
+                raise DecodeError("too many handshakes")
+            self.stats.handshakes_evicted += 1
         self._check_connections(in_use)
 
     def _check_connections(self, in_use: Collection[bytes]) -> None:

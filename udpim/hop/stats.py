@@ -83,6 +83,8 @@ class ListenerStats:
     """RETRYs: the client has to prove its address."""
     resets_sent: int = 0
     """RESETs for connections of an earlier life."""
+    handshakes_evicted: int = 0
+    """Encrypted handshakes that made room for others before their FINISH was there."""
     finishes_received: int = 0
     """FINISHs that opened an encrypted connection."""
     early_datagrams: int = 0
