@@ -93,8 +93,7 @@ class Connection:
         self._idle_s = min(config.idle_timeout_s, parameters.idle_timeout_s)
         self._state = ConnectionState.OPEN
         self._closed: CloseInfo | None = None
-        self._close_due = False
-        self._close_again_at = 0.0
+        self._close_due, self._close_again_at = False, 0.0
         self._next_number = first = config.first_packet_number
         self._skips = Skips(first, config.skip_packets_mean, random_bytes)
         alone_bytes = SHORT_BYTES_MIN + max(0, 1 + wire.CHALLENGE_BYTES - self._pad_to)
