@@ -35,6 +35,8 @@ def expand(hash_: Hash, key: bytes, info: bytes, size_bytes: int) -> bytes:
 
 def chain(hash_: Hash, chaining_key: bytes, secret: bytes, outputs: int) -> list[bytes]:
     """Noise's HKDF: ``outputs`` values of the hash's size (Noise §4.3)."""
-    size = hash_.size_bytes
-    joined = expand(hash_, extract(hash_, chaining_key, secret), b"", outputs * size)
-    return [joined[at : at + size] for at in range(0, outputs * size, size)]
+    key = extract(hash_, chaining_key, secret)
+    values = [hash_.hmac(key, b"\x01")]
+    while len(values) < outputs:
+        values.append(hash_.hmac(key, values[-1] + bytes((len(values) + 1,))))
+    return values
