@@ -37,6 +37,11 @@ async def test_the_first_is_the_home_and_the_next_one_a_gate(tmp_path):
                 receipt = await alice.send("bob", b"hi")
                 assert [b"hi"] == [message.payload for message in await take(bob, 1)]
                 await receipt
+                with pytest.raises(udpim.NotHome):
+                    await other.revoke("bob")
+                assert 1 == await one.revoke("bob")
+                with pytest.raises(udpim.LoginError, match="access was revoked"):
+                    await take(bob, 1)
             assert one.stats()["cluster"]["node"] == other.stats()["cluster"]["home"]
             assert 0 < other.stats()["endpoint"]["bus_frames_sent"]
 

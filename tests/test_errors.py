@@ -24,6 +24,7 @@ NOBODY = "nobody is there, or somebody with another key or another choice of sec
         ),
         (errors.LoginError(1, "wrong token"), "login refused: wrong token"),
         (errors.LoginError(16, "another login took its place"), "another login took its place"),
+        (errors.LoginError(17, "access was revoked"), "access was revoked"),
         (errors.ConnectionClosed(3, "another login"), "closed: another login (code 3)"),
         (errors.DeliveryVoid(RECEIPT), "message alice/phone→bob#12: void"),
         (

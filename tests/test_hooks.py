@@ -1,6 +1,7 @@
 """The server's hooks without a server; with one they are in test_server.py."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -74,6 +75,15 @@ async def test_without_a_hook_everybody_is_let_in_and_a_token_is_text():
     odd = Authenticate(token=8, endpoint=ASK.endpoint, secret=b"\xff")
     node, _ = run(odd, authenticate=lambda login: True)
     assert [(8, "the token is not UTF-8", False)] == node.answers
+
+
+@pytest.mark.parametrize(("key", "text"), [(b"k" * 32, "a2tr" * 10 + "a2s="), (None, None)])
+@live
+async def test_the_hook_sees_the_key_that_the_device_has_proved_to_own(key, text):
+    seen = []
+    run(replace(ASK, key=key), authenticate=lambda login: bool(seen.append(login)))
+    (login,) = seen
+    assert ("alice", "phone", "token", text) == (login.user, login.device, login.token, login.key)
 
 
 @pytest.mark.parametrize("wait", [False, True])

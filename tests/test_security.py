@@ -5,11 +5,13 @@ import pytest
 import udpim
 from tests.runtime.helpers import live, payloads, take
 from udpim.crypto.key_log import parse_line
-from udpim.runtime.keys import format_key, write_key_pair
+from udpim.runtime.keys import STATIC_KEY, format_key, write_key_pair, write_secret
+from udpim.store.sqlite import SQLiteStore
 
 
 def serve(**options):
-    return udpim.Server(open_to_all=True, **options).listen("127.0.0.1", 0)
+    options.setdefault("open_to_all", "authenticate" not in options)
+    return udpim.Server(**options).listen("127.0.0.1", 0)
 
 
 def login(listening, user, **options):
@@ -89,6 +91,127 @@ async def test_a_client_that_meets_another_server_later_ends_and_says_why(tmp_pa
         await alice.close()
 
 
+@live
+async def test_the_hook_admits_by_key_and_a_store_keeps_it(tmp_path):
+    seen = []
+
+    def admits(request):
+        seen.append(request.key)
+        return request.key in allowed
+
+    allowed = set()
+    async with serve(authenticate=admits) as server:
+        store = tmp_path / "alice.db"
+        with pytest.raises(udpim.LoginError, match="wrong credentials"):
+            await login(server, "alice", store=store)
+        allowed.update(seen)
+        async with login(server, "alice", store=store) as alice:
+            assert allowed == {alice.public_key}
+        with pytest.raises(udpim.LoginError):
+            await login(server, "alice", store=tmp_path / "other.db")
+    assert [alice.public_key] * 2 == seen[:2]
+    assert 3 == len(seen)
+
+
+@live
+async def test_a_device_brings_its_key_in_a_file(tmp_path):
+    file, seen = tmp_path / "alice.key", []
+    public = format_key(write_key_pair(file).public)
+
+    def hook(request):
+        seen.append(request.key)
+        return True
+
+    async with serve(authenticate=hook) as server:
+        for store in (None, None, tmp_path / "alice.db"):
+            async with login(server, "alice", key=file, store=store) as alice:
+                assert public == alice.public_key
+    assert [public] * 3 == seen
+
+
+@live
+async def test_without_a_file_and_without_a_store_each_client_has_a_key_of_its_own():
+    seen = []
+
+    def hook(request):
+        seen.append(request.key)
+        return True
+
+    async with serve(authenticate=hook) as server:
+        for _ in range(2):
+            async with login(server, "alice"):
+                pass
+    assert 2 == len(set(seen))
+    assert None not in seen
+
+
+@live
+async def test_in_plain_text_nobody_has_a_key_and_no_store_keeps_one(tmp_path):
+    seen = []
+
+    def hook(request):
+        seen.append(request.key)
+        return True
+
+    stores = tmp_path / "server.db", tmp_path / "alice.db"
+    server = udpim.Server(authenticate=hook, security="plain", store=stores[0])
+    async with server.listen("127.0.0.1", 0) as listening:
+        options = {"security": "plain", "server_key": None, "store": stores[1]}
+        async with login(listening, "alice", **options) as alice:
+            assert (None, None) == (alice.public_key, listening.public_key)
+    assert [None] == seen
+    for path, kind in zip(stores, ("server", "client"), strict=True):
+        store = SQLiteStore(str(path), kind=kind)
+        assert (
+            STATIC_KEY
+            not in (store.load_server() if kind == "server" else store.load_client()).meta
+        )
+        store.close()
+
+
+@pytest.fixture
+def psk(tmp_path):
+    write_secret(tmp_path / "psk")
+    return tmp_path / "psk"
+
+
+@pytest.mark.parametrize("first_contact", [True, False])
+@live
+async def test_a_secret_that_both_know_lets_in(tmp_path, psk, first_contact):
+    options = {"known_hosts": tmp_path / "hosts"} if first_contact else {}
+    async with (
+        serve(psk=psk) as server,
+        login(server, "bob", psk=psk, **options) as bob,
+        login(server, "alice", psk=psk, **options) as alice,
+    ):
+        receipt = await alice.send("bob", b"hi")
+        assert [b"hi"] == [message.payload for message in await take(bob, 1)]
+        await receipt
+
+
+@pytest.mark.parametrize("sides", ["server only", "client only", "another"])
+@pytest.mark.parametrize("first_contact", [True, False])
+@live
+async def test_without_the_secret_or_with_another_nobody_is_talked_to(
+    tmp_path, psk, first_contact, sides
+):
+    write_secret(tmp_path / "other")
+    asked, hosts = [], tmp_path / "hosts"
+    ours = None if sides == "client only" else psk
+    theirs = {"server only": None, "client only": psk, "another": tmp_path / "other"}[sides]
+    options = {"known_hosts": hosts} if first_contact else {}
+    async with serve(psk=ours, authenticate=lambda login: bool(asked.append(login))) as server:
+        with pytest.raises(udpim.ConnectError):
+            await login(server, "alice", psk=theirs, connect_timeout=1.0, **options)
+    assert [] == asked
+
+
+def test_a_secret_that_others_may_read_is_refused(psk):
+    psk.chmod(0o644)
+    with pytest.raises(udpim.ConfigError, match="others may read the shared secret"):
+        serve(psk=psk)
+
+
 @pytest.mark.parametrize(("server", "client"), [("require", "plain"), ("plain", "require")])
 @live
 async def test_neither_side_is_talked_down_or_up(tmp_path, server, client):
@@ -110,6 +233,10 @@ async def test_neither_side_is_talked_down_or_up(tmp_path, server, client):
         ({"security": "plain", "server_key": "x"}, "nothing checks the server"),
         ({"security": "plain", "known_hosts": "x"}, "nothing checks the server"),
         ({"server_key": "x", "known_hosts": "x"}, "either server_key says which server"),
+        ({"security": "plain", "key": "x"}, "nobody proves anything"),
+        ({"security": "plain", "psk": "x"}, "nobody proves anything"),
+        ({"known_hosts": "x", "key": "x"}, "no private key in x"),
+        ({"known_hosts": "x", "psk": "x"}, "no shared secret in x"),
         ({"security": "require", "server_key": "x"}, "server_key is no key"),
         ({"server_key": "x"}, "server_key is no key"),
         ({"security": "tls"}, 'security is "require"'),

@@ -1,12 +1,14 @@
 """The server over real sockets: hooks, limits, ends and errors."""
 
 import asyncio
+import hashlib
 
 import pytest
 
 import udpim
 from tests.runtime.helpers import live, login, payloads, serve, take, until
 from udpim import MessageState
+from udpim.model import LoginCode
 
 
 @pytest.mark.parametrize(
@@ -376,3 +378,69 @@ async def test_what_is_unreceipted_at_the_end_waits_in_the_queue(tmp_path):
         await bob.close(0)
     async with serve(store=files["server"]) as server, login(server, "bob") as bob:
         assert [b"hi"] == [m.payload for m in await take(bob, 1)]
+
+
+@live
+async def test_whoever_is_revoked_is_told_and_ends_and_is_asked_for_again():
+    banned = set()
+    async with serve(authenticate=lambda request: request.user not in banned) as server:
+        async with login(server, "alice") as alice, login(server, "bob") as bob:
+            banned.add("alice")
+            assert 1 == await server.revoke("alice", reason="the account is \ud800closed")
+            with pytest.raises(udpim.LoginError, match=r"^the account is \?closed$") as told:
+                await take(alice, 1)
+            assert LoginCode.REVOKED == told.value.code
+            with pytest.raises(udpim.LoginError):
+                await alice.send("bob", b"hi")
+            with pytest.raises(udpim.LoginError, match="wrong credentials"):
+                await login(server, "alice")
+            assert udpim.LinkState.ONLINE is bob.state
+            assert 0 == await server.revoke("bob", "another")
+            assert 1 == await server.revoke("bob", "main")
+        assert 2 == server.stats()["revoked_logins"]
+    with pytest.raises(udpim.ConnectionClosed):
+        await server.revoke("bob")
+
+
+@live
+async def test_everybody_is_judged_anew_by_what_let_them_in():
+    good, seen = {"one", "two"}, []
+    async with (
+        serve(authenticate=lambda request: request.token in good) as server,
+        login(server, "alice", token="one"),
+        login(server, "bob", token="two") as bob,
+    ):
+        good.remove("two")
+        digests = {hashlib.sha256(token.encode()).hexdigest() for token in good}
+
+        def may_stay(admitted):
+            seen.append((admitted.user, admitted.device, admitted.key))
+            return admitted.token_sha256 in digests
+
+        assert 1 == await server.recheck(may_stay, reason="tokens were changed")
+        with pytest.raises(udpim.LoginError, match="tokens were changed"):
+            await take(bob, 1)
+    assert [("alice", "main", None), ("bob", "main", None)] == seen
+
+
+async def enter(connecting):
+    return await connecting
+
+
+@live
+async def test_a_login_is_revoked_while_its_hook_thinks():
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def hook(request):
+        asked.set()
+        await answer.wait()
+        return True
+
+    async with serve(authenticate=hook) as server:
+        connecting = asyncio.create_task(enter(login(server, "alice")))
+        await asked.wait()
+        assert 1 == await server.revoke("alice")
+        answer.set()
+        with pytest.raises(udpim.LoginError, match="access was revoked"):
+            await connecting
+        assert 0 == server.stats()["sessions"]

@@ -8,6 +8,7 @@ import udpim
 from tests.runtime.helpers import live, login, serve, until
 from udpim.config import ServerConfig
 from udpim.hooks import HookChoice
+from udpim.runtime.settings import Secrets
 from udpim.serving import ServerSettings, Serving
 from udpim.store.sqlite import SQLiteStore
 
@@ -19,8 +20,7 @@ def settings(tmp_path):
         store=str(tmp_path / "server.db"),
         hop=None,
         close_timeout_s=1.0,
-        security="plain",
-        key=None,
+        secrets=Secrets(security="plain"),
     )
 
 

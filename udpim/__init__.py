@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         UnknownUser,
     )
     from udpim.groups import Groups
-    from udpim.hooks import HookChoice, LoginRequest, PresenceRequest, SendRequest
+    from udpim.hooks import Admitted, HookChoice, LoginRequest, PresenceRequest, SendRequest
     from udpim.im.audience import Progress
     from udpim.im.group_desk import GroupRequest
     from udpim.inspecting import OfferedMessage, Reroute
@@ -72,6 +72,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Admitted",
     "Aside",
     "AsideFull",
     "AsideMessage",
@@ -147,7 +148,7 @@ _HOMES = {
     "clustering": ("Cluster",),
     "config": ("ClientConfig", "Limits", "ServerConfig"),
     "connecting": ("Connecting", "connect"),
-    "hooks": ("HookChoice", "LoginRequest", "PresenceRequest", "SendRequest"),
+    "hooks": ("Admitted", "HookChoice", "LoginRequest", "PresenceRequest", "SendRequest"),
     "inspecting": ("OfferedMessage", "Reroute"),
     "groups": ("Groups",),
     "im.audience": ("Progress",),

@@ -50,10 +50,11 @@ from udpim.node.stats import client_stats
 from udpim.outgoing import Outgoing
 from udpim.presence import Presence, Presences
 from udpim.receipt import Receipt, ReceiptBook
-from udpim.runtime.driver import Driver
+from udpim.runtime.driver import Driver, internal_error
 from udpim.runtime.endpoint import format_address, open_endpoint
 from udpim.runtime.endpoint_base import DatagramEndpoint
 from udpim.runtime.key_log_file import key_log_from_environment
+from udpim.runtime.keys import format_key
 from udpim.runtime.settings import ClientSettings, close_store
 from udpim.signals import SignalQueue, Signals, check_signal
 from udpim.store.base import Store
@@ -81,10 +82,11 @@ class Client:
     """
 
     def __init__(
-        self, settings: ClientSettings, store: Store, snapshot: ClientSnapshot, key: KeyPair
+        self, settings: ClientSettings, store: Store, snapshot: ClientSnapshot, key: KeyPair | None
     ) -> None:
         """Made by `connect`."""
         config = settings.config
+        self._key = key
         self._settings = settings
         self._store = store
         self._loop = asyncio.get_running_loop()
@@ -128,6 +130,11 @@ class Client:
         self._node.connect(where, self._loop.time(), *others)
         self._driver.attach(self._endpoint)
         await self._online
+
+    @property
+    def public_key(self) -> str | None:
+        """This device's public key, by which a server can admit it; None in plain text."""
+        return None if self._key is None else format_key(self._key.public)
 
     @property
     def last_loss(self) -> LinkChanged | None:
@@ -212,15 +219,18 @@ class Client:
 
     # --- Which server is the right one ---
 
-    def _hop(self, key: KeyPair) -> HopConfig:
-        """Return the settings of the connections; ``key`` is this device's."""
+    def _hop(self, key: KeyPair | None) -> HopConfig:
+        """Return the settings of the connections; ``key`` is this device's, None in plain text."""
         settings = self._settings
         hop = settings.hop or HopConfig()
-        if settings.trust.security == "plain":
+        if key is None:
             return hop
         accept = self._accepts if settings.trust.server_key is None else None
         security = ClientSecurity(
-            static=key, server_key=settings.trust.server_key, accept_key=accept
+            static=key,
+            server_key=settings.trust.server_key,
+            accept_key=accept,
+            psk=settings.secrets.psk,
         )
         return replace(hop, security=security, key_log=hop.key_log or key_log_from_environment())
 
@@ -278,11 +288,11 @@ class Client:
         elif event.code == CloseCode.REPLACED:
             words = "another login of this device took this one's place"
             self._end(LoginError(LoginCode.REPLACED, words))
+        elif event.code == CloseCode.REVOKED:
+            self._end(LoginError(LoginCode.REVOKED, event.reason))
 
     def _on_failure(self, error: Exception) -> None:
-        failure = ConnectionClosed(CloseCode.PROTOCOL_ERROR, f"internal error: {error!r}")
-        failure.__cause__ = error
-        self._end(failure)
+        self._end(internal_error(error))
 
     # --- Sending ---
 

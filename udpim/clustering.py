@@ -30,14 +30,13 @@ from udpim.cluster.sqlite_directory import SQLiteDirectory
 from udpim.cluster.unix_bus import UnixBus
 from udpim.errors import (
     ConfigError,
-    ConnectionClosed,
     Error,
     NotHome,
     StoreError,
     StoreFenced,
     StoreLocked,
 )
-from udpim.hop.codes import CloseCode
+from udpim.runtime.driver import internal_error
 from udpim.runtime.endpoint_base import Burst, DatagramEndpoint
 from udpim.serving import ServerSettings, Serving
 
@@ -137,9 +136,7 @@ class Clustered:
 
     def fail(self, error: Exception) -> None:
         """The port is lost."""
-        failure = ConnectionClosed(CloseCode.PROTOCOL_ERROR, f"internal error: {error!r}")
-        failure.__cause__ = error
-        self._end(failure)
+        self._end(internal_error(error))
 
     def serving(self) -> Serving:
         """Return the node at work, if it is here.

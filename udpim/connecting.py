@@ -21,6 +21,7 @@ from udpim.runtime.settings import (
     ClientSettings,
     StoreChoice,
     check_name,
+    check_secrets,
     check_token,
     check_trust,
     check_user,
@@ -40,6 +41,8 @@ def connect(
     token: str = "",
     server_key: str | None = None,
     known_hosts: str | os.PathLike[str] | None = None,
+    key: str | os.PathLike[str] | None = None,
+    psk: str | os.PathLike[str] | None = None,
     store: StoreChoice = None,
     security: str = "require",
     connect_timeout: float = 10.0,
@@ -49,9 +52,7 @@ def connect(
     exchange: Exchange = "six",
     hop: HopConfig | None = None,
 ) -> Connecting:
-    """Log in at a server.
-
-    Use it as ``async with udpim.connect(…) as client`` or ``client = await udpim.connect(…)``.
+    """Log in at a server: ``async with udpim.connect(…) as client``, or ``client = await …``.
 
     Args:
         address: ``udpim://host:port``; the port is 9000 where it is left out. Several, with commas
@@ -62,6 +63,8 @@ def connect(
         server_key: The server's public key, as `udpim serve` tells it: no other server will do.
         known_hosts: Without that, a file that keeps the key of the first contact, and from then on
             another one raises `ServerKeyChanged`. None: ``~/.config/udpim/known_hosts``.
+        key: File of this device's private key, made by `udpim keygen`; None: its store keeps one.
+        psk: File of a secret that the server shares, made by `udpim keygen --psk`.
         store: File of the outbox and the inbox, a store that the caller owns, or None for memory:
             then what is unsettled or unhandled dies with the process.
         security: "require" for encryption, or "plain" for none: both sides have to say the same.
@@ -78,10 +81,7 @@ def connect(
     """
     trust = check_trust(security, server_key, known_hosts)
     addresses = parse_addresses(address)
-    if connect_timeout <= 0 or close_timeout < 0:
-        raise ConfigError("timeouts must not be negative, and connect_timeout not zero")
-    if reconnect_s_max <= 0:
-        raise ConfigError("reconnect_s_max must be positive")
+    _check_times(connect_timeout, close_timeout, reconnect_s_max)
     config = ClientConfig(
         user=check_user(user),
         device=check_name("device", device),
@@ -91,17 +91,24 @@ def connect(
         reconnect_s_min=min(_DEFAULTS.reconnect_s_min, reconnect_s_max),
         reconnect_s_max=reconnect_s_max,
     )
-    return Connecting(
-        ClientSettings(
-            config=config,
-            addresses=addresses,
-            store=store,
-            trust=trust,
-            connect_timeout_s=connect_timeout,
-            close_timeout_s=close_timeout,
-            hop=hop,
-        )
+    settings = ClientSettings(
+        config=config,
+        addresses=addresses,
+        store=store,
+        trust=trust,
+        secrets=check_secrets(trust.security, key, psk),
+        connect_timeout_s=connect_timeout,
+        close_timeout_s=close_timeout,
+        hop=hop,
     )
+    return Connecting(settings)
+
+
+def _check_times(connect_timeout: float, close_timeout: float, reconnect_s_max: float) -> None:
+    if connect_timeout <= 0 or close_timeout < 0:
+        raise ConfigError("timeouts must not be negative, and connect_timeout not zero")
+    if reconnect_s_max <= 0:
+        raise ConfigError("reconnect_s_max must be positive")
 
 
 def _check_exchange(exchange: Exchange) -> Exchange:
@@ -148,7 +155,13 @@ async def _open(settings: ClientSettings) -> Client:
     store = await open_store(settings.store, "client")
     client = None
     try:
-        snapshot, key = await asyncio.to_thread(load_with_key, store, store.load_client)
+        snapshot, key = await asyncio.to_thread(
+            load_with_key,
+            store,
+            store.load_client,
+            settings.secrets.key,
+            encrypted=settings.secrets.security == "require",
+        )
         client = Client(settings, store, snapshot, key)
         await _log_in(client, family, where, settings)
     except BaseException:

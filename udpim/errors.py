@@ -98,12 +98,12 @@ class ServerKeyChanged(HandshakeFailed):
         )
 
 
-_REPLACED = 16
-"""`udpim.model.LoginCode.REPLACED`, which stands above this module."""
+_NOT_OF_A_LOGIN = 16
+"""From here on `udpim.model.LoginCode`, which stands above this module, is about sessions."""
 
 
 class LoginError(Error):
-    """The server refused the login, or another login of this endpoint took its place.
+    """The server refused the login or revoked it later, or another one took its place.
 
     Attributes:
         code: A :class:`udpim.model.LoginCode` number.
@@ -118,7 +118,7 @@ class LoginError(Error):
 
     def __str__(self) -> str:
         """One line for a person."""
-        return self.reason if self.code == _REPLACED else f"login refused: {self.reason}"
+        return self.reason if self.code >= _NOT_OF_A_LOGIN else f"login refused: {self.reason}"
 
 
 class ConnectionClosed(Error):

@@ -11,7 +11,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from udpim.im.group_desk import GroupRequest
 from udpim.inspecting import Inspecting, MessageHook, MessageVerdict, Verdict
@@ -24,6 +24,8 @@ from udpim.node.effects import (
     NotifyOffline,
     Verdicts,
 )
+from udpim.node.link import Proof
+from udpim.runtime.keys import format_key
 
 REASON_BYTES_MAX = 255
 """What a refusal has room for."""
@@ -39,11 +41,42 @@ class LoginRequest:
         user: The name that is claimed.
         device: The device of theirs.
         token: What is offered as proof.
+        key: The device's public key, which it has proved to own: base64 as `udpim key` prints it;
+            None in plain text, where nothing proves anything.
     """
 
     user: str
     device: str
     token: str = field(repr=False)
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """By what a session was admitted, or a login on its way is to be.
+
+    Attributes:
+        user: Who it is.
+        device: On which device.
+        token_sha256: Digest of the token, in hex; the token itself is not kept.
+        key: The device's public key, as in `LoginRequest`.
+    """
+
+    user: str
+    device: str
+    token_sha256: str
+    key: str | None
+
+    @classmethod
+    def by(cls, proof: Proof) -> Self:
+        """Return it as programs see it."""
+        (user, device), token_sha256, key = proof
+        return cls(
+            user=user,
+            device=device,
+            token_sha256=token_sha256.hex(),
+            key=None if key is None else format_key(key),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +229,7 @@ class Hooks:
                 user=request.endpoint.user,
                 device=request.endpoint.device,
                 token=request.secret.decode(),
+                key=None if request.key is None else format_key(request.key),
             )
         except UnicodeDecodeError:
             self._let_in(request.token, "the token is not UTF-8")
@@ -210,7 +244,7 @@ class Hooks:
 
     def _let_in(self, token: int, verdict: Verdict, *, busy: bool = False) -> None:
         reason = verdict if isinstance(verdict, str) else "wrong credentials"
-        fitting = reason.encode()[:REASON_BYTES_MAX].decode(errors="ignore")
+        fitting = reason.encode(errors="replace")[:REASON_BYTES_MAX].decode(errors="ignore")
         self._answers.authenticated(token, None if verdict is True else fitting, busy=busy)
 
     # --- Groups ---

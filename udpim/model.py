@@ -136,6 +136,8 @@ class LoginCode(IntEnum):
     BUSY = 3
     REPLACED = 16
     """Never travels: another login of the same endpoint ended the session (PROTOCOL §3.3)."""
+    REVOKED = 17
+    """Never travels: the server ended the session for good (PROTOCOL §3.3)."""
 
 
 class PresenceCode(IntEnum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ from udpim.clustering import Cluster, Clustered
 from udpim.config import RETIRE_AFTER_S, Limits, ServerConfig
 from udpim.errors import ConfigError
 from udpim.hooks import (
+    Admitted,
     AuthenticateHook,
     HookChoice,
     KnownUserHook,
@@ -29,8 +30,8 @@ from udpim.inspecting import MessageHook
 from udpim.model import Address, GroupAction
 from udpim.runtime.endpoint import format_address, open_endpoint, resolve
 from udpim.runtime.endpoint_base import DatagramEndpoint
-from udpim.runtime.keys import format_key, read_key_pair
-from udpim.runtime.settings import DEFAULT_PORT, StoreChoice, check_port, check_security
+from udpim.runtime.keys import format_key
+from udpim.runtime.settings import DEFAULT_PORT, StoreChoice, check_port, check_secrets
 from udpim.serving import Alone, ServerSettings, Work
 
 
@@ -45,6 +46,7 @@ class Server:
         store: StoreChoice = None,
         security: str = "require",
         key: str | os.PathLike[str] | None = None,
+        psk: str | os.PathLike[str] | None = None,
         on_offline: OfflineHook | None = None,
         membership: MembershipHook | None = None,
         known_user: KnownUserHook | None = None,
@@ -65,7 +67,8 @@ class Server:
             open_to_all: Let everybody in under any name that they give; instead of a hook.
             store: File, a store that the caller owns, or None for memory: then nothing is STORED.
             security: "require" for encryption, or "plain" for none; clients have to say the same.
-            key: File of its private key, made by `udpim keygen`; None: it has one in its store.
+            key: File of its private key, made by `udpim keygen`; None: its store keeps one.
+            psk: File of a secret that all its clients must have, made by `udpim keygen --psk`.
             on_offline: Told of what was stored for a device that is away.
             membership: Decides on requests about groups.
             known_user: Whether somebody who never logged in exists.
@@ -84,8 +87,7 @@ class Server:
         """
         _check_admission(authenticate, open_to_all=open_to_all)
         _check_store(store, cluster)
-        if close_timeout < 0 or login_timeout <= 0 or not retire_after_s > 0:
-            raise ConfigError("times must not be negative, login_timeout and retire_after_s not 0")
+        _check_times(close_timeout, login_timeout, retire_after_s)
         hooks = HookChoice(
             authenticate=authenticate,
             on_offline=on_offline,
@@ -104,8 +106,7 @@ class Server:
             store=store,
             hop=hop,
             close_timeout_s=close_timeout,
-            security=check_security(security),
-            key=None if key is None else read_key_pair(key),
+            secrets=check_secrets(security, key, psk),
         )
 
     def listen(self, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> Listening:
@@ -185,14 +186,18 @@ class Listening:
         return self._endpoint.address
 
     @property
-    def public_key(self) -> str:
-        """The server's public key, for the ``server_key`` of its clients.
+    def public_key(self) -> str | None:
+        """The server's public key, for the ``server_key`` of its clients; None in plain text.
 
         Raises:
             NotHome: It is in the store, which another process of the cluster has.
         """
-        key = self._server.settings.key
-        return format_key(self._started().serving().public_key if key is None else key.public)
+        secrets = self._server.settings.secrets
+        if secrets.security == "plain":
+            return None
+        key = secrets.key or self._started().serving().key
+        assert key is not None, "whoever encrypts has one"
+        return format_key(key.public)
 
     def _started(self) -> Work:
         if self._work is None:
@@ -224,6 +229,46 @@ class Listening:
             await work.stop()
         finally:
             await self._endpoint.close()
+
+    # --- Who may go on ---
+
+    async def revoke(
+        self, user: str, device: str | None = None, *, reason: str = "access was revoked"
+    ) -> int:
+        """End a user's sessions at once and for good; their clients raise `LoginError`.
+
+        Logins on their way are refused too. What is stored for the user stays, and whether they may
+        log in again is the ``authenticate`` hook's word: let it say no before this is called.
+
+        Args:
+            user: Whose.
+            device: On which of their devices; None for all.
+            reason: Words for the clients.
+
+        Returns:
+            How many sessions and logins there were.
+
+        Raises:
+            NotHome: Another process of the cluster is the home.
+            ConnectionClosed: The server is stopped.
+            StoreError: It is stopped, for its store failed.
+        """
+
+        def is_over(admitted: Admitted) -> bool:
+            return admitted.user == user and device in (None, admitted.device)
+
+        return self._started().serving().revoke(is_over, reason)
+
+    async def recheck(
+        self, may_stay: Callable[[Admitted], bool], *, reason: str = "access was revoked"
+    ) -> int:
+        """Revoke whatever was admitted by something that is good no more; else like `revoke`.
+
+        Args:
+            may_stay: Asked of every session and every login on its way.
+            reason: Words for the clients.
+        """
+        return self._started().serving().revoke(lambda one: not may_stay(one), reason)
 
     # --- Groups of its own ---
 
@@ -269,6 +314,11 @@ class Listening:
         Those of the hop are of all connections so far, its tables of the present ones.
         """
         return self._started().stats()
+
+
+def _check_times(close_timeout: float, login_timeout: float, retire_after_s: float) -> None:
+    if close_timeout < 0 or login_timeout <= 0 or not retire_after_s > 0:
+        raise ConfigError("times must not be negative, login_timeout and retire_after_s not 0")
 
 
 def _check_store(store: StoreChoice, cluster: Cluster | None) -> None:

@@ -20,19 +20,26 @@ from udpim.crypto.noise.suites import KeyPair
 from udpim.crypto.security import ServerSecurity
 from udpim.errors import ConnectionClosed, Error, GroupRefused, StoreFull
 from udpim.groups import check_group
-from udpim.hooks import HookChoice, Hooks
+from udpim.hooks import Admitted, HookChoice, Hooks
 from udpim.hop.codes import CloseCode
 from udpim.hop.config import HopConfig
+from udpim.im.records import ServerSnapshot
 from udpim.model import GroupAction, GroupCode
 from udpim.node.effects import Verdicts
 from udpim.node.events import Event, StoreFailed
 from udpim.node.server import ServerNode
 from udpim.node.stats import server_stats
-from udpim.runtime.driver import Driver
+from udpim.runtime.driver import Driver, internal_error
 from udpim.runtime.endpoint_base import Burst, DatagramEndpoint, Outlet
 from udpim.runtime.key_log_file import key_log_from_environment
 from udpim.runtime.keys import load_with_key
-from udpim.runtime.settings import Security, StoreChoice, check_name, close_store, open_store
+from udpim.runtime.settings import (
+    Secrets,
+    StoreChoice,
+    check_name,
+    close_store,
+    open_store,
+)
 from udpim.store.base import Store
 
 logger = logging.getLogger("udpim")
@@ -47,26 +54,38 @@ class ServerSettings:
     store: StoreChoice
     hop: HopConfig | None
     close_timeout_s: float
-    security: Security
-    key: KeyPair | None
-    """The server's lasting key; None: that of its store."""
+    secrets: Secrets
 
 
 class Serving:
     """A server node at work."""
 
     def __init__(
-        self, settings: ServerSettings, store: Store, node_of: _NodeOf, name: str, key: KeyPair
+        self,
+        settings: ServerSettings,
+        store: Store,
+        snapshot: ServerSnapshot,
+        name: str,
+        key: KeyPair | None,
     ) -> None:
         """Made by `Serving.start`."""
         self._settings = settings
-        self.public_key = key.public
-        """By which clients know the server."""
+        self.key = key
+        """By which clients know the server; None in plain text."""
         self._store = store
         self._name = name
         self._loop = asyncio.get_running_loop()
         self._hooks = Hooks(settings.hooks, self)
-        self._node = node_of(self._hooks)
+        self._node = ServerNode(
+            settings.config,
+            snapshot,
+            durable=store.durable,
+            random_bytes=os.urandom,
+            known_user=self._hooks.is_known,
+            wall_ms=lambda: time.time_ns() // 1_000_000,
+            hop_config=_hop(settings, key),
+            asks=settings.hooks.asks(),
+        )
         self._driver = Driver(
             self._node,
             store,
@@ -95,28 +114,14 @@ class Serving:
         """
         store = await open_store(settings.store, "server", fence)
         try:
-            snapshot, own_key = await asyncio.to_thread(load_with_key, store, store.load_server)
-            key = settings.key or own_key
-            hop = settings.hop or HopConfig()
-            if settings.security == "require":
-                key_log = hop.key_log or key_log_from_environment()
-                hop = replace(hop, security=ServerSecurity(static=key), key_log=key_log)
-            return cls(
-                settings,
+            snapshot, key = await asyncio.to_thread(
+                load_with_key,
                 store,
-                lambda hooks: ServerNode(
-                    settings.config,
-                    snapshot,
-                    durable=store.durable,
-                    random_bytes=os.urandom,
-                    known_user=hooks.is_known,
-                    wall_ms=lambda: time.time_ns() // 1_000_000,
-                    hop_config=hop,
-                    asks=settings.hooks.asks(),
-                ),
-                name,
-                key,
+                store.load_server,
+                settings.secrets.key,
+                encrypted=settings.secrets.security == "require",
             )
+            return cls(settings, store, snapshot, name, key)
         except BaseException:
             await close_store(store, settings.store)
             raise
@@ -180,9 +185,7 @@ class Serving:
             self._driver.stop()
 
     def _on_failure(self, error: Exception) -> None:
-        failure = ConnectionClosed(CloseCode.PROTOCOL_ERROR, f"internal error: {error!r}")
-        failure.__cause__ = error
-        self._fail(failure)
+        self._fail(internal_error(error))
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, StoreFailed):
@@ -205,8 +208,7 @@ class Serving:
             ConnectionClosed: It is stopped.
             StoreError: It is stopped, for its store failed.
         """
-        if self._stopping or self._error is not None:
-            raise self._error or ConnectionClosed(CloseCode.SHUTDOWN, "the server is closed")
+        self._check_serves()
         check_group(group)
         check_name("user", user)
         durable: asyncio.Future[bool] = self._loop.create_future()
@@ -219,6 +221,28 @@ class Serving:
         if code is not GroupCode.DONE:
             durable.cancel()
             raise GroupRefused(group, code, code.name.lower().replace("_", " "))
+
+    def _check_serves(self) -> None:
+        if self._stopping or self._error is not None:
+            raise self._error or ConnectionClosed(CloseCode.SHUTDOWN, "the server is closed")
+
+    # --- Who may go on ---
+
+    def revoke(self, is_over: Callable[[Admitted], bool], reason: str) -> int:
+        """End sessions and logins on their way; tell how many.
+
+        Raises:
+            ConnectionClosed: It is stopped.
+            StoreError: It is stopped, for its store failed.
+        """
+        self._check_serves()
+        count = self._node.revoke(
+            lambda proof: is_over(Admitted.by(proof)),
+            reason.encode(errors="replace").decode(),
+            self._loop.time(),
+        )
+        self._driver.wake()
+        return count
 
     # --- What the hooks say ---
 
@@ -254,9 +278,6 @@ class Serving:
         stats = server_stats(self._node)
         stats["hooks_running"] = len(self._hooks)
         return stats | self._driver.stats(stats["drops"])
-
-
-_NodeOf = Callable[[Hooks], ServerNode]
 
 
 class Work(Protocol):
@@ -316,6 +337,15 @@ class Alone:
     async def stop(self) -> None:
         """Say goodbye, commit, and close the store."""
         await self._serving.stop(goodbye=True)
+
+
+def _hop(settings: ServerSettings, key: KeyPair | None) -> HopConfig:
+    """Return the settings of the connections."""
+    hop = settings.hop or HopConfig()
+    if key is None:
+        return hop
+    security = ServerSecurity(static=key, psk=settings.secrets.psk)
+    return replace(hop, security=security, key_log=hop.key_log or key_log_from_environment())
 
 
 def _settle(change: asyncio.Future[bool], ok: bool) -> None:

@@ -1,7 +1,9 @@
 """Keys from the command line, and an encrypted exchange between commands."""
 
 import json
+import os
 import signal
+import stat
 
 from tests.cli.processes import one_line, started, udpim
 
@@ -43,3 +45,21 @@ def test_commands_talk_encrypted(tmp_path):
             assert 0 == sent.returncode, sent.stderr
             assert "hi" in bob.communicate(timeout=30)[0]
     assert public in (tmp_path / "known_hosts").read_text()
+
+
+def test_a_shared_secret_is_made_and_not_shown_and_lets_in_who_has_it(tmp_path):
+    file, hosts = str(tmp_path / "psk"), str(tmp_path / "known_hosts")
+    done = udpim("keygen", "--psk", file)
+    assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
+    assert 0o600 == stat.S_IMODE(os.stat(file).st_mode)
+    told = udpim("keygen", "--psk", "--json", f"{file}2")
+    assert {"file": f"{file}2"} == json.loads(told.stdout)
+    args = ("--json", "--port", "0", "--memory", "--open", "--psk", file, *SECURE)
+    with started("serve", *args, stop=signal.SIGTERM) as server:
+        ready = json.loads(server.stdout.readline())
+        url = f"udpim://{ready['host']}:{ready['port']}"
+        listen = ("listen", url, "--user", "bob", *SECURE, "--known-hosts", hosts)
+        assert 0 == udpim(*listen, "--psk", file, "--timeout", "0.1").returncode
+        without = udpim(*listen, "--connect-timeout", "0.5")
+    assert (1, "") == (without.returncode, without.stdout)
+    assert one_line(without.stderr)

@@ -16,6 +16,8 @@ GIVEN = {
     "security": "plain",
     "server_key": None,
     "known_hosts": None,
+    "key": None,
+    "psk": None,
     "connect_timeout": 1.0,
     "exchange": "four",
 }
@@ -31,6 +33,8 @@ def test_arguments_that_make_sense_make_a_connection_to_open():
         ("security", "tls"),
         ("server_key", "abc"),
         ("known_hosts", "file"),
+        ("key", "file"),
+        ("psk", "file"),
         ("user", ""),
         ("device", "x" * 33),
         ("server", "udpim://h:99999"),

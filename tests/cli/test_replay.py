@@ -14,7 +14,7 @@ from tests.cli.processes import udpim
 from udpim.cli import replay
 from udpim.cli.replay import SKIPPED_KINDS, Said, find_log, parse, read_script, recipients, split
 from udpim.cli.report import TROUBLES
-from udpim.cli.users_file import read_users
+from udpim.cli.users_file import User, read_users
 from udpim.errors import ConfigError
 from udpim.runtime.settings import check_name
 
@@ -164,7 +164,7 @@ def test_whatever_nick_is_taken_can_be_a_user(tmp_path_factory, nick, text):
         return
     path = tmp_path_factory.getbasetemp() / "users"
     path.write_text(f"{said[0].nick} token\n", "utf-8")
-    assert {nick: "token"} == read_users(str(path))
+    assert {nick: User("token")} == read_users(str(path))
     assert nick == check_name("user", nick)
 
 

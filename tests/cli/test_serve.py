@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from tests.cli.processes import PLAIN, one_line, server, started, udpim
+from udpim.cli.users_file import hashed
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
@@ -62,19 +63,30 @@ def test_changed_users_are_taken_over_while_it_runs(tmp_path):
     assert "wrong credentials" in refused.stderr
 
 
-def test_a_session_of_a_removed_user_goes_on(tmp_path):
-    users = str(tmp_path / "users")
-    alice, bob = token_of_new(users, "alice"), token_of_new(users, "bob")
-    with server("--memory", "--users", users) as (address, _):
-        login = ("--user", "bob", "--token", bob, *PLAIN)
-        udpim("listen", address, *login, "--timeout", "0.1")
-        with started("listen", address, *login, "--count", "2", "--timeout", "50") as listener:
-            send = ("send", address, "--user", "alice", "--token", alice, *PLAIN, "--to", "bob")
-            assert 0 == udpim(*send, "before").returncode
-            assert 0 == udpim("user", "remove", "--users", users, "bob").returncode
-            assert 0 == udpim(*send, "after").returncode
-            assert 0 == listener.wait(50)
-    assert "alice: before\nalice: after\n" == listener.rest[0]
+@pytest.mark.parametrize("change", ["removed", "another token"])
+def test_a_session_ends_when_its_line_goes_or_changes_and_others_go_on(tmp_path, change):
+    users = tmp_path / "users"
+    token_of_new(str(users), "alice")
+    bob, carol = token_of_new(str(users), "bob"), token_of_new(str(users), "carol")
+    with server("--memory", "--users", str(users), "--stats") as (address, process):
+        login = ("--token", bob, *PLAIN, "--timeout", "50")
+        with (
+            started("listen", address, "--user", "bob", *login) as listener,
+            started("listen", address, "--user", "carol", "--token", carol, *PLAIN) as other,
+        ):
+            for name, token in (("bob", bob), ("carol", carol)):
+                send = ("send", address, "--user", name, "--device", "2", "--token", token, *PLAIN)
+                assert 0 == udpim(*send, "--to", name, "hi").returncode
+            assert "hi\n" in listener.stdout.readline()
+            if change == "removed":
+                assert 0 == udpim("user", "remove", "--users", str(users), "bob").returncode
+            else:
+                users.write_text(users.read_text().replace(hashed(bob), hashed("another token")))
+            assert 1 == listener.wait(50)
+            assert other.poll() is None
+    assert one_line(listener.rest[1])
+    assert "lets this login in no more" in listener.rest[1]
+    assert 1 == json.loads(process.rest[0])["revoked_logins"]
 
 
 def test_a_user_who_was_removed_unseen_is_an_unknown_recipient(tmp_path):
@@ -101,4 +113,4 @@ def test_a_users_file_that_breaks_is_said_once_and_changes_nothing(tmp_path):
             assert 0 == udpim("listen", address, *login).returncode
     assert 0 == process.returncode
     assert one_line(process.rest[1])
-    assert "line 2: expected a name and a token" in process.rest[1]
+    assert "line 2: expected a token, key:… or both" in process.rest[1]

@@ -1,5 +1,6 @@
 """``user add``, ``list`` and ``remove``, as a shell would call them."""
 
+import base64
 import io
 import json
 import sys
@@ -8,8 +9,9 @@ import pytest
 
 from tests.cli.processes import one_line
 from udpim.cli import main
-from udpim.cli.users_file import hashed, list_users, matches
+from udpim.cli.users_file import User, hashed, list_users, matches
 
+KEY, OTHER = (base64.b64encode(bytes([byte]) * 32).decode() for byte in (1, 2))
 TOKEN = "brought from elsewhere, drawn"
 
 
@@ -35,15 +37,15 @@ def stdin(monkeypatch, data):
 def test_the_token_is_printed_once_and_fits(user, users):
     code, out, err = user("add", "alice")
     assert (0, "") == (code, err)
-    assert matches(list_users(users)["alice"], out.removesuffix("\n"))
+    assert matches(list_users(users)["alice"].secret, hashed(out.removesuffix("\n")))
 
 
 def test_a_machine_reads_name_and_token(user, users):
     _, out, _ = user("add", "alice", "--json")
     made = json.loads(out)
     assert ["name", "token"] == list(made)
-    assert matches(list_users(users)["alice"], made["token"])
-    assert (0, '{"name": "alice", "hashed": true}\n', "") == user("list", "--json")
+    assert matches(list_users(users)["alice"].secret, hashed(made["token"]))
+    assert (0, '{"name": "alice", "hashed": true, "keys": []}\n', "") == user("list", "--json")
     assert 0 == user("add", "bob")[0]
     assert (0, '{"name": "alice"}\n', "") == user("remove", "alice", "--json")
     assert (0, "", "") == user("remove", "bob")
@@ -54,9 +56,25 @@ def test_a_machine_reads_name_and_token(user, users):
 def test_a_token_from_standard_input_is_not_shown(user, users, monkeypatch, end):
     stdin(monkeypatch, TOKEN.encode() + end)
     assert (0, "", "") == user("add", "alice", "--token-stdin")
-    assert {"alice": hashed(TOKEN)} == list_users(users)
+    assert {"alice": User(hashed(TOKEN))} == list_users(users)
     stdin(monkeypatch, TOKEN.encode() + end)
     assert (0, '{"name": "bob"}\n', "") == user("add", "bob", "--token-stdin", "--json")
+
+
+def test_a_key_goes_with_the_token_or_in_its_place(user, users):
+    _, out, _ = user("add", "alice", "--key", KEY)
+    assert User(hashed(out.strip()), (KEY,)) == list_users(users)["alice"]
+    assert (0, "", "") == user("add", "bob", "--no-token", "--key", KEY, "--key", OTHER)
+    assert (None, 2) == (list_users(users)["bob"].secret, len(list_users(users)["bob"].keys))
+    told = json.loads(user("list", "--json")[1].splitlines()[1])
+    assert ("bob", None, 2) == (told["name"], told["hashed"], len(told["keys"]))
+
+
+def test_neither_token_nor_key_is_one_line_and_exit_1(user):
+    code, out, err = user("add", "alice", "--no-token")
+    assert (1, "") == (code, out)
+    assert one_line(err)
+    assert "there must be a key" in err
 
 
 @pytest.mark.parametrize(
@@ -81,7 +99,7 @@ def test_what_is_no_token_adds_nobody(user, tmp_path, monkeypatch, data, words):
 def test_names_are_listed_in_the_order_of_the_file(user, tmp_path):
     (tmp_path / "users").write_text("# people\nzoe x\n# more\nalice y\n")
     assert (0, "zoe\nalice\n", "") == user("list")
-    assert '{"name": "zoe", "hashed": false}' in user("list", "--json")[1]
+    assert '{"name": "zoe", "hashed": false, "keys": []}' in user("list", "--json")[1]
 
 
 def test_a_name_that_is_there_and_one_that_is_not_are_one_line_and_exit_1(user):

@@ -1,5 +1,6 @@
 """The users file: what a line may be, changes that nobody sees half, and a server's view of it."""
 
+import base64
 import fcntl
 import os
 import stat
@@ -7,9 +8,12 @@ import threading
 
 import pytest
 
+from udpim import Admitted
 from udpim.cli import users_file
 from udpim.cli.users_file import (
+    NOBODY,
     LiveUsers,
+    User,
     add_user,
     check_foreign_token,
     draw_token,
@@ -20,6 +24,8 @@ from udpim.cli.users_file import (
     remove_user,
 )
 from udpim.errors import ConfigError
+
+KEY, OTHER = (base64.b64encode(bytes([byte]) * 32).decode() for byte in (1, 2))
 
 
 def write(tmp_path, text):
@@ -38,14 +44,26 @@ def mode(path):
 def test_names_and_tokens_are_read(tmp_path):
     text = "# people\nalice secret\n\n  bob\tgeheim#1  \r\nçelik x\n"
     found = read_users(write(tmp_path, text))
-    assert {"alice": "secret", "bob": "geheim#1", "çelik": "x"} == found
+    assert {"alice": User("secret"), "bob": User("geheim#1"), "çelik": User("x")} == found
+
+
+def test_keys_stand_beside_a_token_or_alone(tmp_path):
+    text = f"alice key:{KEY}\nbob geheim key:{KEY} key:{OTHER}\ncarol key:{OTHER} geheim\n"
+    assert {
+        "alice": User(None, (KEY,)),
+        "bob": User("geheim", (KEY, OTHER)),
+        "carol": User("geheim", (OTHER,)),
+    } == read_users(write(tmp_path, text))
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("alice secret\nbob\n", "line 2: expected a name and a token, found 1 words"),
-        ("alice se cret\n", "line 1: expected a name and a token, found 3 words"),
+        ("alice secret\nbob\n", "line 2: expected a token, key:… or both .* found nothing"),
+        ("alice se cret\n", "line 1: expected a token, key:… or both .* found 2 tokens"),
+        (f"a se cret key:{KEY}\n", "line 1: expected a token, key:… or both .* found 2 tokens"),
+        ("a x\nb key:short\n", "line 2: what follows key: is no key"),
+        ("a key:\n", "line 1: what follows key: is no key"),
         ("a x\n# c\n\na y\n", "line 4: a was named before"),
         ("é" * 17 + " x\n", "line 1: the name is over 32 bytes"),
         ("a sha256:12\n", "line 1: after sha256: come 64 hexadecimal digits"),
@@ -71,14 +89,32 @@ def test_a_list_may_be_empty_but_no_server_starts_with_it(tmp_path):
 
 @pytest.mark.parametrize("secret", ["geheim", hashed("geheim")])
 def test_a_token_fits_its_plain_and_its_hashed_secret(secret):
-    assert matches(secret, "geheim")
-    assert not matches(secret, "geheim ")
-    assert not matches(secret, "")
+    assert matches(secret, hashed("geheim"))
+    assert not matches(secret, hashed("geheim "))
+    assert not matches(secret, hashed(""))
 
 
-def test_a_digest_is_no_token_and_nobody_has_none():
-    assert not matches(hashed("geheim"), hashed("geheim"))
-    assert not matches(None, "")
+def test_a_digest_is_no_token():
+    assert not matches(hashed("geheim"), hashed(hashed("geheim")))
+
+
+TOKEN_AND_KEY, TOKEN_ONLY, KEY_ONLY = ("geheim", KEY), ("geheim", None), ("", KEY)
+OTHER_TOO, OTHER_ONLY, NEITHER = ("geheim", OTHER), ("", OTHER), ("", None)
+PROOFS = {TOKEN_AND_KEY, TOKEN_ONLY, KEY_ONLY, OTHER_TOO, OTHER_ONLY, NEITHER}
+
+
+@pytest.mark.parametrize(
+    ("user", "admitted"),
+    [
+        (User("geheim"), {TOKEN_AND_KEY, OTHER_TOO, TOKEN_ONLY}),
+        (User(None, (KEY,)), {TOKEN_AND_KEY, KEY_ONLY}),
+        (User(None, (KEY, OTHER)), {TOKEN_AND_KEY, KEY_ONLY, OTHER_TOO, OTHER_ONLY}),
+        (User("geheim", (KEY,)), {TOKEN_AND_KEY}),
+        (NOBODY, set()),
+    ],
+)
+def test_what_a_line_names_is_needed_and_nothing_else(user, admitted):
+    assert admitted == {proof for proof in PROOFS if user.admits(hashed(proof[0]), proof[1])}
 
 
 def test_drawn_tokens_differ_and_are_long_enough_for_ourselves():
@@ -102,8 +138,25 @@ def test_a_new_file_is_for_its_owner_only_and_keeps_no_token(tmp_path):
     path = str(tmp_path / "users")
     add_user(path, "alice", "a token that is drawn")
     assert 0o600 == mode(path)
-    assert {"alice": hashed("a token that is drawn")} == read_users(path)
+    assert {"alice": User(hashed("a token that is drawn"))} == read_users(path)
     assert "drawn" not in (tmp_path / "users").read_text()
+
+
+def test_keys_are_added_with_a_token_or_alone(tmp_path):
+    path = str(tmp_path / "users")
+    add_user(path, "alice", None, [KEY, OTHER])
+    add_user(path, "bob", "token", [KEY])
+    expected = {"alice": User(None, (KEY, OTHER)), "bob": User(hashed("token"), (KEY,))}
+    assert expected == read_users(path)
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"), [([], "there must be a key"), (["no"], "the key is no key")]
+)
+def test_nobody_is_added_without_proof(tmp_path, keys, words):
+    with pytest.raises(ConfigError, match=words):
+        add_user(str(tmp_path / "users"), "alice", None, keys)
+    assert [] == list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", ""])
@@ -144,7 +197,7 @@ def test_the_last_user_leaves_a_file_that_is_not_empty(tmp_path):
     assert {} == list_users(path)
     assert os.path.getsize(path)
     add_user(path, "alice", "two")
-    assert matches(list_users(path)["alice"], "two")
+    assert matches(list_users(path)["alice"].secret, hashed("two"))
 
 
 @pytest.mark.parametrize(
@@ -165,7 +218,7 @@ def test_a_name_that_cannot_be_added_changes_nothing(tmp_path, name, words):
     path = write(tmp_path, "alice one\n")
     with pytest.raises(ConfigError, match=words):
         add_user(path, name, "token")
-    assert {"alice": "one"} == list_users(path)
+    assert {"alice": User("one")} == list_users(path)
 
 
 def test_nobody_is_removed_by_half_a_name(tmp_path):
@@ -173,7 +226,7 @@ def test_nobody_is_removed_by_half_a_name(tmp_path):
     for name in ("ali", "one", "", "#"):
         with pytest.raises(ConfigError, match="there is no user"):
             remove_user(path, name)
-    assert {"alice": "one"} == list_users(path)
+    assert {"alice": User("one")} == list_users(path)
 
 
 def test_a_malformed_file_is_not_changed(tmp_path):
@@ -231,7 +284,7 @@ def test_a_lock_that_is_never_given_back_is_said(tmp_path, monkeypatch):
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(ConfigError, match="another process"):
             add_user(path, "bob", "two")
-    assert {"alice": "one"} == list_users(path)
+    assert {"alice": User("one")} == list_users(path)
 
 
 # --- While a server runs ---
@@ -265,6 +318,9 @@ def test_changes_are_taken_over(tmp_path):
     remove_user(live.path, "alice")
     assert not live.users.admits("alice", "one")
     assert not live.users.knows("alice")
+    live.change(f"alice key:{KEY}\n")
+    assert live.users.admits("alice", "", KEY)
+    assert not live.users.admits("alice", "one")
     assert [] == live.warnings
 
 
@@ -304,3 +360,35 @@ def test_the_last_user_who_is_removed_cannot_log_in(tmp_path):
     remove_user(live.path, "alice")
     assert not live.users.admits("alice", "one")
     assert ["nobody can log in"] == [each.rpartition("; ")[2] for each in live.warnings]
+
+
+@pytest.mark.parametrize(
+    ("text", "stays"),
+    [
+        ("alice one\nbob two\n", {"token", "key"}),
+        (f"alice {hashed('one')}\n", {"token", "key"}),
+        ("alice two\n", set()),
+        ("bob one\n", set()),
+        (f"alice key:{KEY}\n", {"key"}),
+        (f"alice one key:{KEY}\n", {"key"}),
+        (f"alice one key:{OTHER}\n", set()),
+    ],
+)
+def test_who_is_in_stays_as_long_as_the_line_would_let_them_in_again(tmp_path, text, stays):
+    live = Live(tmp_path, "alice one\n")
+    digest = hashed("one").removeprefix("sha256:")
+    admitted = {
+        name: Admitted(user="alice", device="d", token_sha256=digest, key=key)
+        for name, key in (("token", None), ("key", KEY))
+    }
+    live.change(text)
+    live.users.refresh()
+    assert 1 == live.users.changes
+    assert stays == {name for name, one in admitted.items() if live.users.still_admits(one)}
+
+
+def test_what_cannot_be_used_is_no_change(tmp_path):
+    live = Live(tmp_path, "alice one\n")
+    live.change("alice\n")
+    live.users.refresh()
+    assert 0 == live.users.changes

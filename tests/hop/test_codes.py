@@ -16,6 +16,7 @@ def test_close_codes_are_the_numbers_of_the_specification():
         "DEAD": 8,
         "TOO_MANY_STREAMS": 9,
         "KEYS_USED_UP": 10,
+        "REVOKED": 11,
         "APPLICATION_FIRST": 256,
     }
 

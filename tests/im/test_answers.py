@@ -196,7 +196,8 @@ def test_a_tally_holds_as_of_the_last_change():
     assert (number, EPOCH) == (packet.as_of, packet.store_epoch)
 
 
-def test_a_round_is_acknowledged_once_all_its_packets_are_acked():
+def long_round():
+    """Verdicts of one device that need several tallies, all of them sent; returns their tags."""
     answers, alice, s = group()
     phone = s.router.sessions[PHONE]
     phone.inbound.resolve(9, GROUP)
@@ -206,6 +207,11 @@ def test_a_round_is_acknowledged_once_all_its_packets_are_acked():
         answers.send_tallies(now)
     tags = [tag for packet, tag in alice.frames if isinstance(packet, Tally)]
     alice.frames.clear()
+    return s, alice, phone, ranges, tags
+
+
+def test_a_round_is_acknowledged_once_all_its_packets_are_acked():
+    s, alice, phone, ranges, tags = long_round()
     assert len(tags) > 2
     for tag in tags[:-1]:
         s.router.on_acked(alice, tag)
@@ -216,15 +222,7 @@ def test_a_round_is_acknowledged_once_all_its_packets_are_acked():
 
 
 def test_receipts_of_a_round_that_got_lost_with_the_session_are_kept_once():
-    answers, alice, s = group()
-    phone = s.router.sessions[PHONE]
-    phone.inbound.resolve(9, GROUP)
-    ranges = tuple(holes(700))
-    answers.verdicts(alice, Relay(GROUP, PHONE, DURABLE | 1, ranges, ()), kept=False)
-    for now in (0.0, 9.0):
-        answers.send_tallies(now)
-    tags = [tag for packet, tag in alice.frames if isinstance(packet, Tally)]
-    alice.frames.clear()
+    s, alice, phone, ranges, tags = long_round()
     s.logout(alice, *tags)
     assert list(ranges) == list(s.router.receipts.find(GROUP, PHONE).delivered)
     said = [part for ack in of(AckA, s.hop_acks(phone)) for part in ack.ranges]

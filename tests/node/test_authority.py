@@ -103,7 +103,7 @@ def test_nobody_gives_a_receipt_for_what_is_addressed_to_somebody_else():
 
 def test_what_a_session_writes_is_its_own_whatever_name_it_gives():
     net = Net()
-    net.server()
+    server = net.server()
     bob = net.client("bob").online()
     mallory = logged_in(net, "mallory")
     section = encode_section(1, [0], [b"trust me"])
@@ -112,6 +112,7 @@ def test_what_a_session_writes_is_its_own_whatever_name_it_gives():
     net.run(1)
     (run,) = [run for event in bob.events for run in getattr(event, "runs", ())]
     assert ("mallory", "d") == (run.stream.user, run.stream.device)
+    assert {"name of another sender": 1} == server.node.drops
 
 
 def test_a_displaced_session_that_never_proved_its_address_leaves_nothing_behind():

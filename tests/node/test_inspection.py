@@ -1,5 +1,7 @@
 """Messages before may_send and on_message: what passes, what waits, what is refused."""
 
+import random
+
 import pytest
 
 from tests.node.net import HOP, SERVER, DurableStore, Net, ServerHost
@@ -194,7 +196,27 @@ def test_what_is_rejected_between_the_first_messages_of_all_leaves_no_gap():
     alice.send("bob", b"1", b"bad", b"3", b"bad", b"5")
     net.run(60)
     assert [b"1", b"3", b"5"] == bob.got
-    assert ["DELIVERED", "VOID", "DELIVERED", "VOID", "DELIVERED"] == alice.by_seq()
+    assert ["DELIVERED", "REJECTED", "DELIVERED", "REJECTED", "DELIVERED"] == alice.by_seq()
+    assert 0 == alice.node.outbox.open_messages
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_rejected_among_the_first_on_a_bad_network_reach_nobody_and_hold_nobody_up(seed):
+    rng = random.Random(seed)
+    net, server, bob, alice = pair(on_message=True)
+    server.judge = lambda payload: "reject" if payload.startswith(b"bad") else "pass"
+    net.drop = lambda source, to, data: rng.random() < 0.3 and net.now < 20
+    sent = []
+    for _ in range(3):
+        batch = [rng.choice((b"bad %d", b"good %d")) % (len(sent) + n) for n in range(8)]
+        alice.send("bob", *batch)
+        sent += batch
+        net.run(rng.choice((0.0, 0.03, 0.5)))
+    net.run(200)
+    good = [payload.startswith(b"good") for payload in sent]
+    assert [payload for payload in sent if payload.startswith(b"good")] == bob.got
+    assert good == [state == "DELIVERED" for state in alice.by_seq()]
+    assert {"DELIVERED", "REJECTED", "VOID"} >= set(alice.shown())
     assert 0 == alice.node.outbox.open_messages
 
 

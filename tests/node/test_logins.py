@@ -23,6 +23,7 @@ class Connection:
     """What a login needs of a connection."""
 
     def __init__(self):
+        self.peer_static = b"key"
         self.state = ConnectionState.OPEN
         self.said = []
         self.closed = None

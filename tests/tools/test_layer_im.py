@@ -53,7 +53,7 @@ def test_summary_is_the_name_that_people_use(kind):
     [
         (Refuse, "code", RejectCode),
         (PresenceA, "code", PresenceCode),
-        (LoginRefused, "code", set(LoginCode) - {LoginCode.REPLACED}),
+        (LoginRefused, "code", set(LoginCode) - {LoginCode.REPLACED, LoginCode.REVOKED}),
     ],
 )
 def test_codes_have_the_names_that_they_have_elsewhere(layer, field, values):

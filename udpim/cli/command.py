@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import NoReturn, get_args
 
 from udpim import __version__
+from udpim.cli.arguments import count, delay, lines, port, ratio, seconds
 from udpim.cli.output import EXIT_WORDS, Exit, OneLine, complain
 from udpim.config import Exchange
 from udpim.errors import Error
@@ -99,8 +100,17 @@ def make_parser() -> Parser:
     _listen(command("listen", "listen", "print messages as they arrive"))
     _chat(command("chat", "chat", "talk with somebody, on a terminal or through pipes"))
     _user(commands)
-    keygen = command("keygen", "keygen", "make a server's private key, and print the public one")
+    keygen = command("keygen", "keygen", "make a private key in a file, and print the public one")
     keygen.add_argument("file", metavar="FILE", help="where to; it must not exist")
+    keygen.add_argument(
+        "--psk",
+        action="store_true",
+        help="make a secret that a server and its clients share, and print nothing of it",
+    )
+    key = command("key", "key", "print a device's public key, for the users file of a server")
+    key.add_argument(
+        "--store", required=True, metavar="FILE", help="the device's, made if there is none"
+    )
     decode = command("decode", "decode", "show a datagram field by field")
     decode.add_argument(
         "hex", nargs="+", metavar="HEX", help="the datagram; - reads standard input, one a line"
@@ -116,7 +126,7 @@ def make_parser() -> Parser:
 def _demo(parser: Parser) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
-        "--messages", type=_count, default=1000, metavar="N", help="each way (default: 1000)"
+        "--messages", type=count, default=1000, metavar="N", help="each way (default: 1000)"
     )
     what.add_argument("--lines", metavar="FILE", help="send the lines of this file, one a message")
     what.add_argument(
@@ -140,23 +150,23 @@ def _demo(parser: Parser) -> None:
         ("reorder", 0.1, "are held back until later ones have overtaken them"),
     ):
         parser.add_argument(
-            f"--{name}", type=_ratio, default=default, metavar="P", help=f"{words} ({default})"
+            f"--{name}", type=ratio, default=default, metavar="P", help=f"{words} ({default})"
         )
     parser.add_argument(
-        "--delay", type=_delay, default=10.0, metavar="MS", help="each way, plus jitter (10)"
+        "--delay", type=delay, default=10.0, metavar="MS", help="each way, plus jitter (10)"
     )
     parser.add_argument(
-        "--size", type=_count, default=128, metavar="BYTES", help="of each payload (128)"
+        "--size", type=count, default=128, metavar="BYTES", help="of each payload (128)"
     )
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of all faults (1)")
     parser.add_argument(
-        "--timeout", type=_seconds, default=300.0, metavar="S", help="give up then (300)"
+        "--timeout", type=seconds, default=300.0, metavar="S", help="give up then (300)"
     )
 
 
 def _serve(parser: Parser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
-    parser.add_argument("--port", type=_port, default=9000, help="0 takes any free one (9000)")
+    parser.add_argument("--port", type=port, default=9000, help="0 takes any free one (9000)")
     store = parser.add_mutually_exclusive_group(required=True)
     store.add_argument("--store", metavar="FILE", help="SQLite file, made if there is none")
     store.add_argument(
@@ -164,7 +174,9 @@ def _serve(parser: Parser) -> None:
     )
     users = parser.add_mutually_exclusive_group(required=True)
     users.add_argument(
-        "--users", metavar="FILE", help="who may log in: lines of name and token, # for comments"
+        "--users",
+        metavar="FILE",
+        help="who may log in: lines of a name, then a token, key:KEY or both; # for comments",
     )
     users.add_argument("--open", action="store_true", help="let anybody log in as anybody")
     parser.add_argument(
@@ -179,13 +191,13 @@ def _serve(parser: Parser) -> None:
     )
     parser.add_argument(
         "--lease",
-        type=_seconds,
+        type=seconds,
         default=3.0,
         metavar="S",
         help="how long one that shows no sign of life keeps the store from the others (3)",
     )
     _security(parser)
-    _stats(parser)
+    _both_ends(parser)
 
 
 def _send(parser: Parser) -> None:
@@ -198,7 +210,7 @@ def _send(parser: Parser) -> None:
         help="what to wait for (delivered)",
     )
     parser.add_argument(
-        "--timeout", type=_seconds, default=30.0, metavar="S", help="how long to wait for it (30)"
+        "--timeout", type=seconds, default=30.0, metavar="S", help="how long to wait for it (30)"
     )
     parser.add_argument(
         "message",
@@ -210,8 +222,8 @@ def _send(parser: Parser) -> None:
 
 def _listen(parser: Parser) -> None:
     _login(parser)
-    parser.add_argument("--count", type=_count, metavar="N", help="leave after so many messages")
-    parser.add_argument("--timeout", type=_seconds, metavar="S", help="leave after so long")
+    parser.add_argument("--count", type=count, metavar="N", help="leave after so many messages")
+    parser.add_argument("--timeout", type=seconds, metavar="S", help="leave after so long")
 
 
 def _chat(parser: Parser) -> None:
@@ -223,11 +235,11 @@ def _chat(parser: Parser) -> None:
     )
     parser.add_argument("--to", required=True, metavar="USER", help="the partner to begin with")
     parser.add_argument(
-        "--history", type=_lines, default=100, metavar="N", help="lines of before to show (100)"
+        "--history", type=lines, default=100, metavar="N", help="lines of before to show (100)"
     )
     parser.add_argument(
         "--timeout",
-        type=_seconds,
+        type=seconds,
         metavar="S",
         help="how long to wait at the end for what is not yet stored or delivered"
         " (30; on a terminal 5)",
@@ -240,8 +252,8 @@ def _user(commands: argparse._SubParsersAction[Parser]) -> None:
         "user",
         help=words,
         description=f"{words.capitalize()}. A server that runs takes changes over by itself. Who"
-        " is removed cannot log in any more; a session that stands goes on until its connection"
-        " ends, and what waits for the user's devices stays in their queues.",
+        " is removed cannot log in any more, sessions of theirs end within a second or so, and"
+        " what waits for the user's devices stays in their queues.",
         epilog=EXIT_WORDS,
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
@@ -259,11 +271,25 @@ def _user(commands: argparse._SubParsersAction[Parser]) -> None:
         if action != "list":
             made.add_argument("name", metavar="NAME", help="the user's name")
         if action == "add":
-            made.add_argument(
-                "--token-stdin",
-                action="store_true",
-                help="take the token from standard input: one line, drawn elsewhere",
-            )
+            _proofs(made)
+
+
+def _proofs(parser: Parser) -> None:
+    parser.add_argument(
+        "--key",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="the public key of a device, as `udpim key` prints it: only with it the token lets"
+        " in; give it again for each further device",
+    )
+    token = parser.add_mutually_exclusive_group()
+    token.add_argument(
+        "--token-stdin",
+        action="store_true",
+        help="take the token from standard input: one line, drawn elsewhere",
+    )
+    token.add_argument("--no-token", action="store_true", help="the key alone lets in")
 
 
 def _login(parser: Parser) -> None:
@@ -279,11 +305,11 @@ def _login(parser: Parser) -> None:
         "--store", metavar="FILE", help="SQLite file of this device; without it, memory only"
     )
     parser.add_argument(
-        "--connect-timeout", type=_seconds, default=10.0, metavar="S", help="for the login (10)"
+        "--connect-timeout", type=seconds, default=10.0, metavar="S", help="for the login (10)"
     )
     _exchange(parser)
     _security(parser)
-    _stats(parser)
+    _both_ends(parser)
     right = parser.add_mutually_exclusive_group()
     right.add_argument(
         "--server-key", metavar="KEY", help="the server's public key, as `udpim serve` tells it"
@@ -293,6 +319,12 @@ def _login(parser: Parser) -> None:
         metavar="FILE",
         help="without it: a file for the key that the server shows at the first contact"
         " (~/.config/udpim/known_hosts)",
+    )
+    parser.add_argument(
+        "--key",
+        metavar="FILE",
+        help="this device's private key, as `udpim keygen` made it; without it, the one in the"
+        " store, and without a store a new one each time",
     )
 
 
@@ -315,54 +347,17 @@ def _security(parser: Parser) -> None:
     )
 
 
-def _stats(parser: Parser) -> None:
+def _both_ends(parser: Parser) -> None:
+    parser.add_argument(
+        "--psk",
+        metavar="FILE",
+        help="a secret that server and clients share, as `udpim keygen --psk` made it",
+    )
     parser.add_argument("--stats", action="store_true", help="print all counters at the end")
 
 
 def _is_option(text: str) -> bool:
     return text.startswith("-")
-
-
-def _number(text: str, words: str, low: float, high: float) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not low <= value <= high:
-        raise argparse.ArgumentTypeError(f"{text!r} is not {words}")
-    return value
-
-
-def _ratio(text: str) -> float:
-    if text.endswith("%"):
-        return _number(text[:-1], "a percentage from 0 to 99", 0, 99) / 100
-    return _number(text, "a probability from 0 to 0.99", 0, 0.99)
-
-
-def _delay(text: str) -> float:
-    return _number(text, "a delay from 0 to 5000 ms", 0, 5000)
-
-
-def _seconds(text: str) -> float:
-    return _number(text, "a number of seconds above 0", 1e-3, 1e9)
-
-
-def _whole(text: str, words: str, low: int, high: int) -> int:
-    if not text.isdecimal() or not low <= int(text) <= high:
-        raise argparse.ArgumentTypeError(f"{text!r} is not {words}")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    return _whole(text, "a whole number from 1 on", 1, 10**9)
-
-
-def _lines(text: str) -> int:
-    return _whole(text, "a whole number from 0 on", 0, 10**6)
-
-
-def _port(text: str) -> int:
-    return _whole(text, "a port: those are 0 to 65535", 0, 65535)
 
 
 def _log_in_one_line(*, debug: bool) -> None:

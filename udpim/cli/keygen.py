@@ -1,11 +1,11 @@
-"""``udpim keygen``: makes a server's private key in a file, and prints the public one."""
+"""``udpim keygen``: makes a private key in a file and prints the public one; or a shared secret."""
 
 from __future__ import annotations
 
 import argparse
 
 from udpim.cli.output import Exit, put, put_json
-from udpim.runtime.keys import format_key, write_key_pair
+from udpim.runtime.keys import format_key, write_key_pair, write_secret
 
 
 def run(args: argparse.Namespace) -> int:
@@ -14,6 +14,11 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ConfigError: If the file is there already, or cannot be made.
     """
+    if args.psk:
+        write_secret(args.file)
+        if args.json:
+            put_json({"file": args.file})
+        return Exit.OK
     public = format_key(write_key_pair(args.file).public)
     if args.json:
         put_json({"file": args.file, "key": public})

@@ -19,6 +19,8 @@ def connect_as(args: argparse.Namespace) -> Connecting:
         security=args.security,
         server_key=args.server_key,
         known_hosts=args.known_hosts,
+        key=args.key,
+        psk=args.psk,
         connect_timeout=args.connect_timeout,
         exchange=args.exchange,
     )

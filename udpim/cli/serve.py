@@ -7,11 +7,17 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from udpim import Cluster, Listening, LoginRequest, NotHome, Server
 from udpim.cli.output import Exit, complain, put, put_json, say
 from udpim.cli.users_file import LiveUsers
+
+USERS_LOOK_S = 1.0
+"""How often to look whether the users file has changed; who logs in makes it look at once."""
+NO_MORE = "the server lets this login in no more"
+"""What a client is told whose line has gone or has changed."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,7 +46,10 @@ async def _serve(args: argparse.Namespace, users: LiveUsers | None) -> int:
             put(f"listening on {f'[{host}]' if ':' in host else host}:{port}")
             if key is not None:
                 put(f"server key {key}")
-        await _first_of(stop.wait(), listening.serve_forever())
+        waits = [stop.wait(), listening.serve_forever()]
+        if users is not None:
+            waits.append(_keep_out(users, listening))
+        await _first_of(*waits)
         if not args.json:
             say("going down")
         if args.stats:
@@ -59,6 +68,19 @@ def _key(args: argparse.Namespace, listening: Listening) -> str | None:
         return listening.public_key
     except NotHome:
         return None
+
+
+async def _keep_out(users: LiveUsers, listening: Listening) -> None:
+    """End the sessions of whom the users file lets in no more."""
+    seen = users.changes
+    while True:
+        await asyncio.sleep(USERS_LOOK_S)
+        users.refresh()
+        if users.changes == seen:
+            continue
+        seen = users.changes
+        with suppress(NotHome):  # where the sessions are, the same is done
+            await listening.recheck(users.still_admits, reason=NO_MORE)
 
 
 async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:
@@ -84,11 +106,12 @@ def _make(args: argparse.Namespace, users: LiveUsers | None) -> Server:
             store=args.store,
             security=args.security,
             key=args.key,
+            psk=args.psk,
             cluster=cluster,
         )
 
     def authenticate(login: LoginRequest) -> bool:
-        return users.admits(login.user, login.token)
+        return users.admits(login.user, login.token, login.key)
 
     return Server(
         authenticate=authenticate,
@@ -96,6 +119,7 @@ def _make(args: argparse.Namespace, users: LiveUsers | None) -> Server:
         store=args.store,
         security=args.security,
         key=args.key,
+        psk=args.psk,
         cluster=cluster,
     )
 

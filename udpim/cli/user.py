@@ -37,19 +37,21 @@ def run(args: argparse.Namespace) -> int:
 
 def _add(args: argparse.Namespace) -> None:
     """Add a user, then show the token: it is nowhere else."""
-    token = _token_from_stdin() if args.token_stdin else draw_token()
-    add_user(args.users, args.name, token)
-    shown = {} if args.token_stdin else {"token": token}
+    drawn = None if args.token_stdin or args.no_token else draw_token()
+    token = _token_from_stdin() if args.token_stdin else drawn
+    add_user(args.users, args.name, token, args.key)
+    shown = {} if drawn is None else {"token": drawn}
     if args.json:
         put_json({"name": args.name, **shown})
-    elif shown:
-        put(token)
+    elif drawn is not None:
+        put(drawn)
 
 
 def _list(args: argparse.Namespace) -> None:
-    for name, secret in list_users(args.users).items():
+    for name, (secret, keys) in list_users(args.users).items():
         if args.json:
-            put_json({"name": name, "hashed": secret.startswith(HASHED)})
+            is_hashed = None if secret is None else secret.startswith(HASHED)
+            put_json({"name": name, "hashed": is_hashed, "keys": keys})
         else:
             put(printable(name))
 

@@ -1,7 +1,14 @@
-"""The users file of ``udpim serve``: who may log in, and with which token.
+"""The users file of ``udpim serve``: who may log in, and by which proof.
 
-One line for each user, a name and a secret; ``#`` begins a comment line. A secret is the token
-itself, or ``sha256:`` and the token's digest in hex, which is what ``udpim user add`` writes.
+One line for each user; ``#`` begins a comment line. After the name come a token, public keys of the
+user's devices, or both::
+
+    alice sha256:9f86d0…                whoever has the token
+    bob   key:PYkO1zqa… key:mG3xN9…     any of these two devices
+    carol sha256:60303a… key:oR8xQe…    this device only, and with the token
+
+A token stands there itself, or as ``sha256:`` and its digest in hex, which is what ``udpim user
+add`` writes. A key is what ``udpim key`` prints; a server in plain text sees none.
 
 There is one scheme, and it is a fast one. A token that nobody can guess needs no slow hash; a slow
 one would be a lever for whoever floods the server with logins, would hold up everybody who comes
@@ -19,11 +26,14 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
+from udpim import Admitted
 from udpim.errors import ConfigError
+from udpim.runtime.keys import format_key, parse_key
 from udpim.runtime.settings import check_name, check_token
 from udpim.wire.im_schema import NAME_BYTES_MAX
 
@@ -36,7 +46,8 @@ LOCK_S_MAX = 10.0
 LOCK_PAUSE_S = 0.05
 
 HASHED = "sha256:"
-HEADER = "# Who may log in: a name and a token, or its digest after sha256:\n"
+KEY = "key:"
+HEADER = "# Who may log in: a name, then a token (or sha256: and its digest), key:… or both\n"
 
 _DIGEST = re.compile(HASHED + "[0-9a-f]{64}")
 
@@ -69,17 +80,38 @@ def hashed(token: str) -> str:
     return HASHED + hashlib.sha256(token.encode()).hexdigest()
 
 
-def matches(secret: str | None, token: str) -> bool:
-    """Compare a token with a secret of the file, in a time that tells nothing; None fits none."""
-    known = secret if secret is not None and _DIGEST.fullmatch(secret) else hashed(secret or "")
-    return hmac.compare_digest(known, hashed(token)) and secret is not None
+def matches(secret: str, digest: str) -> bool:
+    """Compare a token's digest with a secret of the file, in a time that tells nothing."""
+    known = secret if _DIGEST.fullmatch(secret) else hashed(secret)
+    return hmac.compare_digest(known, digest)
 
 
 # --- Reading ---
 
 
-def list_users(path: str) -> dict[str, str]:
-    """Read a users file: the secret of each name, in the order of the file.
+class User(NamedTuple):
+    """What a line asks of whoever logs in.
+
+    Attributes:
+        secret: The token, or its digest; None where keys are enough.
+        keys: Public keys, of which the device must own one; none where the token is enough.
+    """
+
+    secret: str | None
+    keys: tuple[str, ...] = ()
+
+    def admits(self, digest: str, key: str | None) -> bool:
+        """Tell whether a token, of which this is `hashed`, and a key are proof enough."""
+        known = matches(self.secret or "", digest)  # in every case, for the time that it takes
+        return (known or self.secret is None) and (not self.keys or key in self.keys)
+
+
+NOBODY = User(hashed(secrets.token_hex()))
+"""Asks for what nobody has, and takes as long as anybody."""
+
+
+def list_users(path: str) -> dict[str, User]:
+    """Read a users file: what each name is asked for, in the order of the file.
 
     Raises:
         ConfigError: If it cannot be read, or a line is malformed; the line's number is in it.
@@ -87,7 +119,7 @@ def list_users(path: str) -> dict[str, str]:
     return parse_users(path, _read(path))
 
 
-def read_users(path: str) -> dict[str, str]:
+def read_users(path: str) -> dict[str, User]:
     """Read the users file of a server that is about to start.
 
     Raises:
@@ -108,36 +140,53 @@ def _read(path: str) -> str:
         raise ConfigError(f"users file {path}: it is not UTF-8 text") from error
 
 
-def parse_users(path: str, text: str) -> dict[str, str]:
+def parse_users(path: str, text: str) -> dict[str, User]:
     """Read the text of a users file; the path is for the words of an error.
 
     Raises:
         ConfigError: If a line is malformed; its number is in it.
     """
-    users: dict[str, str] = {}
+    users: dict[str, User] = {}
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
         where = f"users file {path}, line {number}"
-        if len(words) != 2:
-            raise ConfigError(f"{where}: expected a name and a token, found {len(words)} words")
-        name, secret = words
+        name, *proofs = words
         if len(name.encode()) > NAME_BYTES_MAX:
             raise ConfigError(f"{where}: the name is over {NAME_BYTES_MAX} bytes")
         if name in users:
             raise ConfigError(f"{where}: {name} was named before")
-        if secret.startswith(HASHED) and not _DIGEST.fullmatch(secret):
-            raise ConfigError(f"{where}: after {HASHED} come 64 hexadecimal digits")
-        users[name] = secret
+        users[name] = _parse_proofs(where, proofs)
     return users
+
+
+def _parse_proofs(where: str, words: list[str]) -> User:
+    tokens = [word for word in words if not word.startswith(KEY)]
+    texts = [word.removeprefix(KEY) for word in words if word.startswith(KEY)]
+    if not words or len(tokens) > 1:
+        found = f"{len(tokens)} tokens" if words else "nothing"
+        raise ConfigError(
+            f"{where}: expected a token, {KEY}… or both after the name, found {found}"
+        )
+    for token in tokens:
+        if token.startswith(HASHED) and not _DIGEST.fullmatch(token):
+            raise ConfigError(f"{where}: after {HASHED} come 64 hexadecimal digits")
+    keys = tuple(format_key(parse_key(f"{where}: what follows {KEY}", text)) for text in texts)
+    return User(tokens[0] if tokens else None, keys)
 
 
 # --- Changing ---
 
 
-def add_user(path: str, name: str, token: str) -> None:
+def add_user(path: str, name: str, token: str | None, keys: Sequence[str] = ()) -> None:
     """Add a user at the end of the file; a file that is not there is made, for its owner only.
+
+    Args:
+        path: Of the file.
+        name: The user's.
+        token: None where a key is enough.
+        keys: Public keys, of which the user's device must own one; none where a token is enough.
 
     Raises:
         ConfigError: If the name does not fit or is there already, or the file cannot be changed.
@@ -146,12 +195,17 @@ def add_user(path: str, name: str, token: str) -> None:
     if name.split() != [name] or name.startswith("#") or not name.isprintable():
         raise ConfigError(f"{name!r}: a name has no spaces, no control signs, and no # in front")
 
+    proofs = [] if token is None else [hashed(token)]
+    proofs += [KEY + format_key(parse_key("the key", key)) for key in keys]
+    if not proofs:
+        raise ConfigError(f"{name}: without a token there must be a key")
+
     def added(text: str) -> str:
         if name in parse_users(path, text):
             raise ConfigError(f"users file {path}: {name} exists already")
         if text and not text.endswith(("\n", "\r")):
             text += "\n"
-        return f"{text or HEADER}{name} {hashed(token)}\n"
+        return f"{text or HEADER}{name} {' '.join(proofs)}\n"
 
     _change(path, added, make=True)
 
@@ -271,15 +325,22 @@ class LiveUsers:
         self._warn = warn
         self._seen = self._look()
         self._users = read_users(path)
+        self.changes = 0
+        """How often the users became others."""
 
-    def admits(self, name: str, token: str) -> bool:
-        """Tell whether this is the user's token."""
-        self._refresh()
-        return matches(self._users.get(name), token)
+    def admits(self, name: str, token: str, key: str | None = None) -> bool:
+        """Tell whether token and key prove that this is the user; no key in plain text."""
+        self.refresh()
+        return self._users.get(name, NOBODY).admits(hashed(token), key)
+
+    def still_admits(self, admitted: Admitted) -> bool:
+        """Tell whether who was admitted, or is about to be, is one whom the file lets in."""
+        digest = HASHED + admitted.token_sha256
+        return self._users.get(admitted.user, NOBODY).admits(digest, admitted.key)
 
     def knows(self, name: str) -> bool:
         """Tell whether there is such a user."""
-        self._refresh()
+        self.refresh()
         return name in self._users
 
     def _look(self) -> tuple[int, ...]:
@@ -290,7 +351,8 @@ class LiveUsers:
             return (error.errno or -1,)
         return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
 
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
+        """Read the file, if it has changed."""
         # Looked at before it is read: a change in between is found the next time.
         seen = self._look()
         if seen == self._seen:
@@ -307,3 +369,4 @@ class LiveUsers:
         if not users:
             self._warn(f"users file {self._path}: it names nobody now; nobody can log in")
         self._users = users
+        self.changes += 1

@@ -57,6 +57,8 @@ class CloseCode(enum.IntEnum):
     """More streams were named than fit one connection; the next one starts counting anew."""
     KEYS_USED_UP = 10
     """A key has reached what it may do (PROTOCOL §2.9); the next connection has others."""
+    REVOKED = 11
+    """The server has ended the session for good: who it was admitted by may not go on."""
     APPLICATION_FIRST = 256
     """The first code that is the application's."""
 

@@ -342,12 +342,13 @@ class Outbox:
             view.take_excused(first, last)
         if packet.store_epoch == stream.store_epoch:
             self._changed(stream, stream.take_stored(view, packet.stored))
-        if 0 < top < stream.durable_floor:
-            self._tell_floor(stream)
+        self._tell_floor(stream, top)
         self._refresh(stream, touched)
 
-    def _tell_floor(self, stream: OutStream) -> None:
-        """Somebody may wait below a floor that it never heard of: the server tells what we told."""
+    def _tell_floor(self, stream: OutStream, top: int | None = None) -> None:
+        """Whoever asks, or whose verdicts end below the floor, may not know it: let S tell it."""
+        if top is not None and not 0 < top < stream.durable_floor:
+            return
         if stream.told_floor < stream.durable_floor:
             stream.told_floor = stream.durable_floor
             self._transmitter.tell_floor(stream)
@@ -360,8 +361,7 @@ class Outbox:
         taken = take_tally(stream, packet, self.drops)
         if taken.top >= stream.next_seq:
             self.rolled_back |= stream.id.incarnation == self.incarnation
-        if 0 < taken.top < stream.durable_floor:
-            self._tell_floor(stream)
+        self._tell_floor(stream, taken.top)
         self._refresh(stream, list(RangeSet(taken.touched)))
 
     def receive_read_n(self, stream: OutStream, packet: ReadN) -> None:

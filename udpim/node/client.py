@@ -279,7 +279,7 @@ class ClientNode:
         elif connection.state is not ConnectionState.OPEN and self.state in _LIVE:
             info = connection.closed
             assert info is not None, "a connection that is not open knows why"
-            if info.by_peer and info.code == CloseCode.REPLACED:
+            if info.by_peer and info.code in (CloseCode.REPLACED, CloseCode.REVOKED):
                 self._stop(info.code, info.reason, now)
             else:
                 self._lost(info.code, info.reason, now)

@@ -28,6 +28,9 @@ from udpim.wire import im_packets as p
 GROUP_REQUESTS_MAX = 1024
 """Questions to the membership hook that are not answered; one more is told to come again."""
 
+UNNAMED = ("", "")
+"""User and device as a sender gives them, who need not be named."""
+
 Handler = Callable[[float], None]
 """Called with the time."""
 
@@ -80,7 +83,7 @@ class Dispatch:
         handlers = []
         for packet in packets:
             if packet is None:
-                self._drops[UNKNOWN_KIND] = self._drops.get(UNKNOWN_KIND, 0) + 1
+                self._drop("IM packet of an unknown kind")
                 continue
             handler = self._handler(link, packet)
             if handler is None:
@@ -112,6 +115,8 @@ class Dispatch:
         user, device = session.endpoint
         name = packet.name
         if name is not None:
+            if (name.user, name.device) not in (session.endpoint, UNNAMED):
+                self._drop("name of another sender")
             name = name._replace(user=user, device=device)
         stream = session.inbound.resolve(packet.handle, name)
         if stream is None or (stream.user, stream.device) != session.endpoint:
@@ -168,8 +173,7 @@ class Dispatch:
 
     def _on_pull(self, session: Session, bytes_max: int) -> None:
         if session.reading:
-            reason = "offline:R during another one"
-            self._drops[reason] = self._drops.get(reason, 0) + 1
+            self._drop("offline:R during another one")
             return
         token = next(self._tokens)
         self._reading[token] = session
@@ -183,6 +187,9 @@ class Dispatch:
             answer_pull(self._router.queue, session, items)
             self._router.endings.pulled(session, items)
 
+    def _drop(self, reason: str) -> None:
+        self._drops[reason] = self._drops.get(reason, 0) + 1
+
     def sizes(self) -> dict[str, int]:
         """Return how many questions wait for an answer."""
         return {
@@ -192,7 +199,6 @@ class Dispatch:
         }
 
 
-UNKNOWN_KIND = "IM packet of an unknown kind"
 _ROUTER_METHODS: dict[type, Callable[[Router, Session, StreamId, Any], object]] = {
     p.MsgR: Router.receive_msg_r,
     p.CancelR: Router.receive_cancel_r,

@@ -39,6 +39,8 @@ class Authenticate:
     token: int
     endpoint: Endpoint
     secret: bytes = field(repr=False)
+    key: bytes | None = None
+    """The public key whose owner the connection's handshake has proved the client to be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

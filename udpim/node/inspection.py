@@ -21,12 +21,11 @@ from typing import NamedTuple
 
 from udpim.config import Limits
 from udpim.im.answers import RANGES_A_PACKET
-from udpim.im.devices import epochs_known
 from udpim.im.router import Router
 from udpim.im.session import Session
 from udpim.model import RejectCode, StreamId
 from udpim.node.effects import Effect, Inspect, MaySend, Verdicts
-from udpim.ranges import Range, RangeSet, chunked, intersect, without
+from udpim.ranges import Range, RangeSet, chunked, without
 from udpim.wire.im_codec import cut_section
 from udpim.wire.im_packets import CancelR, MsgR, Refuse
 
@@ -144,12 +143,9 @@ class Inspection:
         for low, high in without(_whole(packet), RangeSet((*stopped, *failed))):
             if not self._route(session, stream, packet, (low, high)):
                 self._lanes[session][stream].remember(low, high)
-        final = RangeSet(_final(self._router, stream, packet, list(stopped)))
         for to, ranges in (("", rejected), *rerouted.items()):
             code = RejectCode.REDIRECTED if to else RejectCode.FORBIDDEN
-            self._refuse(session, packet, code, intersect(ranges, final), to)
-        for part in without(stopped, final):
-            self._route(session, stream, packet, part)
+            self._refuse(session, packet, code, ranges, to)
         self._go_on(session, stream, now)
 
     def session_ended(self, session: Session) -> None:
@@ -319,22 +315,6 @@ def _routed(router: Router, stream: StreamId, first: int, last: int) -> RangeSet
         if row is not None:
             known.update(row.delivered.within(first, last))
     return known
-
-
-def _final(
-    router: Router, stream: StreamId, packet: MsgR, rejected: Sequence[Range]
-) -> list[Range]:
-    """Return what of the rejected seqs may be refused for good now.
-
-    A sender that has not learned yet whom its messages are due to closes what is refused at once,
-    without a void for the gap; so before it has, only what leaves no gap is refused. The router
-    forwards nothing of the rest, but tells the sender, whose next copy is asked about again.
-    """
-    section = packet.section
-    epoch = router.conversations.epoch(stream)
-    if epochs_known(packet.runs, section.first, section.last, epoch):
-        return list(rejected)
-    return [part for part in RangeSet(rejected) if part[0] <= packet.floor]
 
 
 def _whole(packet: MsgR) -> list[Range]:

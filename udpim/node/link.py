@@ -7,19 +7,43 @@ of one of them, :class:`LinkTimers` tells whose deadline comes first (PROTOCOL Â
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
+from typing import NamedTuple
 
 from udpim.hop.bucket import TokenBucket
 from udpim.hop.connection import Connection
 from udpim.im.session import Session
+from udpim.model import Endpoint
 
 SPARE = 64
 """Outdated entries that the heap may hold beside one for each present one."""
 
 
+class Proof(NamedTuple):
+    """What a login was admitted by, or is to be.
+
+    Attributes:
+        endpoint: Who it is.
+        token_sha256: Digest of the token.
+        key: The public key whose owner the client is; None in plain text.
+    """
+
+    endpoint: Endpoint
+    token_sha256: bytes
+    key: bytes | None
+
+
 class Link:
     """One connection at the server and, after the login, its session."""
 
-    __slots__ = ("connection", "login_by", "login_taken", "session", "signal_rate", "timer_at")
+    __slots__ = (
+        "connection",
+        "login_by",
+        "login_taken",
+        "proof",
+        "session",
+        "signal_rate",
+        "timer_at",
+    )
 
     def __init__(self, connection: Connection, login_by: float) -> None:
         """A connection that has to log in by ``login_by``."""
@@ -27,6 +51,8 @@ class Link:
         self.session: Session | None = None
         self.login_taken = False
         """A login is being checked, or has its answer: another one is not taken."""
+        self.proof: Proof | None = None
+        """Of the last login that was taken."""
         self.login_by: float | None = login_by
         self.signal_rate: TokenBucket | None = None
         """Made with the first signal: most sessions that are idle send none."""

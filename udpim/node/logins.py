@@ -12,7 +12,8 @@ are over; the router learns of each session (PROTOCOL §4.2, §5.8).
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from hashlib import sha256
 
 from udpim.config import WINDOW, ServerConfig
 from udpim.hop.codes import CloseCode, ConnectionState
@@ -22,7 +23,7 @@ from udpim.im.session import Session
 from udpim.model import GROUP_MARK, Endpoint, LoginCode, is_group
 from udpim.node.effects import Authenticate
 from udpim.node.events import Event, SessionChanged
-from udpim.node.link import Link
+from udpim.node.link import Link, Proof
 from udpim.wire import im_codec
 from udpim.wire import im_packets as p
 
@@ -74,6 +75,8 @@ class Logins:
         self._seats: Counter[Endpoint] = Counter()
         """Whom a place is taken by: a session, or a login whose commit is on its way."""
         self._authenticating: dict[int, tuple[Link, p.Login]] = {}
+        self.revoked = 0
+        """Sessions, and logins on their way, that were revoked so far."""
         self.now = 0.0
         """The time of the commit that is being told of."""
 
@@ -84,7 +87,9 @@ class Logins:
         link.login_taken = True
         self._authenticating[token] = (link, login)
         endpoint = Endpoint(login.user, login.device)
-        return Authenticate(token=token, endpoint=endpoint, secret=login.token)
+        key = link.connection.peer_static
+        link.proof = Proof(endpoint, sha256(login.token).digest(), key)
+        return Authenticate(token=token, endpoint=endpoint, secret=login.token, key=key)
 
     def on_authenticated(self, token: int, refusal: str | None, now: float, *, busy: bool) -> None:
         """The hook has answered; see `udpim.node.server.ServerNode.on_authenticated`."""
@@ -128,6 +133,24 @@ class Logins:
         self._touched[link] = None
         self._router.session_closed(session, link.connection.unacked_tags())
         self._events.append(SessionChanged(endpoint=session.endpoint, online=False))
+
+    def revoke(
+        self, links: Iterable[Link], is_over: Callable[[Proof], bool], reason: str, now: float
+    ) -> int:
+        """End sessions and logins on their way; see `udpim.node.server.ServerNode.revoke`."""
+        count = 0
+        for link in links:
+            open_ = link.connection.state is ConnectionState.OPEN
+            if not open_ or link.proof is None or not is_over(link.proof):
+                continue
+            if link.session is not None:
+                self.end_session(link, now)
+            # What still waits for a hook or a commit finds the connection closed.
+            link.connection.close(CloseCode.REVOKED, reason, now)
+            self._touched[link] = None
+            count += 1
+        self.revoked += count
+        return count
 
     # --- Looking at it ---
 

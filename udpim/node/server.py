@@ -31,7 +31,7 @@ from udpim.node.early import Early
 from udpim.node.effects import Commit, Effect, NotifyOffline, Verdicts
 from udpim.node.events import Event, StoreFailed
 from udpim.node.inspection import NOTHING_INSPECTED, inspection_for
-from udpim.node.link import Link, LinkTimers
+from udpim.node.link import Link, LinkTimers, Proof
 from udpim.node.logins import REFUSED, Logins
 from udpim.node.packets import TOO_MANY_STREAMS, read_im_packets
 from udpim.node.presence import PresenceDesk
@@ -94,7 +94,8 @@ class ServerNode:
         self._outgoing: dict[Session, None] = {}
         self._timers = LinkTimers()
         self._gone = HopTotals()  # of connections that are closed
-        self._effects, self._events = deque[Effect](), deque[Event]()
+        self._effects: deque[Effect] = deque()
+        self._events: deque[Event] = deque()
         self.drops: dict[str, int] = {}
         self._rates = SenderRates(config.limits, self.drops)
         self._early = Early()
@@ -206,15 +207,13 @@ class ServerNode:
 
     def _session_opened(self, link: Link, now: float) -> None:
         """Route what came before the login was answered; nobody will send it again."""
-        packets = self._early.take(link)
-        while packets and link.session is not None:
-            handlers = self._dispatch.handlers(link, packets[:1])
+        for packet in self._early.take(link):
+            handlers = self._dispatch.handlers(link, [packet])
             if handlers is None:
                 link.connection.close(CloseCode.PROTOCOL_ERROR, "not acceptable with a login", now)
                 return
             for handler in handlers:
                 handler(now)
-            del packets[0]
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due; early or twice is harmless."""
@@ -249,6 +248,22 @@ class ServerNode:
             busy: The refusal says nothing about the credentials; the client tries again later.
         """
         self._logins.on_authenticated(token, refusal, now, busy=busy)
+
+    def revoke(self, is_over: Callable[[Proof], bool], reason: str, now: float) -> int:
+        """End sessions at once and for good, and refuse logins that are on their way.
+
+        Nothing more of them is taken; what is stored stays. Whether they may come back is the
+        authenticate hook's word.
+
+        Args:
+            is_over: Asked with what each of them was admitted by, or is to be.
+            reason: Words for the client.
+            now: The time.
+
+        Returns:
+            How many there were.
+        """
+        return self._logins.revoke(self._links.values(), is_over, reason, now)
 
     def on_may_see(self, token: int, now: float, *, allowed: bool) -> None:
         """The may_see hook has answered."""
@@ -399,6 +414,11 @@ class ServerNode:
             "rated_users": len(self._rates),
             **(NOTHING_INSPECTED if self._inspection is None else self._inspection.sizes()),
         }
+
+    @property
+    def revoked_logins(self) -> int:
+        """How many sessions, and logins on their way, were revoked so far."""
+        return self._logins.revoked
 
     def connections(self) -> list[Connection]:
         """Return the present connections, for their statistics."""

@@ -59,6 +59,7 @@ def server_stats(node: ServerNode) -> dict[str, Any]:
     }
     return {
         **node.sizes(),
+        "revoked_logins": node.revoked_logins,
         "router": _router_sizes(node.router),
         "listener": {
             **asdict(listener.stats),

@@ -16,7 +16,8 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from udpim.errors import StoreError
+from udpim.errors import ConnectionClosed, StoreError
+from udpim.hop.codes import CloseCode
 from udpim.im.records import QueueItems
 from udpim.model import Address
 from udpim.node.effects import Commit, Effect
@@ -29,6 +30,13 @@ PASSES_MAX = 8
 """Passes in one turn while datagrams keep coming; then the rest of the loop has its turn."""
 
 logger = logging.getLogger("udpim")
+
+
+def internal_error(cause: Exception) -> ConnectionClosed:
+    """Return what everybody who waits is told when a bug or a lost socket ends all work."""
+    error = ConnectionClosed(CloseCode.PROTOCOL_ERROR, f"internal error: {cause!r}")
+    error.__cause__ = cause
+    return error
 
 
 class Node(EffectNode, Protocol):

@@ -52,18 +52,36 @@ def read_key_pair(path: str | os.PathLike[str]) -> KeyPair:
     Raises:
         ConfigError: It cannot be read, holds no key, or others may read it.
     """
+    return X25519_DH.key_pair(read_secret("private key", path))
+
+
+def read_secret(what: str, path: str | os.PathLike[str]) -> bytes:
+    """Read a private key, or a secret that both ends share, from a file that only its owner reads.
+
+    Raises:
+        ConfigError: It cannot be read, holds no key, or others may read it.
+    """
     try:
         if Path(path).stat().st_mode & 0o077:
-            raise ConfigError(f"others may read the private key in {path}; chmod 600 it")
+            raise ConfigError(f"others may read the {what} in {path}; chmod 600 it")
         text = Path(path).read_text("ascii")
     except (OSError, UnicodeDecodeError) as error:
         words = getattr(error, "strerror", None) or "it is no text"
-        raise ConfigError(f"no private key in {path}: {words}") from None
-    return X25519_DH.key_pair(parse_key(f"what stands in {path}", text))
+        raise ConfigError(f"no {what} in {path}: {words}") from None
+    return parse_key(f"what stands in {path}", text)
 
 
 def write_key_pair(path: str | os.PathLike[str]) -> KeyPair:
     """Draw a private key and put it into a new file.
+
+    Raises:
+        ConfigError: There is such a file, or it cannot be made.
+    """
+    return X25519_DH.key_pair(write_secret(path))
+
+
+def write_secret(path: str | os.PathLike[str]) -> bytes:
+    """Draw what `read_secret` reads, and put it into a new file.
 
     Raises:
         ConfigError: There is such a file, or it cannot be made.
@@ -74,20 +92,29 @@ def write_key_pair(path: str | os.PathLike[str]) -> KeyPair:
             file.write(format_key(secret) + "\n")
     except OSError as error:
         raise ConfigError(f"cannot make {path}: {error.strerror}") from None
-    return X25519_DH.key_pair(secret)
+    return secret
 
 
-def load_with_key(store: Store, load: Callable[[], Snapshot]) -> tuple[Snapshot, KeyPair]:
-    """Load a store, and the lasting key in it; a new one is durable before anybody can see it.
+def load_with_key(
+    store: Store, load: Callable[[], Snapshot], given: KeyPair | None, *, encrypted: bool
+) -> tuple[Snapshot, KeyPair | None]:
+    """Load a store, and tell the lasting key of its owner, None where nothing is encrypted.
+
+    The store keeps a key only for whoever needs one and brings none. A new one is durable before
+    anybody can see it.
 
     Args:
         store: Nothing was submitted to it yet.
         load: Its method for this kind of store; blocks.
+        given: The key, where it does not come from the store.
+        encrypted: Whether there is any use for a key.
 
     Raises:
         StoreError: It cannot be read, or did not take the key.
     """
     snapshot = load()
+    if not encrypted or given is not None:
+        return snapshot, given if encrypted else None
     if STATIC_KEY not in snapshot.meta:
         store.submit(0, [PutMeta(STATIC_KEY, os.urandom(KEY_BYTES))])
         snapshot = load()

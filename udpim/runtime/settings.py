@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from udpim.config import ClientConfig
+from udpim.crypto.noise.suites import KeyPair
 from udpim.errors import ConfigError
 from udpim.hop.config import HopConfig
 from udpim.model import GROUP_MARK, is_group
-from udpim.runtime.keys import KnownHosts, default_known_hosts, parse_key
+from udpim.runtime.keys import (
+    KnownHosts,
+    default_known_hosts,
+    parse_key,
+    read_key_pair,
+    read_secret,
+)
 from udpim.store.base import Store
 from udpim.store.memory import MemoryStore
 from udpim.store.sqlite import SQLiteStore
@@ -164,9 +171,40 @@ class Trust:
 
     security: Security
     server_key: bytes | None = None
-    """Its public key."""
+    """The server's public key."""
     known_hosts: KnownHosts | None = None
     """Or where it stands after the first contact; in plain text neither."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secrets:
+    """What this end proves to the other one, in plain text nothing."""
+
+    security: Security
+    key: KeyPair | None = None
+    """Its lasting key; None: that of its store."""
+    psk: bytes | None = field(default=None, repr=False)
+    """A secret that both ends share."""
+
+
+def check_secrets(
+    security: str,
+    key: str | os.PathLike[str] | None,
+    psk: str | os.PathLike[str] | None,
+) -> Secrets:
+    """Read the secrets that files hold.
+
+    Raises:
+        ConfigError: One cannot be read, or nothing needs it; see also `check_security`.
+    """
+    chosen = check_security(security)
+    if chosen == "plain" and (key is not None or psk is not None):
+        raise ConfigError('nobody proves anything with security="plain": leave key and psk out')
+    return Secrets(
+        security=chosen,
+        key=None if key is None else read_key_pair(key),
+        psk=None if psk is None else read_secret("shared secret", psk),
+    )
 
 
 def check_trust(
@@ -242,6 +280,7 @@ class ClientSettings:
     """Host and port, at least one; all but the first are tried in turn after a loss."""
     store: StoreChoice
     trust: Trust
+    secrets: Secrets
     connect_timeout_s: float
     close_timeout_s: float
     hop: HopConfig | None
