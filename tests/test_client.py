@@ -419,7 +419,7 @@ async def test_a_second_login_of_the_device_ends_the_first():
 async def test_garbage_is_counted_and_messages_still_flow():
     async with serve() as server, login(server, "alice") as alice, login(server, "bob") as bob:
         host, port = server.address
-        client_port = alice._endpoint.address[1]
+        client_port = alice._sockets.address[1]
         garbage = [b"\x00", b"\x81" * 30, bytes(range(200)), b"\x81" * 1500, b"\x01" * 40]
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             for data in garbage * 20:

@@ -20,6 +20,7 @@ from tests.runtime.helpers import live, login, serve
         ({"device": "d" * 33}, "device must have 1 to 32 bytes"),
         ({"token": "t" * 2000}, "the limit is 1024"),
         ({"reconnect_s_max": 0}, "reconnect_s_max must be positive"),
+        ({"keepalive": "often"}, 'keepalive is "fixed" or "learn"'),
         ({"connect_timeout": 0}, "timeouts must not be negative"),
         ({"address": "udpim://host:70000"}, "port 70000 is out of range"),
     ],
@@ -62,7 +63,7 @@ async def test_without_a_socket_everything_is_closed_again(monkeypatch, tmp_path
     async def refuse(family, address, *, on_burst, on_lost):
         raise udpim.ConnectError("no socket")
 
-    monkeypatch.setattr("udpim.client.open_endpoint", refuse)
+    monkeypatch.setattr("udpim.runtime.client_sockets.open_endpoint", refuse)
     for _ in range(2):
         with pytest.raises(udpim.ConnectError, match="no socket"):
             await udpim.connect("127.0.0.1", user="a", security="plain", store=tmp_path / "a.db")

@@ -9,10 +9,11 @@ from collections import deque
 
 import pytest
 
-from tests.hop.pair import connect
+from tests.hop.pair import CLIENT, connect, packet_to
 from tests.im.helpers import EPOCH, STREAM, Receiver, Sender, member, run_of, section
 from udpim import config, costs
 from udpim.config import Limits, about
+from udpim.hop.cids import CIDS_MAX
 from udpim.hop.codes import Role
 from udpim.hop.reassembly import Reassembly
 from udpim.im.aside import WORDS_CHARS_MAX, Aside, fit_words
@@ -28,7 +29,7 @@ from udpim.im.session import Named, Session
 from udpim.model import Endpoint, StreamId
 from udpim.node.link import Link
 from udpim.node.rates import SenderRates
-from udpim.wire.frames import FRAGMENT_BYTES_MIN
+from udpim.wire.frames import FRAGMENT_BYTES_MIN, encode_ack, encode_new_cid
 from udpim.wire.im_packets import Members, MsgN, MsgR, SignalN
 
 FACTOR_MAX = 6
@@ -42,11 +43,23 @@ def name_of(number):
     return StreamId(f"u{digits}", f"d{digits}", 2**63 + number, f"c{digits}")
 
 
+def idle_connection():
+    """A server's, which has given its peer spare ids and has some of it."""
+    connection = connect(Role.SERVER, spare_ids=True)
+    given = [encode_new_cid(n, b"spare%03d" % n, b"") for n in range(1, CIDS_MAX)]
+    for number, frames in enumerate((given, [encode_ack(0, 0, 0, 0)])):
+        packet = connection.receive_packet(packet_to(connection, number, *frames), CLIENT, 1.0)
+        connection.take(packet, 1.0)
+        connection.datagrams_to_send(1.0)
+    assert (CIDS_MAX, 0) == (len(connection.local_cids), connection.in_flight_frames)
+    return connection
+
+
 def sessions(count):
     """Idle connections with their sessions."""
     links = []
     for number in range(count):
-        link = Link(connect(Role.SERVER), 1.0)
+        link = Link(idle_connection(), 1.0)
         link.session = Session(Endpoint(f"user{number}", "d"), number, lambda: 0.0, {})
         links.append(link)
     return links, count * costs.SESSION_BYTES

@@ -10,13 +10,11 @@ import asyncio
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
 from udpim.aside import Aside
 from udpim.crypto.noise.suites import KeyPair
-from udpim.crypto.security import ClientSecurity
 from udpim.errors import (
     ConfigError,
     ConnectionClosed,
@@ -27,7 +25,6 @@ from udpim.errors import (
 from udpim.groups import Groups
 from udpim.handling import Handler, Handling, Patience
 from udpim.hop.codes import CloseCode
-from udpim.hop.config import HopConfig
 from udpim.im.records import ClientSnapshot
 from udpim.message import Incoming, Message, Messages
 from udpim.model import Address, LoginCode, MsgId
@@ -50,11 +47,11 @@ from udpim.node.stats import client_stats
 from udpim.outgoing import Outgoing
 from udpim.presence import Presence, Presences
 from udpim.receipt import Receipt, ReceiptBook
+from udpim.runtime.client_sockets import ClientSockets
 from udpim.runtime.driver import Driver, internal_error
-from udpim.runtime.endpoint import format_address, open_endpoint
-from udpim.runtime.endpoint_base import DatagramEndpoint
-from udpim.runtime.key_log_file import key_log_from_environment
+from udpim.runtime.endpoint import format_address
 from udpim.runtime.keys import format_key
+from udpim.runtime.protection import client_hop
 from udpim.runtime.settings import ClientSettings, close_store
 from udpim.signals import SignalQueue, Signals, check_signal
 from udpim.store.base import Store
@@ -96,16 +93,18 @@ class Client:
             durable=store.durable,
             random_bytes=os.urandom,
             now=self._loop.time(),
-            hop_config=self._hop(key),
+            hop_config=client_hop(
+                settings.hop, key, settings.trust, settings.secrets, self._accepts
+            ),
         )
         self._driver = Driver(
             self._node,
             store,
             on_event=self._on_event,
             on_failure=self._on_failure,
-            before_turn=self._say_handled,
+            before_turn=self._before_turn,
         )
-        self._endpoint: DatagramEndpoint | None = None
+        self._sockets = ClientSockets(self._node, self._driver)
         self._book = ReceiptBook(self._node.outbox, self._driver.wake)
         self._incoming = Incoming(self._driver.wake)
         self.aside = Aside(self._node.inbox, self._incoming, self._driver.wake)
@@ -124,11 +123,9 @@ class Client:
 
     async def start(self, family: socket.AddressFamily, where: Address, *others: Address) -> None:
         """Dial, and wait for the login; `udpim.connect` does it and limits the time."""
-        self._endpoint = await open_endpoint(
-            family, None, on_burst=self._driver.receive, on_lost=self._driver.fail
-        )
+        await self._sockets.open(family)
         self._node.connect(where, self._loop.time(), *others)
-        self._driver.attach(self._endpoint)
+        self._driver.wake()
         await self._online
 
     @property
@@ -186,8 +183,7 @@ class Client:
             )
             self._end(None)
             self._driver.stop()
-            if self._endpoint is not None:
-                await self._endpoint.close()
+            await self._sockets.close()
             await close_store(self._store, self._settings.store)
 
     def _is_drained(self) -> bool:
@@ -218,21 +214,6 @@ class Client:
             self._online.exception()  # seen, should nobody wait for it any more
 
     # --- Which server is the right one ---
-
-    def _hop(self, key: KeyPair | None) -> HopConfig:
-        """Return the settings of the connections; ``key`` is this device's, None in plain text."""
-        settings = self._settings
-        hop = settings.hop or HopConfig()
-        if key is None:
-            return hop
-        accept = self._accepts if settings.trust.server_key is None else None
-        security = ClientSecurity(
-            static=key,
-            server_key=settings.trust.server_key,
-            accept_key=accept,
-            psk=settings.secrets.psk,
-        )
-        return replace(hop, security=security, key_log=hop.key_log or key_log_from_environment())
 
     def _accepts(self, key: bytes) -> bool:
         """Tell whether the server may have this key: that of the first contact, or a first one."""
@@ -448,9 +429,30 @@ class Client:
         self._node.read(message.stream, message.seq)
         self._driver.wake()
 
-    def _say_handled(self) -> None:
+    def _before_turn(self) -> None:
+        self._sockets.turn()
         for run in self._incoming.take_handled():
             self._node.handled(run.stream, run.first, run.size_bytes, run.count)
+
+    # --- The network below ---
+
+    async def rebind(self, local_host: str | None = None) -> None:
+        """Go on from another socket, without a reconnect: the way to the network is another one.
+
+        Call it when the machine has changed networks. What is on its way goes again at once, and
+        nothing on the new way shows that it belongs to the old one. A change that a NAT makes needs
+        no call.
+
+        Args:
+            local_host: Which address of this machine to go on from; None leaves it to the system.
+
+        Raises:
+            ConnectError: There is no such address; nothing has changed.
+            Error: The client was closed or has ended: ConnectionClosed, LoginError, StoreError.
+        """
+        if self._error is not None:
+            raise self._error
+        await self._sockets.move(local_host)
 
     # --- Looking at it ---
 

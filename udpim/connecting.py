@@ -6,8 +6,9 @@ import asyncio
 import os
 import socket
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from types import TracebackType
-from typing import get_args
+from typing import Literal, get_args
 
 from udpim.client import Client
 from udpim.config import ClientConfig, Exchange, Limits
@@ -30,6 +31,10 @@ from udpim.runtime.settings import (
     parse_addresses,
 )
 
+LEARNT_IDLE_S = 180.0
+"""Idle timeout that a client which learns asks for; the server's, if lower, is what counts."""
+Keepalive = Literal["fixed", "learn"]
+
 _DEFAULTS = ClientConfig(user="anybody", device="main")
 
 
@@ -50,6 +55,7 @@ def connect(
     limits: Limits | None = None,
     reconnect_s_max: float = _DEFAULTS.reconnect_s_max,
     exchange: Exchange = "six",
+    keepalive: Keepalive = "fixed",
     hop: HopConfig | None = None,
 ) -> Connecting:
     """Log in at a server: ``async with udpim.connect(…) as client``, or ``client = await …``.
@@ -73,6 +79,7 @@ def connect(
         limits: How much this client may hold: outbox, inbox, payload, connection.
         reconnect_s_max: Longest pause between two attempts to reconnect, seconds.
         exchange: "six" packets, or "four": the first that a sender hears is STORED or DELIVERED.
+        keepalive: PING every 10 s ("fixed"), or as rarely as the NATs on the way allow ("learn").
         hop: Times of the connection.
 
     Raises:
@@ -80,7 +87,6 @@ def connect(
             awaited or entered: ConnectTimeout, ConnectError, LoginError, StoreError.
     """
     trust = check_trust(security, server_key, known_hosts)
-    addresses = parse_addresses(address)
     _check_times(connect_timeout, close_timeout, reconnect_s_max)
     config = ClientConfig(
         user=check_user(user),
@@ -93,13 +99,13 @@ def connect(
     )
     settings = ClientSettings(
         config=config,
-        addresses=addresses,
+        addresses=parse_addresses(address),
         store=store,
         trust=trust,
         secrets=check_secrets(trust.security, key, psk),
         connect_timeout_s=connect_timeout,
         close_timeout_s=close_timeout,
-        hop=hop,
+        hop=_check_keepalive(keepalive, hop),
     )
     return Connecting(settings)
 
@@ -115,6 +121,14 @@ def _check_exchange(exchange: Exchange) -> Exchange:
     if exchange not in get_args(Exchange):
         raise ConfigError(f'exchange is "six" or "four", not {exchange!r}')
     return exchange
+
+
+def _check_keepalive(keepalive: Keepalive, hop: HopConfig | None) -> HopConfig | None:
+    if keepalive not in get_args(Keepalive):
+        raise ConfigError(f'keepalive is "fixed" or "learn", not {keepalive!r}')
+    if keepalive == "fixed":
+        return hop
+    return replace(hop or HopConfig(idle_timeout_s=LEARNT_IDLE_S), learn_keepalive=True)
 
 
 class Connecting:

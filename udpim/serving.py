@@ -12,12 +12,11 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from udpim.config import ServerConfig
 from udpim.crypto.noise.suites import KeyPair
-from udpim.crypto.security import ServerSecurity
 from udpim.errors import ConnectionClosed, Error, GroupRefused, StoreFull
 from udpim.groups import check_group
 from udpim.hooks import Admitted, HookChoice, Hooks
@@ -31,8 +30,8 @@ from udpim.node.server import ServerNode
 from udpim.node.stats import server_stats
 from udpim.runtime.driver import Driver, internal_error
 from udpim.runtime.endpoint_base import Burst, DatagramEndpoint, Outlet
-from udpim.runtime.key_log_file import key_log_from_environment
 from udpim.runtime.keys import load_with_key
+from udpim.runtime.protection import server_hop
 from udpim.runtime.settings import (
     Secrets,
     StoreChoice,
@@ -83,7 +82,7 @@ class Serving:
             random_bytes=os.urandom,
             known_user=self._hooks.is_known,
             wall_ms=lambda: time.time_ns() // 1_000_000,
-            hop_config=_hop(settings, key),
+            hop_config=server_hop(settings.hop, key, settings.secrets),
             asks=settings.hooks.asks(),
         )
         self._driver = Driver(
@@ -337,15 +336,6 @@ class Alone:
     async def stop(self) -> None:
         """Say goodbye, commit, and close the store."""
         await self._serving.stop(goodbye=True)
-
-
-def _hop(settings: ServerSettings, key: KeyPair | None) -> HopConfig:
-    """Return the settings of the connections."""
-    hop = settings.hop or HopConfig()
-    if key is None:
-        return hop
-    security = ServerSecurity(static=key, psk=settings.secrets.psk)
-    return replace(hop, security=security, key_log=hop.key_log or key_log_from_environment())
 
 
 def _settle(change: asyncio.Future[bool], ok: bool) -> None:

@@ -17,6 +17,7 @@ from udpim.hop.config import HopConfig
 from udpim.hop.sealing import EncryptedSealing
 from udpim.hop.stats import HopStats
 from udpim.hop.timers import TimerTable
+from udpim.wire.frames import encode_new_cid
 from udpim.wire.packet import PLAIN_SHORT_FLAGS, encode_short_header, parse_long
 
 PAYLOAD = b"frames of a packet"
@@ -88,6 +89,23 @@ def test_numbers_of_more_than_32_bits_are_told_whole():
     talk = Talk()
     for number in (5, (1 << 31) + 4, (1 << 32) + 1):
         assert talk.opener.open(talk.client.seal(SERVER_CID, number, PAYLOAD)).number == number
+
+
+def test_a_direction_keeps_its_name_and_its_keys_when_its_connection_id_changes():
+    talk = Talk()
+    spare = b"server-2"
+    told = encode_new_cid(1, spare, bytes(16))
+    assert talk.opener.open(talk.server.seal(CLIENT_CID, 1, told)).payload == told
+    one = talk.opener.open(talk.client.seal(SERVER_CID, 1, PAYLOAD))
+    two = talk.opener.open(talk.client.seal(spare, 2, PAYLOAD))
+    assert [(SERVER_CID, 0, 1), (SERVER_CID, 0, 2)] == [one[:3], two[:3]]
+
+
+def test_frames_that_are_none_name_nobody():
+    talk = Talk()
+    cut = encode_new_cid(1, b"server-2", bytes(16))[:-1]
+    assert talk.opener.open(talk.server.seal(CLIENT_CID, 1, cut)).payload == cut
+    assert not talk.opener.knows(b"server-2")
 
 
 def test_saying_the_secrets_twice_is_harmless():

@@ -60,10 +60,10 @@ def sealing_of_peer(connection):
     return sealing_for(keys_of(role, MODE["now"]), HopConfig(), TimerTable(), HopStats())
 
 
-def packet_to(connection, number, *frames):
-    """A datagram as the connection's peer would send it."""
+def packet_to(connection, number, *frames, cid=None):
+    """A datagram as the connection's peer would send it, perhaps to another of its ids."""
     payload = b"".join(frames).ljust(15, b"\0")
-    return sealing_of_peer(connection).seal(connection.local_cid, number, payload)
+    return sealing_of_peer(connection).seal(cid or connection.local_cid, number, payload)
 
 
 def frames_of(connection, datagram):
@@ -73,7 +73,20 @@ def frames_of(connection, datagram):
     return parse_frames(sealing.open(header, number, datagram))
 
 
-def connect(role, config=None, *, rng=None, now=0.0, validated=True, peer_config=None):
+def issuer(name):
+    """Ids that count up, with their reset tokens."""
+    numbers = count(1)
+
+    def issue():
+        number = next(numbers)
+        return b"%s-%03d" % (name, number), b"reset-token-%04d" % number
+
+    return issue
+
+
+def connect(
+    role, config=None, *, rng=None, now=0.0, validated=True, peer_config=None, spare_ids=False
+):
     """One end of a connection whose other end is made alike."""
     config = config or HopConfig()
     rng = rng or random.Random(1)
@@ -91,6 +104,7 @@ def connect(role, config=None, *, rng=None, now=0.0, validated=True, peer_config
         random_bytes=rng.randbytes,
         now=now,
         validated=validated,
+        issue_cid=issuer(b"clnt" if is_client else b"serv") if spare_ids else lambda: None,
     )
 
 
@@ -111,16 +125,29 @@ class End:
 class Pair:
     """Two ends; ``run`` moves time from event to event."""
 
-    def __init__(self, seed=0, *, loss=0.0, duplicate=0.0, reorder=0.0, delay=0.02, config=None):
+    def __init__(
+        self,
+        seed=0,
+        *,
+        loss=0.0,
+        duplicate=0.0,
+        reorder=0.0,
+        delay=0.02,
+        config=None,
+        spare_ids=False,
+    ):
         self.rng = random.Random(seed)
         self.loss, self.duplicate, self.reorder, self.delay = loss, duplicate, reorder, delay
         self.now = 100.0
         rng = random.Random(seed + 1)
-        self.client = End(connect(Role.CLIENT, config, rng=rng, now=self.now), CLIENT)
-        self.server = End(connect(Role.SERVER, config, rng=rng, now=self.now), SERVER)
+        more = {"rng": rng, "now": self.now, "spare_ids": spare_ids}
+        self.client = End(connect(Role.CLIENT, config, **more), CLIENT)
+        self.server = End(connect(Role.SERVER, config, **more), SERVER)
         self.ends = (self.client, self.server)
         self.client.connection.ping()  # as after a handshake
         self.drop = lambda end, datagram: False
+        self.seen = []
+        """What an onlooker sees of each datagram: (connection id, where from, where to)."""
         self._events = []
         self._order = count()
         self.turns = 0
@@ -143,6 +170,7 @@ class Pair:
         for end in self.ends:
             for datagram, path in end.connection.datagrams_to_send(self.now):
                 end.sent_datagrams.append((self.now, datagram, path))
+                self.seen.append((datagram[1:9], end.address, path))
                 self._transmit(end, datagram, path)
             end.acked += end.connection.acked_tags()
 

@@ -303,7 +303,7 @@ def test_each_drop_has_its_reason(server):
     assert refused(server, wrong + good[1:]) == "wrong flags"
     assert refused(server, good[:1] + b"somebody" + good[9:]) == "wrong connection id"
     assert refused(server, good[:-1] + bytes((good[-1] ^ 1,))) == "not authentic"
-    assert refused(server, packet_to(server, 2000, b"\x0b")) == "unknown frame type"
+    assert refused(server, packet_to(server, 2000, b"\x11")) == "unknown frame type"
     give(server, 2000, b"\x01")
     assert refused(server, good) == "duplicate packet"
     assert refused(server, packet_to(server, 900, b"\x01")) == "replay window"
@@ -592,6 +592,14 @@ def test_a_peer_that_moves_is_followed_after_it_answered_a_challenge(address, se
 def test_a_wrong_answer_to_a_challenge_moves_nothing(server):
     give(server, 0, f.encode_path(f.PATH_RESPONSE, bytes(8)), path=("203.0.113.5", 9))
     assert server.path == CLIENT
+
+
+def test_a_copy_that_is_faster_than_its_original_does_not_let_the_connection_time_out(server):
+    give(server, 0, b"\x01", now=1.0)
+    for number in range(1, 10):
+        give(server, number, b"\x01", path=("203.0.113.5", 9), now=10.0 * number)
+        server.handle_timeout(10.0 * number + 9.0)
+    assert server.state is ConnectionState.OPEN
 
 
 def test_a_late_packet_from_elsewhere_raises_no_question(server):

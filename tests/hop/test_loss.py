@@ -29,6 +29,18 @@ def ack(loss, *numbers, reach=None, now=0.1):
     return tuple([p.number for p in group] for group in (acked, spurious, lost))
 
 
+def test_what_is_abandoned_is_neither_in_flight_nor_lost_nor_acked_later(loss):
+    send(loss, *range(5))
+    ack(loss, 1)
+    assert [0, 2, 3, 4] == [packet.number for packet in loss.abandon()]
+    assert (loss.packets_in_flight, loss.bytes_in_flight, loss.loss_at) == (0, 0, None)
+    assert loss.oldest_sent_at() is None
+    send(loss, 5, at=1.0)
+    assert loss.oldest_sent_at() == 1.0
+    assert ([5], [], []) == ack(loss, *range(6))
+    assert loss.packets_lost == 0
+
+
 def test_acked_packets_are_reported_once_in_rising_order(loss):
     send(loss, *range(9))
     assert ack(loss, 0, 1, 2)[0] == [0, 1, 2]

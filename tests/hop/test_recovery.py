@@ -368,13 +368,30 @@ def test_another_port_is_the_same_network():
     assert sender.recovery.rtt.sampled
 
 
+@pytest.mark.parametrize("same_host", [True, False])
+def test_what_was_on_its_way_to_the_old_address_goes_again_at_once(same_host):
+    sender = settled()
+    sender.push(*big(6))
+    first = sender.next
+    assert 6 == len(sender.packets())
+    window = sender.recovery.congestion.window
+    sender.recovery.on_path_changed(same_host=same_host)
+    assert big(6) == [body for bodies in sender.packets() for body in bodies]
+    assert sender.stats.packets_lost == 0
+    assert sender.recovery.congestion.window == (window if same_host else 10 * SIZE)
+    sender.now += 0.1
+    sender.ack(*range(first, first + 12))
+    assert big(6) == sender.recovery.queue.acked_tags()[-6:]
+    assert sender.stats.packets_spuriously_lost == 0
+
+
 def test_a_new_path_is_probed_without_the_old_ones_back_off():
     sender = settled()
     sender.push(*big(6))
     sender.packets()
     intervals(sender, 5)
     sender.recovery.on_path_changed(same_host=True)
-    sender.recovery.arm(sender.now)
+    sender.packets()
     assert sender.timers.next() - sender.now <= sender.recovery.pto_s()
 
 

@@ -272,6 +272,22 @@ def test_newer_credit_takes_the_place_of_an_older_one(queue, stats):
     assert (queue.in_flight_frames, stats.frames_retransmitted) == (1, 0)
 
 
+def test_a_steering_frame_goes_first_and_again_until_it_is_acked(queue):
+    push(queue, "a")
+    frames = [queue.push_steering(f.encode_retire_cid(n)) for n in (1, 2)]
+    out, shown = frames_in(queue, 0)
+    assert {(f.RETIRE_CID, 1), (f.RETIRE_CID, 2)} == set(shown[:2])
+    assert shown[2][0] == f.MESSAGE
+    parts = []
+    queue.fill_probe(parts, 10, 1, since=1)
+    assert [(f.RETIRE_CID, 1), (f.RETIRE_CID, 2)] == parse_frames(b"".join(parts))
+    assert [queue.holds(frame) for frame in frames] == [True, True]
+    queue.on_acked([out])
+    assert [queue.holds(frame) for frame in frames] == [False, False]
+    assert (queue.in_flight_frames, queue.acked_tags()) == (0, ["a"])
+    assert not queue.ready
+
+
 def test_what_waits_for_credit_counts_against_the_queues_limit(stats):
     queue = new_queue(stats, credit=0)
     for _ in range(20):

@@ -265,6 +265,14 @@ class Client(Process):
                     if self.handling:
                         self.node.handled(run.stream, seq, len(payload))
 
+    def move(self, address, *, knows=True):
+        """Go on from another address; a NAT does that without the node's knowledge."""
+        del self.net.peers[self.address]
+        self.address = address
+        self.net.peers[address] = self
+        if knows:
+            self.node.rebound(self.net.now)
+
     @property
     def online(self):
         return self.node.state is LinkState.ONLINE

@@ -483,7 +483,7 @@ def test_what_was_written_before_the_login_leaves_after_the_mark_is_durable():
 
 
 def test_a_link_that_is_lost_before_the_mark_is_durable_sends_nothing():
-    net, raw, client = with_raw_server(online=False, reconnect_s_min=5.0)
+    net, raw, client = with_raw_server(online=False, reconnect_s_min=900.0, reconnect_s_max=900.0)
     client.send("bob", b"hi")
     net.run(1)
     client.store.hold()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from udpim.node.link import SPARE, Link, LinkTimers
+from udpim.node.link import SPARE, Link, Links, LinkTimers
 
 
 class Clock:
@@ -15,8 +15,38 @@ class Clock:
         return self.when
 
 
+class Named:
+    """A connection's ids, as far as the table looks at them."""
+
+    def __init__(self, *cids):
+        self.local_cids = cids
+
+
 def link(when, login_by=99.0):
     return Link(Clock(when), login_by)
+
+
+def test_a_link_is_found_by_all_ids_that_its_connection_has_now():
+    links = Links()
+    one, other = Link(Named(b"a", b"b"), 9.0), Link(Named(b"c"), 9.0)
+    links.add(one)
+    links.add(other)
+    assert [one, one, other, None] == [links.get(cid) for cid in (b"a", b"b", b"c", b"d")]
+    one.connection.local_cids = (b"b", b"d")
+    assert (b"a" in links, b"d" in links) == (True, False), "as of the last look"
+    links.follow(one)
+    links.follow(other)
+    assert [None, one, other, one] == [links.get(cid) for cid in (b"a", b"b", b"c", b"d")]
+    assert (2, [one, other]) == (len(links), list(links))
+
+
+def test_a_link_that_is_gone_leaves_no_id():
+    links = Links()
+    one = Link(Named(b"a", b"b"), 9.0)
+    links.add(one)
+    links.remove(one)
+    assert not any(cid in links for cid in (b"a", b"b"))
+    assert (0, []) == (len(links), list(links))
 
 
 def test_the_earlier_of_connection_and_login_counts():

@@ -379,7 +379,7 @@ async def test_forged_icmp_errors_close_nothing(kind, monkeypatch):
     monkeypatch.setenv("UDPIM_ENDPOINT", kind)
     with raw:
         async with serve() as server, login(server, "alice") as alice, login(server, "bob") as bob:
-            ports = alice._endpoint.address[1], server.address[1]
+            ports = alice._sockets.address[1], server.address[1]
             for pair in (ports, ports[::-1]):
                 for kind_, code in ((3, 0), (3, 1), (3, 2), (3, 3), (3, 4), (3, 13), (11, 0)):
                     for mtu in (0, 68, 576):
@@ -395,7 +395,7 @@ async def test_errors_that_the_kernel_reports_close_nothing():
     """Attack 21: what an ICMP error becomes at a socket is counted, and the session goes on."""
     async with serve() as server, login(server, "alice") as alice, login(server, "bob") as bob:
         for error in (ConnectionRefusedError(111, "refused"), OSError(113, "no route"), OSError()):
-            for endpoint in (alice._endpoint, bob._endpoint):
+            for endpoint in (alice._sockets._endpoint, bob._sockets._endpoint):
                 endpoint.error_received(error)
         receipt = await alice.send("bob", b"hi")
         assert [b"hi"] == [message.payload for message in await take(bob, 1)]

@@ -35,6 +35,8 @@ from udpim.wire import frames as f
 NO_SKIPS = {"skip_packets_mean": 0, "grease_packets_max": 0}
 PROTOCOL_ERROR = CloseCode.PROTOCOL_ERROR
 
+LIMITS = HopConfig().limits
+
 
 @pytest.fixture(autouse=True)
 def encrypted(monkeypatch):
@@ -457,8 +459,8 @@ def test_malformed_frames_under_the_right_keys_raise_nothing(seed):
             if server.state is not ConnectionState.OPEN:
                 break
         groups, kept = fragments(server)
-        assert groups <= server._config.limits.reassembly_groups_max
-        assert kept <= server._config.limits.bulk_window_bytes
+        assert groups <= LIMITS.reassembly_groups_max
+        assert kept <= LIMITS.bulk_window_bytes
     assert most < 5000, "lines for the worst packet"
 
 

@@ -874,7 +874,7 @@ def test_void_fills_the_gap(seed):
     world, alice, bob = met(seed)
     world.network.intercept("msg:N", copies=None)
     gap = alice.send("bob", b"gap")
-    world.run(0.1)
+    world.run(0.03)
     alice.cancel(gap)
     world.network.heal()
     alice.send("bob", b"after")

@@ -85,7 +85,7 @@ def test_padding_is_one_run():
     assert (bytes(4), b"\x01") == (packet.more, packet.payload.load)
 
 
-@pytest.mark.parametrize("kind", [0x0B, 0x3F, 0x80, 0xFF])
+@pytest.mark.parametrize("kind", [0x11, 0x3F, 0x80, 0xFF])
 def test_unknown_frame_stays_raw(kind):
     assert Raw is lf.guess_frame(None, [], None, bytes((kind,)))
     assert Raw is lf.guess_outline(None, [], None, bytes((kind,)))
@@ -108,6 +108,12 @@ def test_unknown_frame_stays_raw(kind):
         (f.encode_close(1, "bye"), "CLOSE"),
         (f.encode_path(f.PATH_CHALLENGE, bytes(8)), "PATH_CHALLENGE"),
         (f.encode_path(f.PATH_RESPONSE, bytes(8)), "PATH_RESPONSE"),
+        (f.encode_new_cid(1, bytes(8), bytes(16)), "NEW_CID"),
+        (f.encode_retire_cid(1), "RETIRE_CID"),
+        (f.encode_path(f.BINDING_PROBE, bytes(8)), "BINDING_PROBE"),
+        (f.encode_path(f.BINDING_ASK, bytes(8)), "BINDING_ASK"),
+        (f.encode_path(f.BINDING_ANSWER, bytes(8)), "BINDING_ANSWER"),
+        (f.encode_binding_report(bytes(8), sent=True), "BINDING_REPORT"),
         (f.encode_extension(0x55, b"x"), "extension"),
         (b"\x3f", "other"),
     ],

@@ -9,6 +9,14 @@ from udpim.wire import packet as p
 from udpim.wire.parameters import PeerParameters
 
 CIDS = st.binary(min_size=8, max_size=8)
+EIGHT_BYTES = [
+    f.PATH_CHALLENGE,
+    f.PATH_RESPONSE,
+    f.BINDING_PROBE,
+    f.BINDING_ASK,
+    f.BINDING_ANSWER,
+]
+MACS = st.binary(min_size=16, max_size=16)
 U16 = st.integers(0, 0xFFFF)
 U32 = st.integers(0, 0xFFFF_FFFF)
 
@@ -40,7 +48,10 @@ FRAMES = st.one_of(
     st.tuples(st.just(f.DATAGRAM), st.binary(max_size=80)),
     st.tuples(st.just(f.CREDIT), st.integers(0, 2**64 - 1)),
     fragments(),
-    st.tuples(st.sampled_from([f.PATH_CHALLENGE, f.PATH_RESPONSE]), CIDS),
+    st.tuples(st.sampled_from(EIGHT_BYTES), CIDS),
+    st.tuples(st.just(f.NEW_CID), U32, CIDS, st.just(b"") | MACS),
+    st.tuples(st.just(f.RETIRE_CID), U32),
+    st.tuples(st.just(f.BINDING_REPORT), CIDS, st.integers(0, 1)),
     st.tuples(st.integers(f.EXTENSION_MIN, f.EXTENSION_MAX), st.binary(max_size=20)),
 )
 
@@ -64,8 +75,14 @@ def encode_frame(frame):
         return f.encode_datagram(*fields)
     if kind == f.CREDIT:
         return f.encode_credit(*fields)
-    if kind in (f.PATH_CHALLENGE, f.PATH_RESPONSE):
+    if kind in EIGHT_BYTES:
         return f.encode_path(kind, *fields)
+    if kind == f.NEW_CID:
+        return f.encode_new_cid(*fields)
+    if kind == f.RETIRE_CID:
+        return f.encode_retire_cid(*fields)
+    if kind == f.BINDING_REPORT:
+        return f.encode_binding_report(fields[0], sent=bool(fields[1]))
     return f.encode_extension(kind, *fields)
 
 
@@ -97,7 +114,6 @@ LONG_PACKETS = st.one_of(
     ),
 )
 
-MACS = st.binary(min_size=16, max_size=16)
 SECURE_PACKETS = st.one_of(
     st.builds(
         p.SecureHello,

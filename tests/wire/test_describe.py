@@ -183,6 +183,18 @@ def test_ack_wraps_with_the_truncated_numbers():
         ("03 0003 02 c3a9", {"type": "CLOSE", "code": 3, "reason": "é"}),
         ("05 0102030405060708", {"type": "PATH_CHALLENGE", "data": "0102030405060708"}),
         ("06 0102030405060708", {"type": "PATH_RESPONSE", "data": "0102030405060708"}),
+        (
+            "0b 00000003 0102030405060708 00",
+            {"type": "NEW_CID", "sequence": 3, "cid": "0102030405060708", "reset_token": ""},
+        ),
+        ("0c 00000003", {"type": "RETIRE_CID", "sequence": 3}),
+        ("0d 0102030405060708", {"type": "BINDING_PROBE", "data": "0102030405060708"}),
+        ("0e 0102030405060708", {"type": "BINDING_ASK", "data": "0102030405060708"}),
+        ("0f 0102030405060708", {"type": "BINDING_ANSWER", "data": "0102030405060708"}),
+        (
+            "10 0102030405060708 01",
+            {"type": "BINDING_REPORT", "data": "0102030405060708", "sent": 1},
+        ),
         ("41 0002 abcd", {"type": "EXTENSION 0x41", "body": "abcd"}),
         ("00 00 00", {"type": "PADDING", "bytes": 15}),
         (

@@ -31,6 +31,12 @@ def frame_tuple(frame):
         f.FRAGMENT: ("hop_seq", "group", "index", "count", "body"),
         f.CREDIT: ("bulk_bytes_max",),
         f.BULK: ("hop_seq", "body"),
+        f.NEW_CID: ("sequence", "cid", "reset_token"),
+        f.RETIRE_CID: ("sequence",),
+        f.BINDING_PROBE: ("data",),
+        f.BINDING_ASK: ("data",),
+        f.BINDING_ANSWER: ("data",),
+        f.BINDING_REPORT: ("data", "sent"),
     }.get(frame.type, ("body",))
     return (frame.type, *(fields[name] for name in names))
 

@@ -42,6 +42,12 @@ _FRAME_TYPES = {
     0x08: "CREDIT",
     0x09: "BULK",
     0x0A: "DATAGRAM",
+    0x0B: "NEW_CID",
+    0x0C: "RETIRE_CID",
+    0x0D: "BINDING_PROBE",
+    0x0E: "BINDING_ASK",
+    0x0F: "BINDING_ANSWER",
+    0x10: "BINDING_REPORT",
 }
 
 
@@ -195,6 +201,69 @@ class UDPIMDatagram(UDPIMFrame):
     )
 
 
+class UDPIMNewCid(UDPIMFrame):
+    """One more connection id that its sender may be sent to."""
+
+    name = "udpim NEW_CID"
+    fields_desc = (
+        ByteEnumField("type", 0x0B, _FRAME_TYPES),
+        IntField("sequence", 0),
+        XStrFixedLenField("cid", bytes(8), 8),
+        *prefixed("reset_token"),
+    )
+
+
+class UDPIMRetireCid(UDPIMFrame):
+    """This one is not used any more."""
+
+    name = "udpim RETIRE_CID"
+    fields_desc = (
+        ByteEnumField("type", 0x0C, _FRAME_TYPES),
+        IntField("sequence", 0),
+    )
+
+
+class UDPIMBindingProbe(UDPIMFrame):
+    """Remember where this came from."""
+
+    name = "udpim BINDING_PROBE"
+    fields_desc = (
+        ByteEnumField("type", 0x0D, _FRAME_TYPES),
+        XStrFixedLenField("data", bytes(8), 8),
+    )
+
+
+class UDPIMBindingAsk(UDPIMFrame):
+    """Say something there now."""
+
+    name = "udpim BINDING_ASK"
+    fields_desc = (
+        ByteEnumField("type", 0x0E, _FRAME_TYPES),
+        XStrFixedLenField("data", bytes(8), 8),
+    )
+
+
+class UDPIMBindingAnswer(UDPIMFrame):
+    """Whoever reads this has a binding that lives."""
+
+    name = "udpim BINDING_ANSWER"
+    fields_desc = (
+        ByteEnumField("type", 0x0F, _FRAME_TYPES),
+        XStrFixedLenField("data", bytes(8), 8),
+    )
+
+
+class UDPIMBindingReport(UDPIMFrame):
+    """Whether anything was said there."""
+
+    name = "udpim BINDING_REPORT"
+    fields_desc = (
+        ByteEnumField("type", 0x10, _FRAME_TYPES),
+        XStrFixedLenField("data", bytes(8), 8),
+        ByteField("sent", 0),
+    )
+
+
 class UDPIMExtension(UDPIMFrame):
     """A frame (0x40 to 0x7F) that whoever does not know it skips."""
 
@@ -217,6 +286,12 @@ _FRAMES: dict[int, type[UDPIMFrame]] = {
     0x08: UDPIMCredit,
     0x09: UDPIMBulk,
     0x0A: UDPIMDatagram,
+    0x0B: UDPIMNewCid,
+    0x0C: UDPIMRetireCid,
+    0x0D: UDPIMBindingProbe,
+    0x0E: UDPIMBindingAsk,
+    0x0F: UDPIMBindingAnswer,
+    0x10: UDPIMBindingReport,
     **dict.fromkeys(range(0x40, 0x80), UDPIMExtension),
 }
 

@@ -19,11 +19,14 @@ from udpim.crypto import aead_protection, handshake, security, tokens
 from udpim.hop import (
     acks,
     admission,
+    bindings,
+    cids,
     connection,
     datagrams,
     dial,
     half_open,
     loss,
+    nat,
     newreno,
     pacing,
     path,
@@ -49,6 +52,7 @@ from udpim.node import aging, dispatch
 from udpim.node.state import TRANSITIONS, LinkInput, LinkState
 from udpim.wire import frames, hop_schema, im_schema, layout, packet, parameters
 from udpim.wire.im_packets import Kind
+from udpim_tools.amounts import amount
 
 NO_MOST = 2**31 - 1
 """The ``most`` of a limit that may be as high as one likes."""
@@ -98,6 +102,11 @@ CONSTANTS: dict[str, int | float] = {
     "RETRIES_MAX": dial.RETRIES_MAX,
     "READY_ACKS_MAX": acks.READY_ACKS_MAX,
     "RESPONSES_MAX": path.RESPONSES_MAX,
+    "CIDS_MAX": cids.CIDS_MAX,
+    "SEQUENCES_MAX": cids.SEQUENCES_MAX,
+    "RETIRING_MAX": cids.RETIRING_MAX,
+    "BINDING_FAILURES_MAX": nat.FAILURES_MAX,
+    "BINDING_TRIES_MAX": nat.TRIES_MAX,
     "LOST_PACKETS_MAX": loss.LOST_PACKETS_MAX,
     "DATAGRAM_TURN_PACKETS": datagrams.TURN_PACKETS,
     "PAYLOAD_BYTES_MAX": im_schema.PAYLOAD_BYTES_MAX,
@@ -153,6 +162,16 @@ TIMERS: dict[str, float] = {
     "GRANULARITY_S": rtt.GRANULARITY_S,
     "BURST_S": pacing.BURST_S,
     "CHALLENGE_S_MIN": path.CHALLENGE_S_MIN,
+    "BINDING_BASE_S": nat.BASE_S,
+    "BINDING_FIRST_S": nat.FIRST_S,
+    "BINDING_LIFE_S_MAX": nat.LIFE_S_MAX,
+    "BINDING_RESOLUTION_S": nat.RESOLUTION_S,
+    "BINDING_ANSWER_S": nat.ANSWER_S,
+    "BINDING_REPORT_S": nat.REPORT_S,
+    "PROBE_S_MAX": bindings.PROBE_S_MAX,
+    "MARGIN_RATIO": nat.MARGIN_RATIO,
+    "IDLE_PARTS": nat.IDLE_PARTS,
+    "KEEPALIVE_S_MIN": nat.KEEPALIVE_S_MIN,
     "DATAGRAM_WAIT_S_MAX": datagrams.WAIT_S_MAX,
     "keepalive_s": _HOP.keepalive_s,
     "idle_timeout_s": _HOP.idle_timeout_s,
@@ -375,22 +394,3 @@ def _limits() -> dict[str, Table]:
 def _named(numbers: dict[str, Any]) -> Table:
     rows = ((f"`{name}`", amount(name, value)) for name, value in numbers.items())
     return _table("name value", rows, "what")
-
-
-def amount(name: str, value: float) -> str:
-    """Write a number with the unit that its name ends in; whole numbers without a point."""
-    words = name.lower().removesuffix("_max").removesuffix("_min").removesuffix("_initial")
-    words = words.removesuffix("_burst")
-    if words.endswith("_bytes_per_s"):
-        return f"{amount(words.removesuffix('_per_s'), value)}/s"
-    if words.endswith("_ms"):
-        return amount(f"{words.removesuffix('_ms')}_s", value / 1000)
-    if words.endswith("_per_s") or not words.endswith(("_s", "_bytes")):
-        return f"{value:g}" if isinstance(value, float) else str(value)
-    if words.endswith("_bytes"):
-        return f"{value // 2**20} MiB" if value and value % 2**20 == 0 else str(value)
-    if value < 1:
-        return f"{value * 1000:g} ms"
-    if value >= 86400:
-        return f"{value / 86400:g} d"
-    return f"{value / 3600:g} h" if value >= 3600 else f"{value:g} s"

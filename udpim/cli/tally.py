@@ -77,7 +77,7 @@ class Tally:
                 opened = self._opener.open(data)
                 if opened is None:
                     raise DecodeError("encrypted with unknown keys")
-                body = opened.payload
+                cid, body = opened.cid, opened.payload
             for frame in frames.parse_frames(body):
                 if frame[0] in (frames.MESSAGE, frames.BULK):
                     self._frame(cid, frame[1], frame[2])

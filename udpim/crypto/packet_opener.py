@@ -16,6 +16,8 @@ from udpim.crypto.header_protection import SAMPLE_BYTES
 from udpim.crypto.key_log import ConnectionSecrets
 from udpim.crypto.packet_keys import direction_keys
 from udpim.crypto.security import SUITES
+from udpim.errors import DecodeError
+from udpim.wire.frames import NEW_CID, parse_frames
 from udpim.wire.packet import (
     FLAG_ENCRYPTED,
     FLAG_KEY_PHASE,
@@ -34,6 +36,7 @@ class Opened(NamedTuple):
     """One packet in the clear."""
 
     cid: bytes
+    """What its direction was called first: connection ids may change, keys do not with them."""
     generation: int
     """How many updates its key has behind it."""
     number: int
@@ -53,12 +56,13 @@ class PacketOpener:
 
     def add(self, secrets: ConnectionSecrets) -> None:
         """Read this connection too; saying it twice is harmless."""
-        for cid, secret in (
-            (secrets.client_cid, secrets.to_client),
-            (secrets.server_cid, secrets.to_server),
-        ):
-            if cid not in self._directions:
-                self._directions[cid] = _Direction(secrets.suite, secret)
+        known = self._directions
+        if secrets.client_cid in known and secrets.server_cid in known:
+            return
+        down = _Direction(secrets.suite, secrets.to_client, secrets.client_cid)
+        up = _Direction(secrets.suite, secrets.to_server, secrets.server_cid)
+        down.other, up.other = up, down
+        known[secrets.client_cid], known[secrets.server_cid] = down, up
 
     def knows(self, cid: bytes) -> bool:
         """Whether packets with this connection id could be opened."""
@@ -72,14 +76,33 @@ class PacketOpener:
         direction = self._directions.get(cid)
         if direction is None or not flags & FLAG_ENCRYPTED:
             return None
-        return direction.open(flags, cid, masked, datagram[SHORT_HEADER_BYTES:])
+        opened = direction.open(flags, cid, masked, datagram[SHORT_HEADER_BYTES:])
+        if opened is not None:
+            self._learn_cids(opened.payload, direction.other)
+        return opened
+
+    def _learn_cids(self, payload: bytes, other: _Direction) -> None:
+        """What is in a packet may name its sender anew (PROTOCOL §3.10)."""
+        if bytes((NEW_CID,)) not in payload:
+            return
+        try:
+            frames = parse_frames(payload)
+        except DecodeError:
+            return
+        for frame in frames:
+            if frame[0] == NEW_CID:
+                self._directions.setdefault(frame[2], other)
 
 
 class _Direction:
     """The keys of one direction of a connection, from the first on."""
 
-    def __init__(self, suite: int, secret: bytes) -> None:
+    other: _Direction
+    """The way back."""
+
+    def __init__(self, suite: int, secret: bytes, cid: bytes) -> None:
         known = SUITES[suite]
+        self._cid = cid
         first, self._mask = direction_keys(known.hash, known.cipher, secret)
         self._keys: list[AeadProtection] = [first]
         self._latest = 0
@@ -98,7 +121,7 @@ class _Direction:
             if payload is not None:
                 self._latest = max(self._latest, generation)
                 self._top = max(self._top, number)
-                return Opened(cid, generation, number, header, payload)
+                return Opened(self._cid, generation, number, header, payload)
         return None
 
     def _candidates(self, *, odd: bool) -> range:

@@ -26,6 +26,8 @@ class HopConfig:
     """Silence after which a connection is forgotten (RFC 9308 §3.2 suggests 30 s)."""
     keepalive_s: float = 10.0
     """Silence after which a client says PING; three tries fit into the idle timeout."""
+    learn_keepalive: bool = False
+    """Clients: find out on a spare port how long NATs keep a binding, and say PING accordingly."""
     dead_s: float = 30.0
     """Without any ack for this long while frames are in flight, the peer is dead."""
     handshake_s: float = 10.0

@@ -18,11 +18,17 @@ from hmac import compare_digest
 
 from udpim.crypto.handshake import HandshakeResult
 from udpim.errors import DecodeError, LocalProtocolError
+from udpim.hop import paths
 from udpim.hop.acks import AckScheduler
+from udpim.hop.bindings import Bindings
+from udpim.hop.cids import IssueCid, LocalIds, RemoteIds
 from udpim.hop.codes import Address, CloseCode, CloseInfo, CloseKind, ConnectionState, Role
 from udpim.hop.config import HopConfig
 from udpim.hop.finish import Finish
+from udpim.hop.gauges import Gauges
+from udpim.hop.grease import Grease
 from udpim.hop.intake import IncomingPacket, Intake
+from udpim.hop.nat import IDLE_PARTS, keepalive_s
 from udpim.hop.path import PathValidator
 from udpim.hop.recovery import Recovery
 from udpim.hop.rtt import RttEstimator
@@ -42,7 +48,7 @@ CLOSING_PTOS = 3
 _PING = bytes((wire.PING,))
 
 
-class Connection:
+class Connection(Gauges):
     """One end of a connection: give it packets, frames and the time; drain what it wants sent."""
 
     def __init__(
@@ -57,6 +63,7 @@ class Connection:
         random_bytes: Callable[[int], bytes],
         now: float,
         validated: bool,
+        issue_cid: IssueCid = lambda: None,
     ) -> None:
         """Start an open connection.
 
@@ -69,12 +76,11 @@ class Connection:
             config: Our limits; the peer knows those that concern it.
             random_bytes: Source of challenges and grease.
             now: The time, monotonic seconds.
-            validated: Whether the peer has proven its address. If not, nothing is sent before
-                the first valid packet from it.
+            validated: Whether the peer has proven its address; we are silent before it has.
+            issue_cid: Draws further ids for the peer's packets, see :attr:`local_cids`.
         """
         self.role = role
         self.local_cid = local_cid
-        self.remote_cid = remote_cid
         self.parameters = parameters = handshake.peer
         self.peer_static, self.channel_binding = handshake.peer_static, handshake.channel_binding
         """The peer's lasting public key, and what names this connection alone; or None."""
@@ -82,22 +88,22 @@ class Connection:
         """Packets dropped, by reason."""
         self.validated = validated
         self.stats = HopStats()
-        self._config = config
         self._random_bytes = random_bytes
         self._timers = TimerTable()
         self._sealing = sealing_for(handshake.keys, config, self._timers, self.stats)
         self._finish = Finish(handshake.finish, self.stats)
-        self._pad_to = SHORT_BYTES_MIN - SHORT_HEADER_BYTES - self._sealing.tag_bytes
+        self._around_bytes = SHORT_HEADER_BYTES + self._sealing.tag_bytes
+        # Any packet from a new address pays for a challenge to it.
+        self._pad_to = max(SHORT_BYTES_MIN - self._around_bytes, 1 + wire.CHALLENGE_BYTES)
         datagram_bytes = min(config.max_datagram_bytes, parameters.max_datagram_bytes)
         self._room = datagram_bytes - SHORT_HEADER_BYTES - TAG_BYTES_MAX
         self._idle_s = min(config.idle_timeout_s, parameters.idle_timeout_s)
+        self._keepalive_s = min(config.keepalive_s, self._idle_s / IDLE_PARTS)
         self._state = ConnectionState.OPEN
         self._closed: CloseInfo | None = None
-        self._close_due, self._close_again_at = False, 0.0
+        self._close_due, self._ping_due, self._close_again_at = False, False, 0.0
         self._next_number = first = config.first_packet_number
         self._skips = Skips(first, config.skip_packets_mean, random_bytes)
-        alone_bytes = SHORT_BYTES_MIN + max(0, 1 + wire.CHALLENGE_BYTES - self._pad_to)
-        self._paths = PathValidator(path, random_bytes, alone_bytes)
         self._acks = AckScheduler(config.first_packet_number, config.max_ack_delay_s)
         self._intake = Intake(config, self.stats)
         self._recovery = Recovery(
@@ -108,13 +114,22 @@ class Connection:
             stats=self.stats,
             room=self._room,
         )
-        self._ping_due = False
-        self._grease_in = self._grease_gap()
+        local = LocalIds(local_cid, issue_cid, self._recovery.queue)
+        self._paths = self._first_path(path, local, remote_cid)
+        self._grease = Grease(config.grease_packets_max, random_bytes)
         # Whoever has a token could open many connections; and FINISH waits no longer than WELCOME.
         waits = role is Role.SERVER or handshake.finish
-        first_s = config.handshake_s if waits else self._idle_s
-        self._timers.set(Timer.IDLE, now + first_s)
+        self._timers.set(Timer.IDLE, now + (config.handshake_s if waits else self._idle_s))
         self._heard(now)
+
+    def _first_path(self, path: Address, local: LocalIds, remote_cid: bytes) -> paths.Paths:
+        token = self.parameters.reset_token
+        remote = RemoteIds(remote_cid, token, self._recovery.queue, self.stats)
+        alone_bytes = self._around_bytes + self._pad_to
+        validator = PathValidator(path, self._random_bytes, alone_bytes, remote)
+        bindings = Bindings(self._recovery.queue)
+        moved = self._path_changed
+        return paths.Paths(self.role, validator, local, remote, bindings, moved=moved)
 
     # Inputs.
 
@@ -153,13 +168,15 @@ class Connection:
         self.stats.bytes_received += packet.size
         self.stats.frames_received += len(packet.hop_seqs)
         self.stats.datagram_frames_received += len(packet.datagrams)
+        if packet.aside:  # it says nothing about the path
+            return
         if self._state is ConnectionState.CLOSING:
             self._answer_while_closing(packet, now)
             return
-        if newest:
-            self._paths.on_newest_packet(packet.path, packet.size)
+        self._paths.on_taken(packet, newest=newest)
         if packet.path == self._paths.current:
             self.validated = True
+        if self.validated:  # wherever it came from: a faster copy of it must not end us
             self._timers.set(Timer.IDLE, now + self._idle_s)
         self._heard(now)
         for frame in packet.others:
@@ -172,8 +189,8 @@ class Connection:
         self._drop(reason)
 
     def receive_reset(self, token: bytes, now: float) -> bool:
-        """A RESET for our remote id arrived; True if the token is the peer's, which ends it."""
-        known = self.parameters.reset_token
+        """A RESET for ``remote_cid`` arrived; True if its token is right, which ends it."""
+        known = self._paths.remote.current.reset_token
         if known is None or not compare_digest(token, known):
             self._drop("wrong reset token")
             return False
@@ -195,7 +212,7 @@ class Connection:
         self._recovery.handle_timeout(now)
         if due(Timer.KEEPALIVE, now):
             self._ping_due = True
-            self._timers.set(Timer.KEEPALIVE, now + self._config.keepalive_s)
+            self._timers.set(Timer.KEEPALIVE, now + self._keepalive_s)
 
     # Commands.
 
@@ -235,6 +252,29 @@ class Connection:
         """Ask for an ack with the next packet."""
         self._ping_due = True
 
+    def migrate(self) -> None:
+        """Our address is about to be another one: go on there under another id, and say so."""
+        if self._state is ConnectionState.OPEN:
+            self._paths.leave()
+
+    def keep_bindings(self, life_s: float, now: float) -> None:
+        """Say PING often enough for NATs that forget after ``life_s``, and for the idle timeout."""
+        self._keepalive_s = keepalive_s(life_s, self._idle_s)
+        self._heard(now)
+
+    def packet_aside(self, frame: bytes) -> bytes | None:
+        """A packet with one probing frame, for a spare port; None if no id is free for it."""
+        cid = self._paths.spare_port_id()
+        return None if cid is None else self._packet([frame], cid)
+
+    def close_spare_port(self) -> None:
+        """Nothing leaves from the spare port any more."""
+        self._paths.close_spare_port()
+
+    def steer(self, frame: bytes) -> None:
+        """Send a frame that is no body, again until it is acked; the caller sends few."""
+        self._recovery.queue.push_steering(frame)
+
     def close(self, code: int, reason: str, now: float) -> None:
         """Say CLOSE and stop; what is queued or in flight is not delivered any more."""
         self._close(code, reason, now, CloseKind.CLOSED)
@@ -251,11 +291,12 @@ class Connection:
             return self._closing_datagrams(now)
         path = self._paths.current
         out = [
-            (self._packet([frame], now), address)
-            for frame, address in self._paths.frames_to_send(now)
+            (self._packet([frame], cid), address)
+            for frame, address, cid in self._paths.frames_to_send(now)
         ]
         if not self.validated:
             return out
+        self._paths.offer_ids()
         limit = self._intake.credit_due()
         if limit is not None:
             self._recovery.queue.push_credit(limit)
@@ -277,7 +318,7 @@ class Connection:
                 out.append((self._tracked_packet(parts, frames, now), path))
                 tracked = True
             else:
-                out.append((self._packet(parts, now), path))
+                out.append((self._packet(parts, self.remote_cid), path))
             parts = []
         if tracked:
             self._finish.put_before(out, path, now, self._recovery.pto_s)
@@ -310,6 +351,16 @@ class Connection:
         return self._closed
 
     @property
+    def local_cids(self) -> tuple[bytes, ...]:
+        """The ids of the peer's packets; another tuple after each change, for who looks them up."""
+        return self._paths.local.active
+
+    @property
+    def remote_cid(self) -> bytes:
+        """The id that our packets carry now."""
+        return self._paths.remote.current.cid
+
+    @property
     def path(self) -> Address:
         """The peer's address."""
         return self._paths.current
@@ -324,46 +375,6 @@ class Connection:
         """The largest body that :meth:`send_frame` takes if it is not bulk."""
         return self._recovery.queue.body_bytes_max
 
-    @property
-    def queued_frames(self) -> int:
-        """Bodies waiting for their first transmission."""
-        return self._recovery.queue.waiting_frames
-
-    @property
-    def queued_control_frames(self) -> int:
-        """Those of them that are not bulk."""
-        return self._recovery.queue.control_frames
-
-    @property
-    def queued_bulk_bytes(self) -> int:
-        """Bytes of bulk bodies waiting for their first transmission, most of them for credit."""
-        return self._recovery.queue.bulk_bytes_waiting
-
-    @property
-    def queued_datagram_frames(self) -> int:
-        """DATAGRAM frames waiting for their transmission."""
-        return len(self._recovery.queue.datagrams)
-
-    @property
-    def reassembly_bytes(self) -> int:
-        """Bytes kept of bodies that are not whole yet."""
-        return self._intake.reassembly.bytes_kept
-
-    @property
-    def reassembly_groups(self) -> int:
-        """Bodies that are not whole yet."""
-        return self._intake.reassembly.groups
-
-    @property
-    def in_flight_frames(self) -> int:
-        """Frames transmitted and not acked."""
-        return self._recovery.queue.in_flight_frames
-
-    @property
-    def congestion_window_bytes(self) -> int:
-        """How many bytes the controller lets be in flight."""
-        return self._recovery.congestion.window
-
     # Private: receiving.
 
     def _read(self, datagram: bytes, path: Address) -> IncomingPacket:
@@ -371,7 +382,7 @@ class Connection:
         if self._state is ConnectionState.CLOSED:
             raise DecodeError("closed")
         header, cid, truncated = self._sealing.read_header(datagram)
-        if cid != self.local_cid:
+        if cid not in self._paths.local.active:
             raise DecodeError("wrong connection id")
         window = self._acks.window
         number = expand(truncated, window.top + 1)
@@ -381,7 +392,7 @@ class Connection:
         payload = self._sealing.open(header, number, datagram)
         if payload is None:
             raise DecodeError("not authentic")
-        packet = IncomingPacket(number, path, len(datagram))
+        packet = IncomingPacket(number, path, len(datagram), cid)
         self._intake.read(payload, packet)
         return packet
 
@@ -390,7 +401,7 @@ class Connection:
 
     def _heard(self, now: float) -> None:
         if self.role is Role.CLIENT:
-            self._timers.set(Timer.KEEPALIVE, now + self._config.keepalive_s)
+            self._timers.set(Timer.KEEPALIVE, now + self._keepalive_s)
 
     def _on_frame(self, frame: wire.Frame, path: Address, now: float) -> None:
         kind = frame[0]
@@ -411,50 +422,38 @@ class Connection:
                 code=frame[1], reason=frame[2], by_peer=True, kind=CloseKind.CLOSED
             )
             self._finished()
-        elif kind == wire.PATH_CHALLENGE:
-            self._paths.on_challenge(frame[1], path)
-        elif kind == wire.PATH_RESPONSE:
-            before = self._paths.current
-            if self._paths.on_response(frame[1], path):
-                self.validated = True
-                self._recovery.on_path_changed(same_host=before[0] == path[0])
+        elif kind in paths.FRAMES:
+            wrong = self._paths.on_frame(frame, path, now)
+            if wrong is not None:
+                self._close(CloseCode.PROTOCOL_ERROR, wrong, now, CloseKind.ERROR)
+
+    def _path_changed(self, same_host: bool) -> None:
+        """The peer is proven to be elsewhere, or we are."""
+        self.validated = True
+        self.stats.path_changes += 1
+        self._recovery.on_path_changed(same_host=same_host)
+        # What was acked may have to be acked again, and the peer waits to hear from us here.
+        self._ping_due = True
 
     # Private: sending.
 
     def _tracked_packet(self, parts: list[bytes], frames: list[OutgoingFrame], now: float) -> bytes:
         """Build an ack-eliciting packet and remember it."""
-        self._grease_in -= 1
-        if self._grease_in == 0:
-            self._add_grease(parts)
+        self._grease.add(parts, self._room)
         number = self._next_number
-        datagram = self._packet(parts, now)
+        datagram = self._packet(parts, self.remote_cid)
         self._recovery.on_sent(number, len(datagram), frames, now)
         return datagram
 
-    def _packet(self, parts: list[bytes], now: float) -> bytes:
+    def _packet(self, parts: list[bytes], cid: bytes) -> bytes:
         """Build a packet of these encoded frames under the next packet number."""
         number = self._next_number
         self._next_number = self._skips.after(number)
         payload = b"".join(parts).ljust(self._pad_to, b"\0")
-        datagram = self._sealing.seal(self.remote_cid, number, payload)
+        datagram = self._sealing.seal(cid, number, payload)
         self.stats.datagrams_sent += 1
         self.stats.bytes_sent += len(datagram)
         return datagram
-
-    def _grease_gap(self) -> int:
-        """How many packets until the next extension frame; 0: there is none."""
-        highest = self._config.grease_packets_max
-        return self._random_bytes(1)[0] % highest + 1 if highest else 0
-
-    def _add_grease(self, parts: list[bytes]) -> None:
-        """A frame that the peer must skip, so that peers stay able to."""
-        kind, size, *body = self._random_bytes(10)
-        extension = wire.encode_extension(
-            wire.EXTENSION_MIN | kind & 0x3F, bytes(body[: size % len(body)])
-        )
-        if sum(map(len, parts)) + len(extension) <= self._room:
-            parts.append(extension)
-        self._grease_in = self._grease_gap()
 
     # Private: the end.
 
@@ -482,7 +481,7 @@ class Connection:
         self._close_due = False
         self._close_again_at = now + self._recovery.pto_s()
         frame = wire.encode_close(self._closed.code, self._closed.reason)
-        return [(self._packet([frame], now), self._paths.current)]
+        return [(self._packet([frame], self.remote_cid), self._paths.current)]
 
     def _end(self, code: int, reason: str, kind: CloseKind) -> None:
         """End without a word to the peer."""

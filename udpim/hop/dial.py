@@ -158,6 +158,7 @@ class Dialer:
             random_bytes=self._random_bytes,
             now=now,
             validated=True,
+            issue_cid=lambda: (self._random_bytes(CID_BYTES), b""),
         )
         if self.stats.hellos_sent == 1:
             # Only then it is certain which HELLO was answered.

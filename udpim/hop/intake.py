@@ -20,6 +20,16 @@ from udpim.hop.stats import HopStats
 from udpim.wire import frames as wire
 
 _NOT_ELICITING = (wire.ACK, wire.CLOSE)
+_PROBING = frozenset(
+    (
+        wire.PATH_CHALLENGE,
+        wire.PATH_RESPONSE,
+        wire.NEW_CID,
+        wire.BINDING_PROBE,
+        wire.BINDING_ANSWER,
+    )
+)
+"""Frames that say nothing about where their sender wants to be answered (RFC 9000 §9.1)."""
 
 
 class IncomingPacket:
@@ -27,8 +37,10 @@ class IncomingPacket:
 
     __slots__ = (
         "ack_eliciting",
+        "aside",
         "bulk",
         "bulk_bytes",
+        "cid",
         "datagrams",
         "fragments",
         "frames",
@@ -36,11 +48,14 @@ class IncomingPacket:
         "number",
         "others",
         "path",
+        "probing",
         "size",
     )
 
-    def __init__(self, number: int, path: Address, size: int) -> None:
+    def __init__(self, number: int, path: Address, size: int, cid: bytes = b"") -> None:
         """Start empty; :meth:`Intake.read` fills it in."""
+        self.cid = cid
+        """Which of our ids it was sent to."""
         self.number = number
         self.path = path
         self.size = size
@@ -57,6 +72,10 @@ class IncomingPacket:
         """Bodies of frames that are sent once."""
         self.others: list[wire.Frame] = []
         self.ack_eliciting = False
+        self.aside = False
+        """It came to a spare port of ours (PROTOCOL §3.11); set by the owner."""
+        self.probing = True
+        """Whether it has no frames but those that try a path out."""
 
 
 class Intake:
@@ -81,6 +100,7 @@ class Intake:
             kind = frame[0]
             if kind in _RELIABLE:
                 packet.ack_eliciting = True
+                packet.probing = False
                 hop_seq = classify(frame[1])
                 if hop_seq >= 0:
                     if kind == wire.MESSAGE:
@@ -91,11 +111,14 @@ class Intake:
                     raise DecodeError("frame window")
             elif kind == wire.DATAGRAM:
                 packet.ack_eliciting = True
+                packet.probing = False
                 packet.datagrams.append(frame[1])
             else:
                 packet.others.append(frame)
                 if kind not in _NOT_ELICITING:
                     packet.ack_eliciting = True
+                if kind not in _PROBING:
+                    packet.probing = False
         packet.hop_seqs = [*new]
         packet.frames = [*new.values()]
         if bulk:

@@ -11,8 +11,8 @@ Specification: PROTOCOL §2.3, §2.5, §2.6 and §2.8.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 from udpim.crypto.handshake import HandshakeResult, accept_hello
 from udpim.crypto.secure_handshake import SecureServer
@@ -50,13 +50,23 @@ CID_TRIES = 8
 """Draws of an unused connection id; with 2**32 of them, two are hardly ever needed."""
 
 
+class Table(Protocol):
+    """What the owner of a listener's connections knows them by, kept current by the owner."""
+
+    def __contains__(self, cid: object, /) -> bool:
+        """Whether this is an id of a connection here, closing ones included."""
+
+    def __len__(self) -> int:
+        """How many connections there are."""
+
+
 class _Arrival(NamedTuple):
     """A datagram, and what there was to know when it came."""
 
     datagram: bytes
     path: Address
     now: float
-    in_use: Collection[bytes]
+    in_use: Table
 
 
 class Listener:
@@ -96,7 +106,7 @@ class Listener:
     # Inputs.
 
     def receive_datagram(
-        self, datagram: bytes, path: Address, now: float, in_use: Collection[bytes]
+        self, datagram: bytes, path: Address, now: float, in_use: Table
     ) -> Connection | None:
         """Take in a datagram that belongs to no known connection.
 
@@ -104,10 +114,11 @@ class Listener:
             datagram: The whole UDP payload.
             path: Where it came from.
             now: The time.
-            in_use: The connection ids of all connections here, closing ones included.
+            in_use: The owner's table, which a new connection goes on looking its ids up in.
 
         Returns:
-            A new connection, which the owner must know by its ``local_cid`` from now on.
+            A new connection, which the owner must know by its ``local_cids`` from now on; they
+            change, but only with what it takes and sends.
         """
         try:
             if not datagram:
@@ -198,7 +209,7 @@ class Listener:
         payload, result = accepted
         welcome = Welcome(destination_cid=hello.source_cid, source_cid=cid, payload=payload)
         handshake = self._handshake(cid, hello.source_cid, path, encode_long(welcome), now)
-        handshake.connection = self._open(handshake, result, now, validated=proven)
+        handshake.connection = self._open(handshake, result, arrival, validated=proven)
         self._answer_hello(key, handshake, proven=proven)
         return handshake.connection
 
@@ -240,7 +251,7 @@ class Listener:
         if result is None:
             raise DecodeError("FINISH is not authentic")
         handshake.waiting = None
-        handshake.connection = self._open(handshake, result, arrival.now, validated=True)
+        handshake.connection = self._open(handshake, result, arrival, validated=True)
         self.stats.finishes_received += 1
         self._early, handshake.early = handshake.early, []
         return handshake.connection
@@ -276,14 +287,14 @@ class Listener:
         self.stats.retries_sent += 1
         self._out.append((retry, path))
 
-    def _check_room(self, in_use: Collection[bytes], *, proven: bool) -> None:
+    def _check_room(self, in_use: Table, *, proven: bool) -> None:
         if len(self._handshakes) >= self._config.limits.handshakes_max:
             if not (proven and self._handshakes.make_room()):
                 raise DecodeError("too many handshakes")
             self.stats.handshakes_evicted += 1
         self._check_connections(in_use)
 
-    def _check_connections(self, in_use: Collection[bytes]) -> None:
+    def _check_connections(self, in_use: Table) -> None:
         limits = self._config.limits
         if len(in_use) >= limits.handshakes_max + limits.sessions_max:
             raise DecodeError("too many connections")
@@ -304,10 +315,11 @@ class Listener:
         self._out.append((handshake.welcome, handshake.path))
 
     def _open(
-        self, handshake: Handshake, result: HandshakeResult, now: float, *, validated: bool
+        self, handshake: Handshake, result: HandshakeResult, arrival: _Arrival, *, validated: bool
     ) -> Connection:
         self.stats.connections_accepted += 1
         self._config.log_secrets(result.secrets)
+        in_use = arrival.in_use
         return Connection(
             role=Role.SERVER,
             local_cid=handshake.cid,
@@ -316,16 +328,28 @@ class Listener:
             path=handshake.path,
             config=self._config,
             random_bytes=self._random_bytes,
-            now=now,
+            now=arrival.now,
             validated=validated,
+            issue_cid=lambda: self._spare_cid(in_use),
         )
 
-    def _unused_cid(self, in_use: Collection[bytes]) -> bytes:
+    def _spare_cid(self, in_use: Table) -> tuple[bytes, bytes] | None:
+        """One more id for a connection, with its reset token; None if none is found."""
+        cid = self._free_cid(in_use)
+        return None if cid is None else (cid, self._issuer.reset_token(cid))
+
+    def _unused_cid(self, in_use: Table) -> bytes:
+        cid = self._free_cid(in_use)
+        if cid is None:
+            raise DecodeError("no connection id is free")
+        return cid
+
+    def _free_cid(self, in_use: Table) -> bytes | None:
         for _ in range(CID_TRIES):
             cid = self._issuer.issue(self._random_bytes)
             if cid not in in_use and self._handshakes.of_cid(cid) is None:
                 return cid
-        raise DecodeError("no connection id is free")
+        return None
 
     def _on_unknown_short(self, datagram: bytes, path: Address, now: float) -> None:
         """Tell a peer of an earlier life of ours that its connection is gone."""

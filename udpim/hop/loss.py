@@ -142,6 +142,14 @@ class LossDetector:
         self._remember(lost)
         return lost
 
+    def abandon(self) -> list[SentPacket]:
+        """Give up everything in flight, for a reason that says nothing about the network."""
+        gone = list(self._sent.values())
+        self._sent.clear()
+        self.bytes_in_flight = 0
+        self.loss_at = None
+        return gone
+
     def is_persistent(self, lost: list[SentPacket], pto_s: float) -> bool:
         """Whether these losses mean persistent congestion (RFC 9002 §7.6).
 

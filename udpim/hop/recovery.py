@@ -128,7 +128,10 @@ class Recovery:
             # RFC 9000 §9.4; a changed port alone is a NAT's doing.
             self.rtt = self._loss.rtt = RttEstimator()
             self.congestion = NewReno(self._datagram_bytes)
-        # What went to the old address is probably gone: probe soon.
+        # What is on its way to the old address is probably gone, and nobody will say so: it goes
+        # again at once. What was not gone comes twice, and counts once.
+        for packet in self._loss.abandon():
+            self.queue.on_lost(packet.number, packet.frames)
         self._pto_count = 0
 
     # Outputs.

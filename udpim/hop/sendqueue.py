@@ -38,7 +38,7 @@ from udpim.wire.parameters import PeerParameters
 
 
 class OutgoingFrame:
-    """One reliable frame, or a CREDIT, until a packet that carried it is acked."""
+    """One reliable frame, or one that steers the connection, until its packet is acked."""
 
     __slots__ = ("lost", "number", "packet_number", "tag", "whole", "wire")
 
@@ -47,7 +47,7 @@ class OutgoingFrame:
     ) -> None:
         """Keep the encoded frame and whom to tell."""
         self.number = number
-        """Its hop sequence number; that of a CREDIT is negative and does not travel."""
+        """Its hop sequence number; that of a steering frame is negative and does not travel."""
         self.wire = wire
         self.tag = tag
         self.whole = whole
@@ -75,6 +75,9 @@ class LargeBody:
 
 SENT_ONCE = OutgoingFrame(-(1 << 63), b"", None)
 """Stands for the DATAGRAM frames of a packet: nobody is told of their fate, nothing goes again."""
+
+_STEERING_FIRST = -(1 << 62)
+"""Steering frames count up from here, so that all go before the reliable ones, oldest first."""
 
 
 class SendQueue:
@@ -113,7 +116,9 @@ class SendQueue:
         self._bulk_limit = parameters.bulk_window_bytes
         self.bulk_bytes_waiting = 0
         """Bytes of bulk bodies that were never transmitted yet."""
-        self._credit_number = 0
+        self._credit: OutgoingFrame | None = None
+        self._steering: list[OutgoingFrame] = []
+        self._steering_number = _STEERING_FIRST
         self._unacked: dict[int, OutgoingFrame] = {}
         # The lowest unacked number. A pointer, since finding the first key of a dict that
         # loses its first keys gets slower with every key lost.
@@ -142,13 +147,32 @@ class SendQueue:
 
     def push_credit(self, bulk_bytes_max: int) -> None:
         """Tell the peer its new limit, instead of any older one that it may not know yet."""
-        self._unacked.pop(self._credit_number, None)
-        self._credit_number -= 1
+        if self._credit is not None:
+            self.forget(self._credit)
         self._stats.credits_sent += 1
-        frame = OutgoingFrame(self._credit_number, encode_credit(bulk_bytes_max), None)
+        self._credit = self.push_steering(encode_credit(bulk_bytes_max))
+
+    def push_steering(self, wire: bytes) -> OutgoingFrame:
+        """Queue a frame that is no body of anybody: it goes first, and again until it is acked.
+
+        Its owner sees to it that there are few.
+        """
+        frame = OutgoingFrame(self._steering_number, wire, None)
+        self._steering_number += 1
         frame.lost = True
+        self._steering.append(frame)
         self._unacked[frame.number] = frame
         heappush(self._lost, frame.number)
+        return frame
+
+    def holds(self, frame: OutgoingFrame) -> bool:
+        """Whether no packet with this frame was acked so far."""
+        return frame.number in self._unacked
+
+    def forget(self, frame: OutgoingFrame) -> None:
+        """A steering frame is worth nothing any more: it does not go again."""
+        self._unacked.pop(frame.number, None)
+        self._steering = [*filter(self.holds, self._steering)]
 
     def on_credit(self, bulk_bytes_max: int) -> None:
         """The peer's limit; an older one than known changes nothing."""
@@ -264,7 +288,8 @@ class SendQueue:
                 probe carries what the first one had no room for.
         """
         frames = []
-        for number in chain((self._credit_number,), range(self._lowest, self._next)):
+        steering = [frame.number for frame in self._steering]
+        for number in chain(steering, range(self._lowest, self._next)):
             frame = self._unacked.get(number)
             if frame is None or frame.packet_number >= since:
                 continue
@@ -295,6 +320,8 @@ class SendQueue:
         while lowest < end and lowest not in unacked:
             lowest += 1
         self._lowest = lowest
+        if self._steering:
+            self._steering = [*filter(self.holds, self._steering)]
 
     def on_lost(self, packet_number: int, frames: Iterable[OutgoingFrame]) -> None:
         """A packet with these frames was lost: send again those with no later copy."""
@@ -334,7 +361,7 @@ class SendQueue:
 
     @property
     def in_flight_frames(self) -> int:
-        """Frames transmitted and not acked, and a CREDIT that the peer may not know."""
+        """Frames transmitted and not acked, and steering ones that the peer may not know."""
         return len(self._unacked)
 
     def _lost_head(self) -> OutgoingFrame | None:

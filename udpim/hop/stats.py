@@ -63,6 +63,12 @@ class HopStats:
     """DATAGRAM frames that made room for newer ones before they were sent."""
     datagram_frames_late: int = 0
     """DATAGRAM frames that had waited too long to be sent."""
+    path_changes: int = 0
+    """How often the peer was proven to be at another address, or we went to one ourselves."""
+    cids_changed: int = 0
+    """How often another connection id of the peer's took the place of the one in use."""
+    cids_short: int = 0
+    """How often that was due, and there was no spare one: the old one stayed."""
     reassembly_bytes_peak: int = 0
     """Most bytes of bodies in pieces at one time."""
     reassembly_groups_peak: int = 0

@@ -28,29 +28,18 @@ from udpim.im.records import ClientSnapshot, QueueItems
 from udpim.im.sender import Outbox
 from udpim.im.waiting_ack import Flight
 from udpim.model import Address, LoginCode, StreamId
+from udpim.node.announcing import announce
 from udpim.node.backoff import Backoff
 from udpim.node.commits import Commits
 from udpim.node.early import fits_early
 from udpim.node.effects import Effect
-from udpim.node.events import (
-    Event,
-    GroupAnswered,
-    LinkChanged,
-    MessagesReleased,
-    MessagesRerouted,
-    OutboxCommitted,
-    PresenceAnswered,
-    ReceiptsChanged,
-    ReceiptsTouched,
-    SignalsReceived,
-    StoreFailed,
-    StreamsReborn,
-)
+from udpim.node.events import Event, LinkChanged, OutboxCommitted, StoreFailed
 from udpim.node.identity import Identity
 from udpim.node.outflow import Outflow
 from udpim.node.packets import TOO_MANY_STREAMS, read_im_packets
 from udpim.node.reception import Reception
 from udpim.node.signals import signal_rate
+from udpim.node.spare_port import SparePort
 from udpim.node.state import TRANSITIONS, LinkInput, LinkState
 from udpim.node.totals import HopTotals
 from udpim.wire import im_codec
@@ -104,6 +93,9 @@ class ClientNode:
         """End of the present attempt, login or back-off."""
         self._backoff = Backoff(config, random_bytes)
         self._signal_rate = signal_rate(config.limits)
+        learns = self._hop_config.learn_keepalive
+        self.spare_port = SparePort(random_bytes, learns=learns)
+        """What it wants of a second socket; its owner sees to it."""
         self._gone = HopTotals()
         """Of earlier dialers and connections."""
         self.drops: dict[str, int] = {}
@@ -169,6 +161,12 @@ class ClientNode:
         """The questions about groups."""
         return self._reception.groups
 
+    def rebound(self, now: float) -> None:
+        """Datagrams leave from another address from now on; the connection goes on there."""
+        if self._connection is not None:
+            self._connection.migrate()
+        self.spare_port.rebound(now)
+
     def close(self, now: float) -> None:
         """Say goodbye and stop. What is not settled stays in the outbox."""
         self._stop(CloseCode.NO_ERROR, "closed", now)
@@ -219,6 +217,8 @@ class ClientNode:
                 connection.close(*TOO_MANY_STREAMS, now)
             return
         connection.take(incoming, now)
+        if incoming.others and self.spare_port.wanted:
+            self.spare_port.look(incoming, now)
         for handler in handlers:
             handler(now)
 
@@ -239,6 +239,7 @@ class ClientNode:
             self._dialer.handle_timeout(now)
         if self._connection is not None:
             self._connection.handle_timeout(now)
+        self.spare_port.handle_timeout(now)
         self.outbox.handle_timeout(now)
         self.inbox.handle_timeout(now)
         if self._deadline is not None and self._deadline <= now:
@@ -358,6 +359,7 @@ class ClientNode:
         self.outbox.session_started(self._outbound, store_epoch, now)
 
     def _end_session(self) -> None:
+        self.spare_port.offline()
         self._outbox_epoch = None
         self._early_due = False
         self.outbox.session_ended()
@@ -372,6 +374,8 @@ class ClientNode:
         self._backoff.succeeded()
         self._move(LinkInput.WELCOME, 0, "")
         connection = self._connection
+        assert connection is not None, "the answer came on it"
+        self.spare_port.online(connection, now)
 
         def start() -> None:
             if self._connection is connection and self.state is LinkState.ONLINE:
@@ -432,37 +436,13 @@ class ClientNode:
 
     def next_event(self) -> Event | None:
         """Return the next event, None when drained."""
-        if self.outbox.reborn:
-            reborn, self.outbox.reborn = self.outbox.reborn, []
-            self._events.append(StreamsReborn(streams=reborn))
-        if self.outbox.rerouted:
-            rerouted, self.outbox.rerouted = self.outbox.rerouted, []
-            self._events.append(MessagesRerouted(messages=rerouted))
-        changes = self.outbox.take_changes()
-        if changes:
-            self._events.append(ReceiptsChanged(changes=changes))
-        if self.outbox.touched:
-            touched, self.outbox.touched = self.outbox.touched, []
-            self._events.append(ReceiptsTouched(streams=touched))
-        answers = self.groups.take_answers()
-        if answers:
-            self._events.append(GroupAnswered(answers=answers))
-        released = self.inbox.take_released()
-        if released:
-            heard = max(run.messages[-1][1] for run in released)
-            self.outbox.heard = max(self.outbox.heard, heard)
-            self._events.append(MessagesReleased(runs=released))
-        if self._reception.signals:
-            signals, self._reception.signals = self._reception.signals, []
-            self._events.append(SignalsReceived(signals=signals))
-        presences = self.inquiries.take_answers()
-        if presences:
-            self._events.append(PresenceAnswered(answers=presences))
+        announce(self._events, self.outbox, self.inbox, self._reception)
         return self._events.popleft() if self._events else None
 
     def next_timeout(self) -> float | None:
         """Return when `handle_timeout` has something to do."""
         times = [self._deadline, self.outbox.next_timeout(), self.inbox.next_timeout()]
+        times.append(self.spare_port.next_timeout())
         if self._dialer is not None:
             times.append(self._dialer.next_timeout())
         if self._connection is not None:

@@ -1,11 +1,13 @@
-"""The server's connections, each with its login and session, and the timer that they share.
+"""The server's connections, each with its login and session, by their ids and by their timers.
 
 Between the server node, which decides, and the connections: a :class:`Link` is what the node knows
-of one of them, :class:`LinkTimers` tells whose deadline comes first (PROTOCOL §4.2).
+of one of them, :class:`Links` finds the one that a packet is for, :class:`LinkTimers` tells whose
+deadline comes first (PROTOCOL §3.10 and §4.2).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
@@ -36,6 +38,7 @@ class Link:
     """One connection at the server and, after the login, its session."""
 
     __slots__ = (
+        "cids",
         "connection",
         "login_by",
         "login_taken",
@@ -58,6 +61,56 @@ class Link:
         """Made with the first signal: most sessions that are idle send none."""
         self.timer_at: float | None = None
         """The deadline that stands in the heap."""
+        self.cids: tuple[bytes, ...] = ()
+        """The ids by which it is found."""
+
+
+class Links:
+    """All connections, each by all of its ids."""
+
+    def __init__(self) -> None:
+        """Start without any."""
+        self._by_cid: dict[bytes, Link] = {}
+        self._all: dict[Link, None] = {}
+
+    def add(self, link: Link) -> None:
+        """A connection was opened."""
+        self._all[link] = None
+        self.follow(link)
+
+    def follow(self, link: Link) -> None:
+        """A connection has sent or taken something: look whether its ids are others now."""
+        cids = link.connection.local_cids
+        if cids is not link.cids:
+            self._forget(link)
+            self._by_cid.update(dict.fromkeys(cids, link))
+            link.cids = cids
+
+    def remove(self, link: Link) -> None:
+        """A connection is closed."""
+        self._forget(link)
+        del self._all[link]
+
+    def _forget(self, link: Link) -> None:
+        for cid in link.cids:
+            del self._by_cid[cid]
+        link.cids = ()
+
+    def get(self, cid: bytes) -> Link | None:
+        """Return the connection with this id."""
+        return self._by_cid.get(cid)
+
+    def __contains__(self, cid: object) -> bool:
+        """Tell whether a connection has this id."""
+        return cid in self._by_cid
+
+    def __len__(self) -> int:
+        """Return how many connections there are."""
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[Link]:
+        """Go through the connections, in the order in which they were opened."""
+        return iter(self._all)
 
 
 class LinkTimers:

@@ -31,7 +31,7 @@ from udpim.node.early import Early
 from udpim.node.effects import Commit, Effect, NotifyOffline, Verdicts
 from udpim.node.events import Event, StoreFailed
 from udpim.node.inspection import NOTHING_INSPECTED, inspection_for
-from udpim.node.link import Link, LinkTimers, Proof
+from udpim.node.link import Link, Links, LinkTimers, Proof
 from udpim.node.logins import REFUSED, Logins
 from udpim.node.packets import TOO_MANY_STREAMS, read_im_packets
 from udpim.node.presence import PresenceDesk
@@ -89,7 +89,7 @@ class ServerNode:
             tokens=AddressTokens(meta["secret"]),
             random_bytes=random_bytes,
         )
-        self._links: dict[bytes, Link] = {}
+        self._links = Links()
         self._touched: dict[Link, None] = {}
         self._outgoing: dict[Session, None] = {}
         self._timers = LinkTimers()
@@ -146,7 +146,7 @@ class ServerNode:
             connection = self._listener.receive_datagram(data, path, now, self._links)
             if connection is not None:
                 link = Link(connection, now + self.config.login_s_max)
-                self._links[connection.local_cid] = link
+                self._links.add(link)
                 self._touched[link] = None
                 for early, source in self._listener.early_datagrams():
                     self._receive(link, early, source, now)
@@ -263,7 +263,7 @@ class ServerNode:
         Returns:
             How many there were.
         """
-        return self._logins.revoke(self._links.values(), is_over, reason, now)
+        return self._logins.revoke(self._links, is_over, reason, now)
 
     def on_may_see(self, token: int, now: float, *, allowed: bool) -> None:
         """The may_see hook has answered."""
@@ -285,7 +285,7 @@ class ServerNode:
 
     def shutdown(self, now: float) -> None:
         """Say goodbye to everybody; unreceipted pushes go to the queue."""
-        for link in self._links.values():
+        for link in self._links:
             link.connection.close(CloseCode.SHUTDOWN, "the server is going down", now)
             self._touched[link] = None
         self._after_input(now)
@@ -338,6 +338,7 @@ class ServerNode:
         out = self._listener.datagrams_to_send(now)
         for link in self._touched:
             out += link.connection.datagrams_to_send(now)
+            self._links.follow(link)
             if link.connection.state is ConnectionState.CLOSED:
                 self._forget(link)
             else:
@@ -347,7 +348,7 @@ class ServerNode:
 
     def _forget(self, link: Link) -> None:
         """Its connection is closed, so nothing touches it any more."""
-        del self._links[link.connection.local_cid]
+        self._links.remove(link)
         self._early.take(link)
         self._timers.disarm(link)
         self._gone.add(link.connection)
@@ -422,7 +423,7 @@ class ServerNode:
 
     def connections(self) -> list[Connection]:
         """Return the present connections, for their statistics."""
-        return [link.connection for link in self._links.values()]
+        return [link.connection for link in self._links]
 
     @property
     def listener(self) -> Listener:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from udpim.crypto.key_log import ConnectionSecrets
 from udpim.crypto.packet_opener import PacketOpener
 from udpim.errors import DecodeError
+from udpim.testing.aliases import Aliases
 from udpim.wire import frames as hop_frames
 from udpim.wire import im_codec
 from udpim.wire.im_packets import ImPacket, Kind
@@ -21,6 +22,8 @@ from udpim.wire.packet import (
     NO_CID,
     SHORT_HEADER_BYTES,
     LongPacket,
+    SecureWelcome,
+    Welcome,
     destination_cid,
     is_long,
     parse_long,
@@ -35,6 +38,12 @@ _FRAME_LABELS = {
     hop_frames.PATH_RESPONSE: "PATH_RESPONSE",
     hop_frames.FRAGMENT: "FRAGMENT",
     hop_frames.CREDIT: "CREDIT",
+    hop_frames.NEW_CID: "NEW_CID",
+    hop_frames.RETIRE_CID: "RETIRE_CID",
+    hop_frames.BINDING_PROBE: "BINDING_PROBE",
+    hop_frames.BINDING_ASK: "BINDING_ASK",
+    hop_frames.BINDING_ANSWER: "BINDING_ANSWER",
+    hop_frames.BINDING_REPORT: "BINDING_REPORT",
 }
 UNREADABLE = "unreadable"
 """Label of a datagram that follows no format."""
@@ -45,7 +54,7 @@ class Content:
     """What one datagram holds."""
 
     cid: bytes
-    """The connection id that it is for; zero in a HELLO."""
+    """The first connection id of the end that it is for; zero in a HELLO."""
     labels: tuple[str, ...]
     """One per frame or long packet: ``msg:R``, ``ACK``, ``HELLO``, …"""
     packets: tuple[tuple[int, ImPacket], ...] = ()
@@ -65,6 +74,8 @@ class Pieces:
 
     def __init__(self) -> None:
         """Nothing has crossed."""
+        self.aliases = Aliases()
+        """Ids of the connections that crossed."""
         self._groups: dict[tuple[bytes, int], dict[int, bytes]] = {}
         self._whole: dict[tuple[bytes, int], bytes] = {}
 
@@ -93,20 +104,25 @@ class Wiretap:
 
     def read(self, datagram: bytes) -> Content:
         """Read one datagram; never raises."""
-        cid = destination_cid(datagram) or NO_CID
+        aliases = self._pieces.aliases
+        cid = aliases.first(destination_cid(datagram) or NO_CID)
         try:
             if is_long(datagram):
                 packet = parse_long(datagram)
+                if isinstance(packet, Welcome | SecureWelcome):
+                    aliases.met(packet.destination_cid, packet.source_cid)
                 label = type(packet).__name__.upper().removeprefix("SECURE").removesuffix("OFFER")
                 return Content(cid=cid, labels=(label,), long=packet)
             if not parse_short_header(datagram)[0] & FLAG_ENCRYPTED:
+                aliases.used(cid)
                 frames = hop_frames.parse_frames(datagram[SHORT_HEADER_BYTES:-CHECKSUM_BYTES])
                 return _read_frames(cid, frames, self._pieces)
             opened = self._opener.open(datagram)
             if opened is None:
                 return Content(cid=cid, labels=(UNREADABLE,))
-            content = _read_frames(cid, hop_frames.parse_frames(opened.payload), self._pieces)
-            return replace(content, nonce=(cid, opened.generation, opened.number))
+            cid, generation, number, _, payload = opened
+            content = _read_frames(cid, hop_frames.parse_frames(payload), self._pieces)
+            return replace(content, nonce=(cid, generation, number))
         except (DecodeError, IndexError):
             return Content(cid=cid, labels=(UNREADABLE,))
 
@@ -121,6 +137,8 @@ def _read_frames(cid: bytes, frames: list[hop_frames.Frame], pieces: Pieces) -> 
             continue
         if frame[0] not in (hop_frames.MESSAGE, hop_frames.BULK):
             labels.append(_FRAME_LABELS.get(frame[0], "extension"))
+            if frame[0] == hop_frames.NEW_CID:
+                pieces.aliases.given(frame[2], cid)
             body = pieces.body(cid, frame) if frame[0] == hop_frames.FRAGMENT else None
             if body is None:
                 continue

@@ -14,6 +14,10 @@ FRAGMENT        ``(FRAGMENT, hop_seq u32, group u32, index, count, piece of the 
 CREDIT          ``(CREDIT, bulk_bytes_max)``
 BULK            ``(BULK, hop_seq u32, body)``
 DATAGRAM        ``(DATAGRAM, body)``
+NEW_CID         ``(NEW_CID, sequence u32, 8 bytes, reset token: 16 bytes or none)``
+RETIRE_CID      ``(RETIRE_CID, sequence u32)``
+BINDING_PROBE   ``(BINDING_PROBE, 8 bytes)``; BINDING_ASK and BINDING_ANSWER likewise
+BINDING_REPORT  ``(BINDING_REPORT, 8 bytes, 1 or 0)``
 extension       ``(0x40 to 0x7F, body)``, to be ignored by whoever does not know it
 ==============  ==========================================================================
 
@@ -30,6 +34,7 @@ from typing import Any
 
 from udpim import config
 from udpim.errors import DecodeError
+from udpim.wire.packet import RESET_TOKEN_BYTES
 
 PADDING = 0x00
 PING = 0x01
@@ -42,6 +47,12 @@ FRAGMENT = 0x07
 CREDIT = 0x08
 BULK = 0x09
 DATAGRAM = 0x0A
+NEW_CID = 0x0B
+RETIRE_CID = 0x0C
+BINDING_PROBE = 0x0D
+BINDING_ASK = 0x0E
+BINDING_ANSWER = 0x0F
+BINDING_REPORT = 0x10
 EXTENSION_MIN = 0x40
 EXTENSION_MAX = 0x7F
 
@@ -70,6 +81,12 @@ _CREDIT = struct.Struct(">BQ")
 _ACK = struct.Struct(">BIHB")
 _CLOSE = struct.Struct(">BHB")
 _BODY = struct.Struct(">BH")
+_NEW_CID = struct.Struct(">BI8sB")
+_RETIRE_CID = struct.Struct(">BI")
+_REPORT = struct.Struct(">B8sB")
+_EIGHT_BYTES = frozenset(
+    (PATH_CHALLENGE, PATH_RESPONSE, BINDING_PROBE, BINDING_ASK, BINDING_ANSWER)
+)
 
 
 # Building.
@@ -129,8 +146,24 @@ def encode_close(code: int, reason: str) -> bytes:
 
 
 def encode_path(kind: int, data: bytes) -> bytes:
-    """A PATH_CHALLENGE or PATH_RESPONSE frame of 8 bytes of data."""
+    """A frame of 8 bytes of data: PATH_CHALLENGE, PATH_RESPONSE, BINDING_PROBE, _ASK, _ANSWER."""
     return bytes((kind,)) + data
+
+
+def encode_new_cid(sequence: int, cid: bytes, reset_token: bytes) -> bytes:
+    """A NEW_CID frame; the token is empty where its sender never sends a RESET."""
+    head = _NEW_CID.pack(NEW_CID, sequence & 0xFFFF_FFFF, cid, len(reset_token))
+    return head + reset_token
+
+
+def encode_retire_cid(sequence: int) -> bytes:
+    """A RETIRE_CID frame: the id of this number is not used any more."""
+    return _RETIRE_CID.pack(RETIRE_CID, sequence & 0xFFFF_FFFF)
+
+
+def encode_binding_report(data: bytes, *, sent: bool) -> bytes:
+    """A BINDING_REPORT frame: whether there was a probe of this name to answer."""
+    return _REPORT.pack(BINDING_REPORT, data, sent)
 
 
 def encode_extension(kind: int, body: bytes) -> bytes:
@@ -188,12 +221,33 @@ def _parse_rare(kind: int, payload: bytes, position: int) -> tuple[Frame, int]:
             _, length = _BODY.unpack_from(payload, position)
             body, after = _slice(payload, position + _BODY.size, length)
             return (kind, body), after
+        if kind == NEW_CID:
+            return _parse_new_cid(payload, position)
+        if kind == RETIRE_CID:
+            return _RETIRE_CID.unpack_from(payload, position), position + _RETIRE_CID.size
+        if kind == BINDING_REPORT:
+            return _parse_report(payload, position)
     except struct.error:
         raise DecodeError("frame is truncated") from None
-    if kind in (PATH_CHALLENGE, PATH_RESPONSE):
+    if kind in _EIGHT_BYTES:
         data, after = _slice(payload, position + 1, CHALLENGE_BYTES)
         return (kind, data), after
     raise DecodeError("unknown frame type")
+
+
+def _parse_new_cid(payload: bytes, position: int) -> tuple[Frame, int]:
+    _, sequence, cid, length = _NEW_CID.unpack_from(payload, position)
+    if length not in (0, RESET_TOKEN_BYTES):
+        raise DecodeError("NEW_CID has a reset token of an impossible size")
+    token, after = _slice(payload, position + _NEW_CID.size, length)
+    return (NEW_CID, sequence, cid, token), after
+
+
+def _parse_report(payload: bytes, position: int) -> tuple[Frame, int]:
+    _, data, sent = _REPORT.unpack_from(payload, position)
+    if sent > 1:
+        raise DecodeError("BINDING_REPORT is neither yes nor no")
+    return (BINDING_REPORT, data, sent), position + _REPORT.size
 
 
 def _parse_fragment(payload: bytes, position: int) -> tuple[Frame, int]:

@@ -102,6 +102,12 @@ FRAME_NAMES = {
     f.CREDIT: "CREDIT",
     f.BULK: "BULK",
     f.DATAGRAM: "DATAGRAM",
+    f.NEW_CID: "NEW_CID",
+    f.RETIRE_CID: "RETIRE_CID",
+    f.BINDING_PROBE: "BINDING_PROBE",
+    f.BINDING_ASK: "BINDING_ASK",
+    f.BINDING_ANSWER: "BINDING_ANSWER",
+    f.BINDING_REPORT: "BINDING_REPORT",
 }
 
 ACK = c.Struct(
@@ -135,6 +141,20 @@ FRAGMENT = c.Struct(
 CREDIT = c.Struct("bulk_bytes_max" / c.Int64ub)
 PATH = c.Struct("data" / c.Bytes(f.CHALLENGE_BYTES))
 DATAGRAM = EXTENSION = c.Struct("body" / c.Prefixed(c.Int16ub, c.GreedyBytes))
+NEW_CID = c.Struct(
+    "sequence" / c.Int32ub,
+    "cid" / c.Bytes(p.CID_BYTES),
+    "reset_token"
+    / told(
+        c.ExprValidator(
+            c.Prefixed(c.Int8ub, c.GreedyBytes),
+            lambda value, _: len(value) in (0, p.RESET_TOKEN_BYTES),
+        ),
+        f"{p.RESET_TOKEN_BYTES} bytes, or none",
+    ),
+)
+RETIRE_CID = c.Struct("sequence" / c.Int32ub)
+REPORT = c.Struct("data" / c.Bytes(f.CHALLENGE_BYTES), "sent" / _within(c.Int8ub, 0, 1))
 EMPTY = c.Struct()
 
 FRAME_FIELDS = {
@@ -149,6 +169,10 @@ FRAME_FIELDS = {
     f.CREDIT: CREDIT,
     f.BULK: MESSAGE,
     f.DATAGRAM: DATAGRAM,
+    f.NEW_CID: NEW_CID,
+    f.RETIRE_CID: RETIRE_CID,
+    **dict.fromkeys((f.BINDING_PROBE, f.BINDING_ASK, f.BINDING_ANSWER), PATH),
+    f.BINDING_REPORT: REPORT,
     **dict.fromkeys(range(f.EXTENSION_MIN, f.EXTENSION_MAX + 1), EXTENSION),
 }
 """What follows the type byte."""
