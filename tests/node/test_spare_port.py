@@ -11,6 +11,7 @@ from udpim.hop.codes import CloseCode, Role
 from udpim.hop.config import HopConfig
 from udpim.hop.nat import IDLE_PARTS, LIFE_S_MAX, MARGIN_RATIO, RESOLUTION_S
 from udpim.node.spare_port import SparePort
+from udpim.node.stats import client_stats
 from udpim.testing.nat import Nat
 from udpim.wire.packet import is_long
 
@@ -95,6 +96,7 @@ def test_the_learnt_interval_keeps_the_session_alive_and_the_binding_with_it():
     """An idle client behind a NAT of 47 s: half of the keepalives, and pushes arrive at once."""
     net, server, client, _ = behind(47.0)
     found = learnt(net, client)
+    assert found * MARGIN_RATIO == client_stats(client.node)["hop"]["keepalive_s"]
     net.run(60.0)
     before, forgotten, mark = client.node.connection.path, net.nat.forgotten, len(net.sent)
     net.run(1000.0)

@@ -51,9 +51,9 @@ def recording(client, samples):
         samples.extend(data for data, _ in burst)
         receive(burst)
 
-    client._endpoint._on_burst = tapped
+    client._sockets._endpoint._on_burst = tapped
     yield
-    client._endpoint._on_burst = receive
+    client._sockets._endpoint._on_burst = receive
 
 
 @live
@@ -64,7 +64,7 @@ async def test_a_hundred_thousand_wrong_datagrams_change_nothing(seed, caplog):
             receipts = await alice.send_many("bob", payloads(100))
             await take(bob, 100)
             assert {MessageState.DELIVERED} == {await receipt for receipt in receipts}
-        client = ("127.0.0.1", alice._endpoint.address[1])
+        client = ("127.0.0.1", alice._sockets.address[1])
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             for i in range(DATAGRAMS):
                 sock.sendto(garbage(rng, samples), client if i % 2 else server.address)

@@ -15,7 +15,7 @@ MIB = 1024 * 1024
 
 
 def window_of(client):
-    return client.node.connection._config.limits.bulk_window_bytes
+    return client.config.limits.bulk_window_bytes
 
 
 @pytest.mark.parametrize("durable", [True, False])

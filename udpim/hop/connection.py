@@ -98,7 +98,7 @@ class Connection(Gauges):
         datagram_bytes = min(config.max_datagram_bytes, parameters.max_datagram_bytes)
         self._room = datagram_bytes - SHORT_HEADER_BYTES - TAG_BYTES_MAX
         self._idle_s = min(config.idle_timeout_s, parameters.idle_timeout_s)
-        self._keepalive_s = min(config.keepalive_s, self._idle_s / IDLE_PARTS)
+        self.keepalive_s = min(config.keepalive_s, self._idle_s / IDLE_PARTS)
         self._state = ConnectionState.OPEN
         self._closed: CloseInfo | None = None
         self._close_due, self._ping_due, self._close_again_at = False, False, 0.0
@@ -212,7 +212,7 @@ class Connection(Gauges):
         self._recovery.handle_timeout(now)
         if due(Timer.KEEPALIVE, now):
             self._ping_due = True
-            self._timers.set(Timer.KEEPALIVE, now + self._keepalive_s)
+            self._timers.set(Timer.KEEPALIVE, now + self.keepalive_s)
 
     # Commands.
 
@@ -259,7 +259,7 @@ class Connection(Gauges):
 
     def keep_bindings(self, life_s: float, now: float) -> None:
         """Say PING often enough for NATs that forget after ``life_s``, and for the idle timeout."""
-        self._keepalive_s = keepalive_s(life_s, self._idle_s)
+        self.keepalive_s = keepalive_s(life_s, self._idle_s)
         self._heard(now)
 
     def packet_aside(self, frame: bytes) -> bytes | None:
@@ -401,7 +401,7 @@ class Connection(Gauges):
 
     def _heard(self, now: float) -> None:
         if self.role is Role.CLIENT:
-            self._timers.set(Timer.KEEPALIVE, now + self._keepalive_s)
+            self._timers.set(Timer.KEEPALIVE, now + self.keepalive_s)
 
     def _on_frame(self, frame: wire.Frame, path: Address, now: float) -> None:
         kind = frame[0]

@@ -17,6 +17,9 @@ class Gauges:
 
     _recovery: Recovery
     _intake: Intake
+    keepalive_s: float
+    """Silence after which a client says PING: configured, or learnt, and well below the idle
+    timeout."""
 
     @property
     def queued_frames(self) -> int:

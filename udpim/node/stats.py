@@ -43,6 +43,7 @@ def client_stats(node: ClientNode) -> dict[str, Any]:
             "congestion_window_bytes": (
                 0 if connection is None else connection.congestion_window_bytes
             ),
+            "keepalive_s": 0.0 if connection is None else connection.keepalive_s,
         },
         "drops": _flat(drops),
     }
