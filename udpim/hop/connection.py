@@ -163,15 +163,15 @@ class Connection(Gauges):
         self._finish.answered()
         newest = packet.number > self._acks.window.top
         self._acks.on_taken(packet.number, ack_eliciting=packet.ack_eliciting, now=now)
-        self._intake.take(packet)
         self.stats.datagrams_received += 1
         self.stats.bytes_received += packet.size
+        if self._state is ConnectionState.CLOSING:
+            self._answer_while_closing(packet, now)
+            return
+        self._intake.take(packet)
         self.stats.frames_received += len(packet.hop_seqs)
         self.stats.datagram_frames_received += len(packet.datagrams)
         if packet.aside:  # it says nothing about the path
-            return
-        if self._state is ConnectionState.CLOSING:
-            self._answer_while_closing(packet, now)
             return
         self._paths.on_taken(packet, newest=newest)
         if packet.path == self._paths.current:
