@@ -496,7 +496,12 @@ def test_a_lost_close_is_said_again_to_who_still_sends_but_not_for_each_packet(c
 def test_a_closing_connection_keeps_nothing_of_what_still_comes(client):
     client.close(7, "enough", 1.0)
     client.datagrams_to_send(1.0)
-    give(client, 0, f.encode_fragment(0, 0, 0, 2, bytes(f.FRAGMENT_BYTES_MIN)), f.encode_message(1, b"whole"))
+    give(
+        client,
+        0,
+        f.encode_fragment(0, 0, 0, 2, bytes(f.FRAGMENT_BYTES_MIN)),
+        f.encode_message(1, b"whole"),
+    )
     assert (0, 0) == (client.reassembly_bytes, client.reassembly_groups)
     assert 0 == client.stats.frames_received
     assert 1 == client.stats.datagrams_received

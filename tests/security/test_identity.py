@@ -31,7 +31,7 @@ def texts(count, mark=b"m"):
 
 
 def test_ten_thousand_guesses_at_a_msgid_hit_nothing():
-    """Row "msgid forging / prediction": what is guessed right is not enough either."""
+    """Adversary table, "msgid forging / prediction": what is guessed right is not enough either."""
     rng = random.Random(7)
     net = Net()
     server = net.server(streams_per_session_max=2 * GUESSES)
@@ -67,7 +67,10 @@ def test_ten_thousand_guesses_at_a_msgid_hit_nothing():
 
 
 def test_cross_user_injection_is_tried_with_every_field_of_every_packet():
-    """Row "cross-user injection": `test_authority` tries each; here, that it knows them all."""
+    """Adversary table, "cross-user injection".
+
+    `test_authority` tries each; here, that it knows them all.
+    """
     for kind in Kind:
         declared = set(authority.declared(authority.im_schema.SCHEMAS[kind])) - {"kind"}
         assert declared == set(authority.TABLE[kind][1])
@@ -125,7 +128,10 @@ def rejected(net, server, alice):
     "reach", [pending, accepted, stored, delivered, read, void, rejected], ids=lambda f: f.__name__
 )
 def test_a_third_one_moves_no_message_out_of_any_state(reach):
-    """Row "receipt forging": only the recipient's session may receipt, whatever the state."""
+    """Adversary table, "receipt forging".
+
+    Only the recipient's session may receipt, whatever the state.
+    """
     net = Net()
     server = net.server()
     alice = net.client("alice")
@@ -146,7 +152,10 @@ def test_a_third_one_moves_no_message_out_of_any_state(reach):
 
 
 def test_a_stranger_learns_nothing_of_messages_between_others():
-    """Row "receipt probing": no receipt to strangers, for known msgids or unknown ones."""
+    """Adversary table, "receipt probing".
+
+    No receipt to strangers, for known msgids or unknown ones.
+    """
     net = Net()
     net.server()
     alice, bob = net.client("alice").online(), net.client("bob").online()
@@ -171,7 +180,7 @@ def test_a_stranger_learns_nothing_of_messages_between_others():
 
 
 def test_ten_thousand_probes_by_message_meet_the_rate_limit():
-    """Row "receipt probing": what asks a recipient's device is charged to who asks."""
+    """Adversary table, "receipt probing": what asks a recipient's device is charged to who asks."""
     net = Net()
     server = net.server(user_messages_per_s_max=1, user_messages_burst_max=20)
     bob = net.client("bob").online()
@@ -190,7 +199,10 @@ def test_ten_thousand_probes_by_message_meet_the_rate_limit():
 
 
 def test_whom_may_send_keeps_out_gets_no_receipt_and_disturbs_nobody():
-    """Row "receipt probing": a message that is not wanted is refused before it is routed."""
+    """Adversary table, "receipt probing".
+
+    A message that is not wanted is refused before it is routed.
+    """
     net = Net()
     server = net.server()
     node = server.node
@@ -234,7 +246,10 @@ def each_when_it_likes(rng):
     "adversary", [newest_first, some_never_on_time, each_when_it_likes], ids=lambda f: f.__name__
 )
 def test_whoever_schedules_the_network_does_not_change_the_order(adversary, seed, monkeypatch):
-    """Row "order attack": copies arrive as somebody wants who reads and holds every datagram."""
+    """Adversary table, "order attack".
+
+    Copies arrive as somebody wants who reads and holds every datagram.
+    """
     rng = random.Random(f"{adversary.__name__} {seed}")
     world = World(f"order {seed}")
     world.server()
@@ -271,7 +286,7 @@ def fill(net, server, users):
 
 
 def test_a_group_has_a_largest_size_and_a_bomb_in_it_reaches_only_what_limits_let_it():
-    """Row "oversized group, fan-out bomb, slow receiver, never-acking receiver"."""
+    """Adversary table, "oversized group, fan-out bomb, slow receiver, never-acking receiver"."""
     net = Net()
     server = net.server(queue_messages_max=50, session_messages_max=100)
     server.node.router.desk._users_max = 12
@@ -305,7 +320,7 @@ def test_a_group_has_a_largest_size_and_a_bomb_in_it_reaches_only_what_limits_le
 
 
 def test_who_never_logs_in_is_gone_in_time_and_was_given_no_room():
-    """Row 18, slowloris: a byte now and then does not keep a connection without a login."""
+    """Attack 18, slowloris: a byte now and then does not keep a connection without a login."""
     net = Net()
     server = net.server()
     raws = [dialled(net, f"slow{n}") for n in range(20)]
@@ -324,7 +339,7 @@ def test_who_never_logs_in_is_gone_in_time_and_was_given_no_room():
 
 
 def test_who_is_logged_in_and_falls_silent_is_gone_in_time():
-    """Row 18, idle holding: what was begun and never ended goes with the connection."""
+    """Attack 18, idle holding: what was begun and never ended goes with the connection."""
     net = Net()
     server = net.server()
     raw = logged_in(net)
@@ -337,7 +352,7 @@ def test_who_is_logged_in_and_falls_silent_is_gone_in_time():
 
 
 def test_nobody_poisons_what_a_recipient_has_seen_of_another():
-    """Row 22, dedup poisoning: ids that are used before their owner uses them are others."""
+    """Attack 22, dedup poisoning: ids that are used before their owner uses them are others."""
     net = Net()
     net.server()
     alice, bob = net.client("alice").online(), net.client("bob").online()
@@ -364,7 +379,10 @@ def test_nobody_poisons_what_a_recipient_has_seen_of_another():
 
 
 def test_no_relay_receipts_for_the_recipient_and_no_hop_ack_is_a_receipt():
-    """Row 22, app-ack forgery: a hop's ack, and a server's packet from a client, settle nothing."""
+    """Attack 22, app-ack forgery.
+
+    A hop's ack, and a server's packet from a client, settle nothing.
+    """
     net = Net()
     server = net.server()
     alice, mute = net.client("alice").online(), logged_in(net, "bob", "d")

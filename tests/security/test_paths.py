@@ -71,13 +71,16 @@ def seen_at(net, since=0):
     return where
 
 
-# Row 9: PATH_CHALLENGE flood.
+# Attack 9: PATH_CHALLENGE flood.
 
 
 @pytest.mark.usefixtures(both_modes.__name__)
 @pytest.mark.parametrize("role", Role)
 def test_a_flood_of_challenges_is_answered_a_little_and_kept_not_at_all(role):
-    """Row 9, PATH_CHALLENGE flood: one turn answers few, each answer as small as its question."""
+    """Attack 9, PATH_CHALLENGE flood.
+
+    One turn answers few, each answer as small as its question.
+    """
     connection = connect(role, QUIET, spare_ids=True)
     number = 0
     for turn in range(50):
@@ -105,7 +108,7 @@ def test_a_flood_of_challenges_is_answered_a_little_and_kept_not_at_all(role):
     assert connection.stats.path_changes == 0
 
 
-# Row 10: the queue of connection ids to be given back.
+# Attack 10: the queue of connection ids to be given back.
 
 
 class HostilePeer:
@@ -132,7 +135,7 @@ class HostilePeer:
 
 @pytest.mark.usefixtures(both_modes.__name__)
 def test_a_peer_that_moves_for_ever_and_acks_nothing_fills_no_queue():
-    """Row 10, CID retire queue: what waits for acks is bounded, and so are the ids kept."""
+    """Attack 10, CID retire queue: what waits for acks is bounded, and so are the ids kept."""
     server = connect(Role.SERVER, QUIET, spare_ids=True)
     peer = HostilePeer(server)
     for turn in range(500):
@@ -149,7 +152,10 @@ def test_a_peer_that_moves_for_ever_and_acks_nothing_fills_no_queue():
 
 @pytest.mark.usefixtures(both_modes.__name__)
 def test_ids_given_back_in_a_loop_are_made_up_for_one_by_one():
-    """Row 10, the other side of it: each id that comes back is one that goes out, and no more."""
+    """Attack 10, the other side of it.
+
+    Each id that comes back is one that goes out, and no more.
+    """
     server = connect(Role.SERVER, QUIET, spare_ids=True)
     peer = HostilePeer(server)
     peer.say(b"\x01")
@@ -161,11 +167,11 @@ def test_ids_given_back_in_a_loop_are_made_up_for_one_by_one():
     assert server.state is ConnectionState.OPEN
 
 
-# Row 13 and the hijack from off the path.
+# Attack 13 and the hijack from off the path.
 
 
 def test_copies_from_elsewhere_take_no_traffic_along(talk):
-    """Row 13, spoofed migration, and the off-path hijack: 10^4 copies relayed from elsewhere.
+    """Attack 13, spoofed migration, and the off-path hijack: 10^4 copies relayed from elsewhere.
 
     The attacker sees every packet of the client and is faster than the network: each copy arrives
     before its original, from the attacker's address.
@@ -201,7 +207,7 @@ def test_copies_from_elsewhere_take_no_traffic_along(talk):
 
 
 def test_a_replayed_packet_from_elsewhere_is_not_even_asked_about(talk):
-    """Row 13: what was captured moves nothing, and nothing is sent to where it came from."""
+    """Attack 13: what was captured moves nothing, and nothing is sent to where it came from."""
     net, server, _, bob = talk
     captured = [data for source, _, data in net.sent if source == bob.address]
     before = len(net.sent)
@@ -214,11 +220,14 @@ def test_a_replayed_packet_from_elsewhere_is_not_even_asked_about(talk):
     assert 200 * sum(map(len, captured)) >= sum(map(len, to_attacker))
 
 
-# Row 14: linkability.
+# Attack 14: linkability.
 
 
 def test_no_id_is_seen_on_two_paths(talk):
-    """Row 14, CID linkability: whoever moves knowingly shows no id twice, neither does its peer."""
+    """Attack 14, CID linkability.
+
+    Whoever moves knowingly shows no id twice, neither does its peer.
+    """
     net, server, alice, bob = talk
     for turn in range(10):
         for port, client in enumerate((alice, bob), 2000):
@@ -233,7 +242,7 @@ def test_no_id_is_seen_on_two_paths(talk):
 
 
 def test_an_id_is_seen_on_two_paths_only_until_the_client_can_know(talk):
-    """Row 14 behind a NAT: only the packets of one round trip show the id of the old path."""
+    """Attack 14 behind a NAT: only the packets of one round trip show the id of the old path."""
     net, _, alice, bob = talk
     before = len(net.sent)
     old = bob.node.connection.remote_cid
