@@ -17,6 +17,7 @@ from udpim.wire import frames as f
 from udpim.wire.packet import SHORT_BYTES_MIN, is_long
 
 RTT_S = 2 * DELAY_S
+STEP_S = DELAY_S / 4
 ATTACKER = ("203.0.113.66", 666)
 QUIET = HopConfig(grease_packets_max=0)
 
@@ -264,8 +265,8 @@ def test_an_id_is_seen_on_two_paths_only_until_the_client_can_know(talk):
 def test_ten_changes_of_address_during_two_thousand_messages(talk, knows):
     """Zeros: nothing is lost, doubled or out of order, nobody reconnects, and nothing stalls.
 
-    A client that moves on purpose stalls for two round trips at most: what was sent before is all
-    there by then. Of a NAT's change the server hears with the client's next packet.
+    It stalls for two round trips at most: what was sent before is all there by then. Of a NAT's
+    change the server hears with the client's next packet, which may be a step later.
     """
     net, server, alice, bob = talk
     sent, moved, arrived = [], [], []
@@ -283,12 +284,12 @@ def test_ten_changes_of_address_during_two_thousand_messages(talk, knows):
         alice.send("bob", *bodies)
         bob.send("alice", b"back")
         sent += bodies
-        net.run(DELAY_S / 4)
+        net.run(STEP_S)
     net.run(1.0)
     assert len(moved) == 10
-    if knows:
-        stalls = [arrived[count - 1] - at for at, count in moved]
-        assert max(stalls) <= 2 * RTT_S + 1e-9, stalls
+    stalls = [arrived[count - 1] - at for at, count in moved]
+    heard_after_s = 0.0 if knows else STEP_S
+    assert max(stalls) <= 2 * RTT_S + heard_after_s + 1e-9, stalls
     assert sent == bob.received
     assert [b"back"] * 200 == alice.received
     for client in (alice, bob):
