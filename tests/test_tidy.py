@@ -36,7 +36,6 @@ TWINLESS = {
     "udpim/cluster/directory.py": "an interface; see test_sqlite_directory.py",
     "udpim/im/changes.py": "named tuples without behaviour",
     "udpim/im/group_records.py": "named tuples without behaviour",
-    "udpim/im/records.py": "named tuples without behaviour",
     "udpim/__main__.py": "one call of udpim.cli.main",
     "bench/udpim_bench/__main__.py": "one call of the command's main",
 }

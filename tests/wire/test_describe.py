@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from tests.wire import strategies as some
 from udpim.errors import DecodeError
+from udpim.wire import frames as f
 from udpim.wire import im_codec
-from udpim.wire.describe import datagram_to_dict, describe_datagram
+from udpim.wire.describe import InTheClear, datagram_to_dict, describe_datagram
 from udpim.wire.im_packets import Kind
+from udpim.wire.packet import SEALED_SHORT_FLAGS
 
 HEADER = "01 0102030405060708 00000005"
 NAME = "0123456789abcdef 03 626f62 05 616c696365 05 70686f6e65"
@@ -417,3 +419,20 @@ def test_piece_of_a_body_is_shown_by_its_numbers():
 
 def test_credit_is_shown():
     assert {"type": "CREDIT", "bulk_bytes_max": 5} == only_frame("08 0000000000000005")
+
+
+SEALED = bytes((SEALED_SHORT_FLAGS,)) + bytes(8 + 4 + 40)
+
+
+def test_an_encrypted_packet_that_somebody_opened_shows_its_number_and_frames():
+    clear = InTheClear(packet_number=7, key_updates=2, frames=bytes((f.PING,)))
+    tree = datagram_to_dict(SEALED, clear)
+    assert (7, 2) == (tree["packet_number"], tree["key_updates"])
+    assert ["PING"] == [frame["type"] for frame in tree["frames"]]
+    assert "sealed" not in tree
+    assert any("PING" in line for line in describe_datagram(SEALED, clear))
+
+
+def test_opened_frames_that_are_none_are_refused():
+    with pytest.raises(DecodeError, match="its frames"):
+        datagram_to_dict(SEALED, InTheClear(0, 0, b"\x03"))
