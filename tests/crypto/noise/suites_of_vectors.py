@@ -1,5 +1,6 @@
 """The suites that public vectors use and udpim does not: another curve, longer hashes."""
 
+import hashlib
 from itertools import product
 
 from cryptography.hazmat.primitives.asymmetric.x448 import X448PrivateKey, X448PublicKey
@@ -35,8 +36,8 @@ class X448:
 HASHES = (
     BLAKE2S,
     SHA256,
-    HashlibHash("BLAKE2b", "blake2b", 64),
-    HashlibHash("SHA512", "sha512", 64),
+    HashlibHash("BLAKE2b", hashlib.blake2b, 64, 128),
+    HashlibHash("SHA512", hashlib.sha512, 64, 128),
 )
 SUITES = tuple(
     Suite(dh, cipher, hash_)

@@ -1,10 +1,14 @@
 """The algorithms, against the edge cases of Wycheproof where the vectors are at hand."""
 
+import hashlib
+import hmac
+import random
 from collections import Counter
 
 import pytest
 from cryptography.exceptions import InvalidTag
 
+from tests.crypto.noise.suites_of_vectors import HASHES
 from tests.crypto.noise.wycheproof import cases
 from udpim.crypto.noise.errors import PublicKeyRefused
 from udpim.crypto.noise.suites import (
@@ -86,6 +90,15 @@ def test_hashes_are_those_of_their_names():
     assert BLAKE2S.digest(b"abc").hex().startswith("508c5e8c327c14e2e1a72ba34eeb452f")
     assert SHA256.digest(b"abc").hex().startswith("ba7816bf8f01cfea414140de5dae2223")
     assert BLAKE2S.size_bytes == len(BLAKE2S.hmac(b"key", b"data"))
+
+
+@pytest.mark.parametrize("hash_", HASHES, ids=lambda hash_: hash_.name)
+def test_keyed_hashes_are_those_of_the_standard_library(hash_, seed):
+    rng, name = random.Random(seed), hash_.name.lower()
+    assert hash_.block_bytes == hashlib.new(name).block_size
+    for size in range(2 * hash_.block_bytes + 3):
+        key, data = rng.randbytes(size), rng.randbytes(rng.randrange(300))
+        assert hmac.digest(key, data, name) == hash_.hmac(key, data)
 
 
 def test_no_file_of_wycheproof_is_left_out(vectors_dir):
