@@ -6,6 +6,7 @@ import pytest
 
 from tests.semantics.situations import ROUTED, bad, finish, got, payloads
 from udpim.config import ServerConfig
+from udpim.hop.config import HopConfig
 from udpim.model import GroupAction, GroupCode, MessageState
 from udpim.testing import World
 from udpim.wire.im_codec import encode_section
@@ -264,8 +265,10 @@ def test_copies_sent_again_go_to_the_missing_only(seed):
 
 def test_device_not_seen_for_long_is_retired_and_registers_anew(seed):
     day = 86_400.0
+    slow = HopConfig(keepalive_s=600.0, idle_timeout_s=2000.0)
+    config = ServerConfig(retire_after_s=2 * day)
     world, alice, _, carol = room(
-        seed, ["alice", "bob", "carol"], server_config=ServerConfig(retire_after_s=2 * day)
+        seed, ["alice", "bob", "carol"], server_config=config, hop_config=slow
     )
     alice.send("carol", b"direct")
     world.settle()
