@@ -8,6 +8,8 @@ INSTALLED := $(VENV)/.installed
 ARGS ?=
 # `make test` runs six-objects: six packets, with the virtual disks of Python objects, encrypted.
 VARIANTS ?= four-objects six-sqlite four-sqlite-plain
+# One more than cores: some tests wait for processes and clocks.
+WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 CORES := udpim.wire udpim.crypto udpim.hop udpim.im udpim.node
 
 .DEFAULT_GOAL := help
@@ -41,7 +43,7 @@ demo: $(INSTALLED)
 	@$(BIN)/udpim demo $(ARGS)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(CORES:%=--cov=%) --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(CORES:%=--cov=%) --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(ARGS)
 
 kills: $(INSTALLED)
 	@$(BIN)/python -m tests.kills.campaign $(ARGS)

@@ -19,7 +19,7 @@ settings.register_profile(
     derandomize=True,
     deadline=None,
     print_blob=True,
-    max_examples=200,
+    max_examples=120,
     suppress_health_check=[HealthCheck.too_slow],  # a verdict about the machine, not about the code
 )
 settings.register_profile(

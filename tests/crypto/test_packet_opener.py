@@ -17,7 +17,7 @@ from udpim.hop.config import HopConfig
 from udpim.hop.sealing import EncryptedSealing
 from udpim.hop.stats import HopStats
 from udpim.hop.timers import TimerTable
-from udpim.wire.frames import encode_new_cid
+from udpim.wire.frames import PATH_CHALLENGE, encode_new_cid, encode_path
 from udpim.wire.packet import PLAIN_SHORT_FLAGS, encode_short_header, parse_long
 
 PAYLOAD = b"frames of a packet"
@@ -103,6 +103,8 @@ def test_a_direction_keeps_its_name_and_its_keys_when_its_connection_id_changes(
 
 def test_frames_that_are_none_name_nobody():
     talk = Talk()
+    challenge = encode_path(PATH_CHALLENGE, b"\x0b" * 8)
+    assert talk.opener.open(talk.server.seal(CLIENT_CID, 0, challenge)).payload == challenge
     cut = encode_new_cid(1, b"server-2", bytes(16))[:-1]
     assert talk.opener.open(talk.server.seal(CLIENT_CID, 1, cut)).payload == cut
     assert not talk.opener.knows(b"server-2")

@@ -4,6 +4,7 @@ import pytest
 
 from tests.settings import settings
 from udpim.config import Limits
+from udpim.crypto.key_log import ConnectionSecrets
 from udpim.errors import ConfigError
 from udpim.hop.config import HopConfig
 
@@ -31,3 +32,14 @@ def test_a_nodes_limits_hold_for_its_connections():
     assert limits is HopConfig(limits=limits).within(limits).limits
     with pytest.raises(ConfigError, match="give them as limits="):
         HopConfig(limits=limits).within(Limits(window_frames=101))
+
+
+def test_a_key_log_is_told_secrets_and_nothing_of_plaintext():
+    told = []
+    secrets = ConnectionSecrets(
+        suite=1, client_cid=b"c" * 8, server_cid=b"s" * 8, to_client=b"C" * 32, to_server=b"S" * 32
+    )
+    HopConfig(key_log=told.append).log_secrets(secrets)
+    HopConfig(key_log=told.append).log_secrets(None)
+    HopConfig().log_secrets(secrets)
+    assert [secrets] == told

@@ -12,7 +12,7 @@ from udpim.wire import im_packets as p
 from udpim.wire.im_codec import encode, encode_section
 
 MODEST = settings(
-    max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=15, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 FRAME_BYTES_MAX = 1164
 INC = 1 << 63

@@ -193,7 +193,8 @@ def test_copies_from_elsewhere_take_no_traffic_along(talk):
 
     net.drop = relay
     began_at, sent = net.now, 0
-    while len(copies) < 10_000:
+    many = 10_000 if connection.channel_binding else 2_000  # in plaintext it is the same machinery
+    while len(copies) < many:
         alice.send("bob", b"%d" % sent)
         sent += 1
         for _ in range(20):

@@ -526,7 +526,7 @@ class OncePerMessage:
         return tuple(kept)
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(transactions(samples.client_ops))
 def test_any_client_transactions_mean_the_same_everywhere(tmp_path_factory, given_transactions):
     once = OncePerMessage()
@@ -544,7 +544,7 @@ requests = st.builds(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(transactions(samples.server_ops), st.lists(requests, max_size=3))
 def test_any_server_transactions_mean_the_same_everywhere(tmp_path_factory, some, asked):
     both_agree("server", tmp_path_factory.mktemp("any"), some, asked)

@@ -77,13 +77,13 @@ def by_struct(data):
 
 
 @given(hs.damaged(hs.short_bodies()).map(hs.checksummed))
-@settings(max_examples=500)
+@settings(max_examples=300)
 def test_both_agree_on_short_packets_whole_cut_changed_and_longer(data):
     assert by_schema(data) == by_struct(data)
 
 
 @given(hs.damaged(hs.LONG_PACKETS.map(lambda packet: p.encode_long(packet)[:-4])))
-@settings(max_examples=500)
+@settings(max_examples=300)
 def test_both_agree_on_long_packets_whole_cut_changed_and_longer(body):
     for data in (hs.checksummed(body), body):
         assert by_schema(data) == by_struct(data)
@@ -95,7 +95,7 @@ def test_both_agree_on_damage_that_the_checksum_finds(data):
 
 
 @given(hs.damaged(hs.SECURE_PACKETS.map(p.encode_long)))
-@settings(max_examples=500)
+@settings(max_examples=300)
 def test_both_agree_on_packets_of_the_encrypted_handshake(data):
     assert by_schema(data) == by_struct(data)
 
