@@ -13,11 +13,12 @@ WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 CORES := udpim.wire udpim.crypto udpim.hop udpim.im udpim.node
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test variants model kills attacks mutants check style types imports protocol coverage bench clean
+.PHONY: help demo test kill-points variants model kills attacks mutants check style types imports protocol coverage bench clean
 
 help:
 	@echo 'make demo      two clients, one server, a bad network, and the truth'
-	@echo 'make test      all tests, with the branch coverage of the cores (must be 100 %)'
+	@echo 'make test      all tests but the next ones, with the branch coverage of the cores (must be 100 %)'
+	@echo 'make kill-points  the tests that kill real processes at every effect boundary'
 	@echo 'make model     20 000 random schedules of the abstract model, and every mutant of its rules'
 	@echo 'make kills     SIGKILL at every effect boundary: a line for each; ARGS=given_up-server, --json'
 	@echo 'make attacks   a million datagrams of each kind of stranger; ARGS="--case replay --count 20000", --json'
@@ -43,7 +44,10 @@ demo: $(INSTALLED)
 	@$(BIN)/udpim demo $(ARGS)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(CORES:%=--cov=%) --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(CORES:%=--cov=%) --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 --ignore=tests/kills $(ARGS)
+
+kill-points: $(INSTALLED)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/kills $(ARGS)
 
 kills: $(INSTALLED)
 	@$(BIN)/python -m tests.kills.campaign $(ARGS)
