@@ -10,14 +10,15 @@ ARGS ?=
 VARIANTS ?= four-objects six-sqlite four-sqlite-plain
 # One more than cores: some tests wait for processes and clocks.
 WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
-CORES := udpim.wire udpim.crypto udpim.hop udpim.im udpim.node
+CORES := wire crypto hop im node
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test kill-points variants model kills attacks mutants check style types imports protocol coverage bench clean
 
 help:
 	@echo 'make demo      two clients, one server, a bad network, and the truth'
-	@echo 'make test      all tests but the next ones, with the branch coverage of the cores (must be 100 %)'
+	@echo 'make test      all tests but the next ones; those of the cores first, with their branch coverage (must be 100 %)'
 	@echo 'make kill-points  the tests that kill real processes at every effect boundary'
 	@echo 'make model     20 000 random schedules of the abstract model, and every mutant of its rules'
 	@echo 'make kills     SIGKILL at every effect boundary: a line for each; ARGS=given_up-server, --json'
@@ -44,10 +45,11 @@ demo: $(INSTALLED)
 	@$(BIN)/udpim demo $(ARGS)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(CORES:%=--cov=%) --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 --ignore=tests/kills $(ARGS)
+	$(PYTEST) $(CORES:%=--cov=udpim.%) --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(CORES:%=tests/%) $(ARGS)
+	$(PYTEST) --ignore=tests/kills $(CORES:%=--ignore=tests/%) tests $(ARGS)
 
 kill-points: $(INSTALLED)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/kills $(ARGS)
+	$(PYTEST) tests/kills $(ARGS)
 
 kills: $(INSTALLED)
 	@$(BIN)/python -m tests.kills.campaign $(ARGS)
