@@ -26,8 +26,8 @@ from udpim.testing.facts import (
 )
 from udpim.testing.lines import Lines, counts
 from udpim.testing.network import Crossing
+from udpim.testing.wiretap import Content
 from udpim.wire import im_packets as p
-from udpim.wire.packet import SecureWelcome, Welcome
 
 
 @dataclass(slots=True)
@@ -85,8 +85,6 @@ class History:
     _replaced: dict[MsgId, Send] = field(default_factory=dict)
     _seen: dict[tuple[bytes, int], SeenFrame] = field(default_factory=dict)
     _names: dict[tuple[bytes, int], StreamId] = field(default_factory=dict)
-    _peers: dict[bytes, list[bytes]] = field(default_factory=lambda: defaultdict(list))
-    _used: set[bytes] = field(default_factory=set)
     _logged_in: dict[bytes, int] = field(default_factory=dict)
     _numbers: dict[tuple[str, int], StreamId] = field(default_factory=dict)
 
@@ -282,14 +280,9 @@ class History:
         """A datagram left its host."""
         self.crossings.append(crossing)
         content = crossing.content
-        if isinstance(content.long, Welcome | SecureWelcome):
-            ids = content.long.destination_cid, content.long.source_cid
-            self._peers[ids[0]].append(ids[1])
         order = self.tick()
         if crossing.replayed:
             return
-        if content.long is None:
-            self._used.add(content.cid)
         for hop_seq, packet in content.packets:
             key = (content.cid, hop_seq)
             if key not in self._seen:
@@ -305,7 +298,7 @@ class History:
                 frame.arrived = order
 
     def _frame(self, crossing: Crossing, packet: p.ImPacket, order: int) -> SeenFrame:
-        source, cid = crossing.source[0], crossing.content.cid
+        source, content = crossing.source[0], crossing.content
         section = getattr(packet, "section", None)
         size = 0
         if section is not None:
@@ -315,39 +308,32 @@ class History:
             at=self.clock.now,
             source=source,
             destination=crossing.destination[0],
-            connection=cid,
+            connection=content.cid,
             packet=packet,
-            stream=self._stream(source, cid, packet),
-            incarnation=self._incarnation(cid, packet),
+            stream=self._stream(source, content, packet),
+            incarnation=self._incarnation(content, packet),
             size=size,
         )
 
-    def _peer(self, cid: bytes) -> bytes:
-        """Return the server's id of the connection whose client has this id.
-
-        Of several WELCOMEs to repeated HELLOs the client went on with one.
-        """
-        return next((other for other in self._peers[cid] if other in self._used), b"")
-
-    def _incarnation(self, cid: bytes, packet: p.ImPacket) -> int:
+    def _incarnation(self, content: Content, packet: p.ImPacket) -> int:
         if isinstance(packet, p.Login):
-            self._logged_in[cid] = packet.incarnation
-        return self._logged_in.get(cid) or self._logged_in.get(self._peer(cid), 0)
+            self._logged_in[content.cid] = packet.incarnation
+        return self._logged_in.get(content.cid) or self._logged_in.get(content.peer, 0)
 
-    def _stream(self, source: str, cid: bytes, packet: p.ImPacket) -> StreamId | None:
+    def _stream(self, source: str, content: Content, packet: p.ImPacket) -> StreamId | None:
         """Resolve a packet's handle as its receiver does (PROTOCOL §4.3)."""
         handle = getattr(packet, "handle", None)
         if handle is None:
             return None
-        if isinstance(packet, p.MsgA | p.AckA | p.Refuse):
-            return self._names.get((self._peer(cid), handle))
+        if isinstance(packet, p.MsgA | p.AckA | p.ReadA | p.Refuse):
+            return self._names.get((content.peer, handle))
         name = getattr(packet, "name", None)
         if name is not None:
             if isinstance(packet, p.MsgR | p.CancelR | p.StatusR):
                 user, device = endpoint_of(source)
                 name = name._replace(user=user, device=device)
-            self._names[cid, handle] = name
-        return self._names.get((cid, handle))
+            self._names[content.cid, handle] = name
+        return self._names.get((content.cid, handle))
 
 
 def _msgids(stream: StreamId, ranges: Iterable[Range]) -> Iterable[MsgId]:
