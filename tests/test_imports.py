@@ -40,13 +40,19 @@ def test_import_contracts_are_kept():
         ("udpim/model.py", "import random", "udpim.model is not allowed to import random"),
         ("udpim/hop/stray.py", "import construct", "udpim is not allowed to import construct"),
         ("udpim/runtime/stray.py", "import scapy.all", "udpim is not allowed to import scapy"),
+        (
+            "udpim/testing/decoder/stray.py",
+            "import udpim.wire.stray",
+            "udpim.testing.decoder is not allowed to import udpim.wire",
+        ),
         ("udpim/stray.py", "", "not listed as layers"),
     ],
 )
 def test_a_broken_contract_is_noticed(tmp_path, module, line, complaint):
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    floors = ["hop", "im", "node", "wire", "runtime"]
+    floors = ["hop", "im", "node", "wire", "runtime", "crypto", "testing", "testing/decoder"]
     stubs = [f"udpim/{f}/{name}.py" for f in floors for name in ("__init__", "stray")]
+    stubs += ["udpim/testing/wiretap.py", "udpim/testing/aliases.py"]
     roots = [f"{p}/__init__.py" for p in ("udpim", "bench/udpim_bench", "tools/udpim_tools")]
     for stub in [*roots, *stubs]:
         (tmp_path / stub).parent.mkdir(parents=True, exist_ok=True)

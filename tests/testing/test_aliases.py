@@ -29,3 +29,15 @@ def test_an_id_given_in_a_connection_that_nobody_saw_begin_stands_for_itself():
     aliases = Aliases()
     aliases.given(b"spare id", CLIENT)
     assert b"spare id" == aliases.first(b"spare id")
+
+
+def test_peer_is_the_one_that_packets_go_to():
+    aliases = Aliases()
+    aliases.met(CLIENT, OTHER)
+    aliases.met(CLIENT, SERVER)
+    assert b"" == aliases.peer(CLIENT)
+    aliases.used(SERVER)
+    assert SERVER == aliases.peer(CLIENT)
+    aliases.used(OTHER)
+    assert SERVER == aliases.peer(CLIENT), "a copy that comes late changes nothing"
+    assert b"" == aliases.peer(b"stranger")

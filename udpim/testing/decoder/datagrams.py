@@ -115,9 +115,9 @@ def _reset(datagram: bytes) -> LongPacket:
 def _hello(datagram: bytes, end: int) -> LongPacket:
     token, at = _sized(datagram, 17, end, 1)
     payload, at = _sized(datagram, at, end, 2)
-    if datagram[1:9] != NO_CID or len(datagram) < HELLO_BYTES_MIN or any(datagram[at:end]):
+    if len(datagram) < HELLO_BYTES_MIN or any(datagram[at:end]):
         raise DecodeError("no HELLO")
-    return LongPacket("HELLO", False, NO_CID, datagram[9:17], token=token, payload=payload)
+    return LongPacket("HELLO", False, datagram[1:9], datagram[9:17], token=token, payload=payload)
 
 
 def _retry(datagram: bytes, end: int) -> LongPacket:
@@ -144,12 +144,12 @@ def _secure_hello(datagram: bytes, end: int) -> LongPacket:
     padding = _last(datagram, at, end, 2)
     if pattern not in PATTERNS or suite not in SUITES:
         raise DecodeError("an unknown pattern or suite")
-    if datagram[1:9] != NO_CID or len(datagram) < HELLO_BYTES_MIN or any(padding):
+    if len(datagram) < HELLO_BYTES_MIN or any(padding):
         raise DecodeError("no HELLO")
     return LongPacket(
         "HELLO",
         True,
-        NO_CID,
+        datagram[1:9],
         datagram[9:17],
         token=token,
         payload=payload,
@@ -160,11 +160,10 @@ def _secure_hello(datagram: bytes, end: int) -> LongPacket:
 
 
 def _secure_retry(datagram: bytes, end: int) -> LongPacket:
-    if datagram[9:17] != NO_CID:
-        raise DecodeError("a RETRY with a source")
     end -= MAC_BYTES
     token = _last(datagram, 17, end, 1)
-    return LongPacket("RETRY", True, datagram[1:9], NO_CID, token=token, mac=datagram[end:])
+    mac = datagram[end:]
+    return LongPacket("RETRY", True, datagram[1:9], datagram[9:17], token=token, mac=mac)
 
 
 def _finish(datagram: bytes, end: int) -> LongPacket:
