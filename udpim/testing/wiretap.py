@@ -21,7 +21,7 @@ from udpim.testing.decoder.datagrams import (
     parse_long,
     plain_frames,
 )
-from udpim.testing.decoder.frames import NEW_CID, parse_frames
+from udpim.testing.decoder.frames import LABELS, NEW_CID, parse_frames
 from udpim.testing.decoder.opener import Opener
 from udpim.testing.decoder.packets import Pieces, read_frames
 from udpim.wire.im_packets import ImPacket
@@ -92,9 +92,10 @@ class Wiretap:
             frames = parse_frames(clear.frames)
         else:
             frames = parse_frames(plain_frames(datagram))
-        aliases.used(cid)
-        for frame in frames:
-            if frame[0] == NEW_CID:
-                aliases.given(frame[2], cid)
         labels, packets = read_frames(cid, frames, self._pieces)
+        aliases.used(cid)
+        if LABELS[NEW_CID] in labels:
+            for frame in frames:
+                if frame[0] == NEW_CID:
+                    aliases.given(frame[2], cid)
         return Content(cid=cid, labels=labels, packets=packets, nonce=nonce, peer=aliases.peer(cid))

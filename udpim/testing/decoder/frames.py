@@ -95,10 +95,8 @@ def parse_frames(data: bytes) -> list[Frame]:
             else:
                 frame, at = _READERS[kind](data, at)
                 found.append(frame)
-    except KeyError:
-        raise DecodeError("an unknown frame") from None
-    except (struct.error, IndexError):
-        raise DecodeError("a frame is cut") from None
+    except (KeyError, struct.error, IndexError):
+        raise DecodeError("a frame is unknown, or cut") from None
     return found
 
 
@@ -116,15 +114,15 @@ def _read_ack(data: bytes, at: int) -> Read:
     at = mask_end + mask.bit_count()
     if at > len(data):
         raise DecodeError("a frame is cut")
-    if not mask:
-        return (ACK, largest, delay, (1 << 8 * size) - 1, size), at
-    present = data[mask_end:at]
-    if 0xFF in present:
-        raise DecodeError("a byte that should be elided")
-    if len(present) != size:
-        bytes_left = iter(present)
-        present = bytes(next(bytes_left) if mask >> i & 1 else 0xFF for i in range(size))
-    return (ACK, largest, delay, int.from_bytes(present, "little"), size), at
+    bitmap = (1 << 8 * size) - 1
+    for index in range(mask_end, at):
+        byte = data[index]
+        if byte == 0xFF:
+            raise DecodeError("a byte that should be elided")
+        place = mask & -mask
+        mask ^= place
+        bitmap ^= (byte ^ 0xFF) << 8 * (place.bit_length() - 1)
+    return (ACK, largest, delay, bitmap, size), at
 
 
 def _read_close(data: bytes, at: int) -> Read:

@@ -26,8 +26,10 @@ KEY_BYTES = 32
 REKEY_NONCE = 2**64 - 1
 PHASE_BIT = 0x20
 HEADER_BYTES = 13
+SAMPLE_BYTES = 16
 
-_u32 = struct.Struct(">I").unpack_from
+_header = struct.Struct(">B8sI")
+_mask = struct.Struct(">BI").unpack_from
 _chacha_nonce = struct.Struct("<4xQ").pack
 _gcm_nonce = struct.Struct(">4xQ").pack
 
@@ -85,15 +87,17 @@ class Direction:
 
     def open(self, datagram: bytes) -> Clear | None:
         """Open an encrypted short packet of this direction; None if it is not authentic."""
-        mask = self._mask.update(datagram[13:29])
-        flags = datagram[0] ^ mask[0] & PHASE_BIT
-        low = _u32(datagram, 9)[0] ^ _u32(mask, 1)[0]
+        sealed = datagram[HEADER_BYTES:]
+        flags, cid, low = _header.unpack_from(datagram)
+        phase_mask, number_mask = _mask(self._mask.update(sealed[:SAMPLE_BYTES]))
+        flags ^= phase_mask & PHASE_BIT
+        low ^= number_mask
         number = expand_number(self._largest, low)
-        header = b"%c%b%b" % (flags, datagram[1:9], low.to_bytes(4, "big"))
+        header = _header.pack(flags, cid, low)
         nonce = self._nonce(number)
         for generation in self._candidates(number, flags & PHASE_BIT != 0):
             try:
-                frames = self._aeads[generation].decrypt(nonce, datagram[13:], header)
+                frames = self._aeads[generation].decrypt(nonce, sealed, header)
             except InvalidTag:
                 continue
             self._took(generation, number)
