@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from udpim.testing import invariants as i
 from udpim.testing.history import History
+from udpim.testing.legible import all_is_legible
 from udpim.testing.promises import Stories, i7_promise_after_durable
 from udpim.testing.secrecy import no_nonce_twice
 
@@ -34,6 +35,7 @@ ALWAYS: tuple[Callable[[History], Stories], ...] = (
     i.i13_authority,
     i.i16_replay,
     no_nonce_twice,
+    all_is_legible,
 )
 """What holds at every moment of every history."""
 
