@@ -299,6 +299,8 @@ def refused(connection, datagram):
 def test_each_drop_has_its_reason(server):
     good = packet_to(server, 2000, b"\x01")
     assert refused(server, good[:20]) == "short packet is too short"
+    too_long = packet_to(server, 2000, b"\x01".ljust(1200, b"\0"))
+    assert refused(server, too_long) == "short packet is too long"
     wrong = b"\x41" if MODE["now"] == PLAIN else b"\x01"
     assert refused(server, wrong + good[1:]) == "wrong flags"
     assert refused(server, good[:1] + b"somebody" + good[9:]) == "wrong connection id"

@@ -12,7 +12,7 @@ from udpim.errors import DecodeError
 from udpim.wire import frames as f
 from udpim.wire import im_codec
 from udpim.wire.describe import InTheClear, datagram_to_dict, describe_datagram
-from udpim.wire.im_packets import Kind
+from udpim.wire.im_packets import FRAME_BODY_BYTES_MAX, Kind
 from udpim.wire.packet import SEALED_SHORT_FLAGS
 
 HEADER = "01 0102030405060708 00000005"
@@ -224,7 +224,11 @@ def test_what_could_steer_a_terminal_is_escaped():
     assert r"      reason: '\x1b[2J'" in lines
 
 
-@given(packet=some.packets)
+def fits_a_datagram(packet):
+    return len(im_codec.encode(packet)) <= FRAME_BODY_BYTES_MAX
+
+
+@given(packet=some.packets.filter(fits_a_datagram))
 def test_no_im_packet_steers_a_terminal(packet):
     lines = describe_datagram(sealed(f"{HEADER} {message(1, im_codec.encode(packet))}"))
     assert [] == [line for line in lines if not line.isprintable()]
@@ -327,6 +331,7 @@ def test_datagram_is_shown(data, fields):
         (b"\x01" * 31, "the datagram has 31 bytes; the least is 32"),
         (sealed(HEADER)[:-1] + b"?", "the datagram has a wrong checksum, or is not whole"),
         (b"\x41" * 12, "the datagram has 12 bytes; the least is 32"),
+        (b"\x01" * 1201, "the datagram has 1201 bytes; the most is 1200"),
         (b"\xd9" * 25, "the first byte 0xd9 has bits that are not in use"),
         (b"\xe9" * 12, "the datagram: field source_cid ends too early"),
         (

@@ -40,6 +40,16 @@ def test_refused_long_packets_are_refused(data, entry):
         p.parse_long(data)
 
 
+def test_a_datagram_has_1200_bytes_at_most():
+    def hello(size):
+        return p.Hello(source_cid=bytes(8), token=b"", payload=bytes(size))
+
+    assert 1200 == len(p.encode_long(hello(1176)))
+    assert hello(1176) == p.parse_long(p.encode_long(hello(1176)))
+    with pytest.raises(DecodeError, match="too long"):
+        p.parse_long(p.encode_long(hello(1177)))
+
+
 @given(LONG_PACKETS | SECURE_PACKETS)
 def test_long_packets_survive_the_round_trip(packet):
     assert p.parse_long(p.encode_long(packet)) == packet

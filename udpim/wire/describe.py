@@ -223,6 +223,8 @@ def _im_packet(where: str, body: bytes) -> dict[str, Any]:
 
 
 def _why(data: bytes, error: DecodeError) -> str:
+    if len(data) > p.DATAGRAM_BYTES_MAX:
+        return f"the datagram has {len(data)} bytes; the most is {p.DATAGRAM_BYTES_MAX}"
     if error.__cause__ is None:
         return f"the first byte {data[0]:#04x} has bits that are not in use"
     short = data[0] == p.PLAIN_SHORT_FLAGS

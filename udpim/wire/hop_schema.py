@@ -383,7 +383,7 @@ def parse_datagram(data: bytes) -> Any:
     Raises:
         DecodeError: If it is not exactly one well-formed datagram of those.
     """
-    declaration = _ALL.get(data[0]) if data else None
+    declaration = _ALL.get(data[0]) if 0 < len(data) <= p.DATAGRAM_BYTES_MAX else None
     if declaration is None:
         raise DecodeError("not a plaintext datagram of this version, nor a handshake")
     return parse_strictly(declaration, data)

@@ -211,10 +211,11 @@ def parse_short_header(datagram: bytes) -> tuple[int, bytes, int]:
         acceptable is decided by the connection's protection.
 
     Raises:
-        DecodeError: If the datagram is shorter than any valid one.
+        DecodeError: If the datagram is shorter or longer than any valid one.
     """
-    if len(datagram) < SHORT_BYTES_MIN:
-        raise DecodeError("short packet is too short")
+    if not SHORT_BYTES_MIN <= len(datagram) <= DATAGRAM_BYTES_MAX:
+        wrong = "short" if len(datagram) < SHORT_BYTES_MIN else "long"
+        raise DecodeError(f"short packet is too {wrong}")
     fields: tuple[int, bytes, int] = _SHORT.unpack_from(datagram)
     return fields
 
@@ -258,6 +259,8 @@ def parse_long(datagram: bytes) -> LongPacket:
     Raises:
         DecodeError: If it is anything but exactly one well-formed long packet.
     """
+    if len(datagram) > DATAGRAM_BYTES_MAX:
+        raise DecodeError("long packet is too long")
     flags = datagram[0] if datagram else 0
     if flags == long_flags(LongType.RESET):
         return _parse_reset(datagram)

@@ -41,11 +41,9 @@ def own(data):
 def differs_for_a_reason(data):
     """Whether only the decoder refuses these bytes.
 
-    §2.1-1: a datagram has 1200 bytes at most; the product looks at the length elsewhere. §2.8: the
-    pattern and the suite of a HELLO are of its tables; the product's server is silent to others.
+    §2.8: the pattern and the suite of a HELLO are of its tables; the product's server is silent to
+    others, for by then its mac has to be right.
     """
-    if len(data) > DATAGRAM_BYTES_MAX:
-        return True
     return data[0] == SECURE_HELLO and (data[17] not in PATTERNS or data[18] not in SUITES)
 
 
