@@ -22,13 +22,13 @@ def test_golden_vectors_are_read(data, entry):
 
 
 @given(st.lists(hs.FRAMES, min_size=1, max_size=8))
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_what_the_product_writes_is_read_as_it_was_meant(frames):
     assert frames == parse_frames(encoded(frames))
 
 
 @given(hs.damaged(st.lists(hs.FRAMES, min_size=1, max_size=4).map(encoded)).filter(bool))
-@settings(max_examples=500)
+@settings(max_examples=200)
 def test_damaged_frames_get_one_verdict(data):
     assert verdict(product.parse_frames, data) == verdict(parse_frames, data)
 

@@ -74,7 +74,7 @@ def test_cut_and_changed_bytes_get_one_verdict(kind):
 
 
 @given(body=some.spoilt(some.packets.map(im_codec.encode)) | some.garbage() | st.binary())
-@settings(max_examples=1000)
+@settings(max_examples=300)
 def test_spoilt_bytes_and_garbage_get_one_verdict(body):
     agreed(body)
 
