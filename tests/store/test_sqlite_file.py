@@ -15,7 +15,7 @@ import pytest
 
 from tests.store.samples import STREAM, Driver, SqlError, faulty, inbox, outbox
 from udpim.errors import StoreError, StoreFormat, StoreFull, StoreLocked
-from udpim.im.records import SetAside
+from udpim.im.records import PutMeta, SetAside
 from udpim.store.sqlite import SQLiteStore
 from udpim.store.sqlite_file import (
     APPLICATION_IDS,
@@ -167,6 +167,42 @@ def test_another_sqlite_file_is_not_even_recovered(path):
         shutil.copy(f"{origin}{suffix}", f"{path}{suffix}")
     connection.close()
     assert (path.parent / "some.db-wal").stat().st_size > 0
+    assert "not a udpim store" in refused(path)
+
+
+@pytest.mark.parametrize("torn", [b"\0" * 512, b"\xa5" * 512])
+def test_a_first_page_that_a_loss_of_power_tore_comes_back_from_the_log(path, torn):
+    origin = path.parent / "origin.db"
+    store = open_store(origin)
+    assert Driver(store).commit(PutMeta("large", b"x" * 99_999)) is None
+    for suffix in ("", "-wal"):
+        shutil.copy(f"{origin}{suffix}", f"{path}{suffix}")
+    store.close()
+    with path.open("r+b") as file:
+        file.write(torn)
+    again = open_store(path)
+    assert {"large": b"x" * 99_999} == again.load_client().meta
+    again.close()
+
+
+def test_a_making_that_a_loss_of_power_tore_begins_anew(path):
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA cache_size = 1")
+    connection.execute("BEGIN")
+    connection.execute("CREATE TABLE meta (key, value)")
+    connection.execute("INSERT INTO meta VALUES (1, zeroblob(99999))")
+    journal = Path(f"{path}-journal").read_bytes()
+    connection.close()
+    path.write_bytes(bytes(9 * 512))
+    Path(f"{path}-journal").write_bytes(journal)
+    store = open_store(path)
+    assert {} == store.load_client().meta
+    store.close()
+
+
+def test_what_is_neither_ours_nor_played_back_stays_refused(path):
+    path.write_bytes(b"hello" * 999)
+    Path(f"{path}-journal").write_bytes(b"no journal")
     assert "not a udpim store" in refused(path)
 
 

@@ -32,6 +32,11 @@ SHARED_LOCK_WAIT_S = 2.0  # for a transaction of another process, which takes as
 
 HEADER_BYTES = 100
 MAGIC = b"SQLite format 3\0"
+LOG_MAGICS = {
+    "-journal": (b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7",),
+    "-wal": (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83"),
+}
+"""What a journal or log of SQLite's begins with, by what its name has more than the file's."""
 
 _UNSIGNED = "INTEGER NOT NULL"  # offset by 2^63, so that it fits and keeps its order
 # Rows of the inbox that the application set aside; few, so a waiting row has no column for it.
@@ -149,7 +154,7 @@ def open_file(
         raise _explain_os(path, error) from error
     try:
         _inspect(path, kind)
-        return _connect(path, kind, factory, shared=shared), file_id
+        return connect(path, kind, factory, shared=shared), file_id
     except OSError as error:
         release(file_id)
         raise _explain_os(path, error) from error
@@ -222,10 +227,20 @@ def _inspect(path: str, kind: Kind) -> None:
         _sync_folder(path)
         return
     if len(header) < HEADER_BYTES or not header.startswith(MAGIC):
+        # What lost its power while its first page was written: the journal or log beside it holds
+        # that page, and whatever comes of it is checked again when that has been played back.
+        if any(_begins(path + suffix, magics) for suffix, magics in LOG_MAGICS.items()):
+            return
         raise StoreFormat(path, "it is not a udpim store; use another file")
     user_version = int.from_bytes(header[60:64], "big")
     application_id = int.from_bytes(header[68:72], "big")
     _check_format(path, kind, application_id, user_version)
+
+
+def _begins(path: str, magics: tuple[bytes, ...]) -> bool:
+    with suppress(FileNotFoundError), Path(path).open("rb") as file:
+        return file.read(HEADER_BYTES).startswith(magics)
+    return False
 
 
 def _check_format(path: str, kind: Kind, application_id: int, version: int) -> None:
@@ -257,9 +272,13 @@ def _explain_os(path: str, error: OSError) -> StoreError:
 # --- With SQLite ---
 
 
-def _connect(
+def connect(
     path: str, kind: Kind, factory: ConnectionFactory, *, shared: bool
 ) -> sqlite3.Connection:
+    """Open or make the database of a file that has been inspected; see `open_file`.
+
+    What is in it then is synced.
+    """
     try:
         connection = factory(
             str(Path(path).absolute()),  # so that SQLite finds no meaning in ":memory:"
