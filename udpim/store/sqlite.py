@@ -73,6 +73,7 @@ class SQLiteStore:
         connection_factory: ConnectionFactory = sqlite3.connect,
         inbox_history_rows: int = INBOX_HISTORY_ROWS,
         fence: int | None = None,
+        thread: Callable[..., Thread] = Thread,
     ) -> None:
         """Open or make the file, and start the writer.
 
@@ -84,6 +85,7 @@ class SQLiteStore:
             fence: The epoch under which this process is the home of a shared store; every
                 transaction of an earlier epoch fails from now on. None for a file that nobody
                 shares.
+            thread: Makes the writer's thread; called like `threading.Thread`.
 
         Raises:
             StoreFenced: The file has seen this epoch, or a later one.
@@ -114,7 +116,7 @@ class SQLiteStore:
         self._broken: StoreError | None = None
         self._closed = False
         # A daemon: a program that dies without closing shall not hang; nothing promised is lost.
-        self._writer = Thread(target=self._write, name=f"udpim store {path}", daemon=True)
+        self._writer = thread(target=self._write, name=f"udpim store {path}", daemon=True)
         self._writer.start()
 
     def load_client(self) -> ClientSnapshot:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from udpim.errors import LocalProtocolError, StoreError, StoreFull
 from udpim.im.records import ClientSnapshot, Op, QueueItems, ReadQueue, ServerSnapshot
@@ -52,11 +52,24 @@ class Disk(Protocol):
         """Return an independent disk with the same contents."""
 
 
+@runtime_checkable
+class MortalDisk(Disk, Protocol):
+    """A disk on which it matters when a process dies: it may be in the midst of writing."""
+
+    def die(self, waiting: Sequence[Sequence[Op]]) -> int:
+        """End the process, and perhaps the power, while these transactions wait.
+
+        Returns:
+            How many of them, the oldest first, the disk holds all the same.
+        """
+
+
 class VirtualStore:
     """One disk, or one process's memory.
 
     Attributes:
-        new_disk: Makes an empty disk; `udpim.testing.sqlite_disk` has another kind.
+        new_disk: Makes an empty disk; `udpim.testing.sqlite_disk` has another kind, and
+            `udpim.testing.power.disk` one that suffers from losses of power.
         durable: Whether a commit survives a crash.
         path: A name for error messages.
         sync_s: How long a transaction stays pending.
@@ -66,15 +79,30 @@ class VirtualStore:
     new_disk: ClassVar[type[Disk]] = StoreState
 
     def __init__(
-        self, clock: VirtualClock, path: str, *, durable: bool = True, sync_s: float = 0.002
+        self,
+        clock: VirtualClock,
+        path: str,
+        *,
+        durable: bool = True,
+        sync_s: float = 0.002,
+        new_disk: Callable[[], Disk] | None = None,
     ) -> None:
-        """Start with an empty disk."""
+        """Start with an empty disk.
+
+        Args:
+            clock: Of the world.
+            path: See the class.
+            durable: See the class.
+            sync_s: See the class.
+            new_disk: Makes this store's disks, where they are not of the usual kind.
+        """
         self.durable = durable
         self.path = path
         self.sync_s = sync_s
         self.observe: Callable[[Sequence[Op]], None] = lambda ops: None
         self._clock = clock
-        self._disk = self.new_disk()
+        self._new_disk = new_disk or self.new_disk
+        self._disk = self._new_disk()
         self._pending: deque[_Request] = deque()
         self._completions: list[Completion] = []
         self._wake: Callable[[], None] = lambda: None
@@ -146,19 +174,24 @@ class VirtualStore:
         Args:
             landing: How many of the oldest pending transactions still reach the disk, untold.
         """
-        for request in list(self._pending)[:landing]:
+        pending = list(self._pending)
+        for request in pending[:landing]:
             self._apply(request)
+        if self.durable and isinstance(self._disk, MortalDisk):
+            waiting = [r.ops for r in pending[landing:] if r.read is None and r.lands]
+            for ops in waiting[: self._disk.die(waiting)]:
+                self.observe(ops)
         self._pending.clear()
         self._completions.clear()
         self._hooks.clear()
         self._failures.clear()
         self._life += 1
         if not self.durable:
-            self._disk = self.new_disk()
+            self._disk = self._new_disk()
 
     def lose_disk(self) -> None:
         """The disk is replaced by an empty one. Only between two processes."""
-        self._disk = self.new_disk()
+        self._disk = self._new_disk()
 
     def backup(self) -> Disk:
         """Return a copy of what is committed."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from random import Random
 from typing import ClassVar
@@ -32,7 +33,7 @@ from udpim.testing.network import PERFECT, LinkFaults, VirtualNetwork
 from udpim.testing.nodes import VirtualClient, VirtualServer
 from udpim.testing.oracle import LIVENESS_S, Oracle
 from udpim.testing.process import Surroundings, VirtualProcess
-from udpim.testing.storage import VirtualStore
+from udpim.testing.storage import Disk, VirtualStore
 
 POLL_S = 0.05
 """How often `World.settle` looks."""
@@ -61,8 +62,17 @@ class World:
         faults: LinkFaults = PERFECT,
         sync_s: float = 0.002,
         hop_config: HopConfig | None = None,
+        new_disk: Callable[[str], Disk] | None = None,
     ) -> None:
-        """Create a world without anybody in it."""
+        """Create a world without anybody in it.
+
+        Args:
+            seed: Where all dice begin.
+            faults: Of every link.
+            sync_s: How long a transaction stays pending.
+            hop_config: Of every connection.
+            new_disk: Makes an empty disk for a host, where it is not `VirtualStore.new_disk`.
+        """
         self.seed = seed
         self.clock = VirtualClock()
         self.history = History(self.clock)
@@ -72,6 +82,7 @@ class World:
         self._server: VirtualServer | None = None
         self._sync_s = sync_s
         self._hop_config = hop_config or HopConfig()
+        self._new_disk = new_disk
         self._ports = count(40_000)
 
     # --- Who is there ---
@@ -119,7 +130,14 @@ class World:
         return client
 
     def _surroundings(self, host: str, *, durable: bool) -> Surroundings:
-        store = VirtualStore(self.clock, f"disk of {host}", durable=durable, sync_s=self._sync_s)
+        new_disk = self._new_disk
+        store = VirtualStore(
+            self.clock,
+            f"disk of {host}",
+            durable=durable,
+            sync_s=self._sync_s,
+            new_disk=partial(new_disk, host) if new_disk and durable else None,
+        )
         return {
             "seed": self.seed,
             "network": self.network,
