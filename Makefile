@@ -14,14 +14,17 @@ CORES := wire crypto hop im node
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test kill-points variants model kills attacks mutants check style types imports protocol coverage bench clean
+.PHONY: help demo test kill-points syscall-points power variants model kills syscalls attacks mutants check style types imports protocol coverage bench clean
 
 help:
 	@echo 'make demo      two clients, one server, a bad network, and the truth'
 	@echo 'make test      all tests but the next ones; those of the cores first, with their branch coverage (must be 100 %)'
 	@echo 'make kill-points  the tests that kill real processes at every effect boundary'
+	@echo 'make syscall-points  the tests that kill and fail real processes at single system calls; they want strace'
 	@echo 'make model     20 000 random schedules of the abstract model, and every mutant of its rules'
 	@echo 'make kills     SIGKILL at every effect boundary: a line for each; ARGS=given_up-server, --json'
+	@echo 'make syscalls  every system call of one exchange is the last one, or fails: a line for each; ARGS=server, --json'
+	@echo 'make power     2000 losses of power of the real store; ARGS="--synchronous normal" is the control, --json'
 	@echo 'make attacks   a million datagrams of each kind of stranger; ARGS="--case replay --count 20000", --json'
 	@echo 'make variants  the tests of the semantics in four packets, on SQLite, and both in plaintext; VARIANTS=six-sqlite'
 	@echo 'make mutants   plant every known bug in turn, and name the test that notices it'
@@ -46,13 +49,22 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(PYTEST) $(CORES:%=--cov=udpim.%) --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(CORES:%=tests/%) $(ARGS)
-	$(PYTEST) --ignore=tests/kills $(CORES:%=--ignore=tests/%) tests $(ARGS)
+	$(PYTEST) --ignore=tests/kills --ignore=tests/syscalls $(CORES:%=--ignore=tests/%) tests $(ARGS)
 
 kill-points: $(INSTALLED)
 	$(PYTEST) tests/kills $(ARGS)
 
+syscall-points: $(INSTALLED)
+	$(BIN)/python -m pytest tests/syscalls $(ARGS)
+
 kills: $(INSTALLED)
 	@$(BIN)/python -m tests.kills.campaign $(ARGS)
+
+syscalls: $(INSTALLED)
+	@$(BIN)/python -m tests.syscalls.campaign $(ARGS)
+
+power: $(INSTALLED)
+	@$(BIN)/python -m udpim.testing.power $(ARGS)
 
 attacks: $(INSTALLED)
 	@$(BIN)/python -m tests.security.campaign $(ARGS)

@@ -94,14 +94,17 @@ class Case:
         self._inspects = inspects
         for role in self.roles.values():
             if self._is_victim(role):
-                trap = {"target": self.point.effect, "phase": self.point.phase}
-                role.process = await self._spawn(role, **trap, hasty=self._hasty)
+                role.process = await self._spawn_victim(role)
             elif self.point is None:
                 role.process = await self._spawn(role)
             else:
                 role.process = self._stage.processes[role.name]
             self._listen(role)
         await self.open(SERVER)
+
+    async def _spawn_victim(self, role):
+        trap = {"target": self.point.effect, "phase": self.point.phase}
+        return await self._spawn(role, **trap, hasty=self._hasty)
 
     async def _spawn(self, role, **options):
         role.lives += 1

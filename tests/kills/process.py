@@ -34,6 +34,11 @@ class Process:
         self._reader = None
         self._up = asyncio.Event()
 
+    @property
+    def pid(self):
+        """Its process id, None before it is started."""
+        return self._pid
+
     async def start(self):
         """Start it and wait until it takes commands."""
         stdin, self._stdin = os.pipe()
