@@ -5,7 +5,7 @@ import zlib
 import pytest
 
 from udpim.testing.decoder.datagrams import NO_CID, LongPacket
-from udpim.testing.wiretap import UNREADABLE, Wiretap
+from udpim.testing.wiretap import LABELS, UNREADABLE, Wiretap
 from udpim.wire import frames, im_codec
 from udpim.wire.im_packets import AckA, MsgA, Nudge
 from udpim.wire.packet import Hello, Welcome, encode_long, encode_short_header
@@ -74,3 +74,9 @@ def test_garbage_is_unreadable_and_raises_nothing(garbage):
 def test_a_cut_im_packet_makes_the_datagram_unreadable():
     body = im_codec.encode(AckA(1, ((1, 1),)))[:-1]
     assert read_one(short(frames.encode_message(1, body))).labels == (UNREADABLE,)
+
+
+def test_every_label_is_listed_once():
+    assert len(LABELS) == len(set(LABELS))
+    assert {"HELLO", "VERSION", "FINISH", "ACK", "msg:R", "ack:N", UNREADABLE} <= set(LABELS)
+    assert read_one(short(frames.encode_extension(0x41, b""))).labels[0] in LABELS

@@ -1,6 +1,7 @@
 """Fault testing in virtual time: clock, network, disks, whole worlds, and the oracle (public)."""
 
 from udpim.testing.clock import VirtualClock
+from udpim.testing.faults import Drop, Loss, Profile, blackout
 from udpim.testing.history import History
 from udpim.testing.network import LinkFaults, VirtualNetwork
 from udpim.testing.nodes import Sent, VirtualClient, VirtualServer
@@ -9,9 +10,12 @@ from udpim.testing.storage import VirtualStore
 from udpim.testing.world import World
 
 __all__ = [
+    "Drop",
     "History",
     "LinkFaults",
+    "Loss",
     "Oracle",
+    "Profile",
     "Sent",
     "Violated",
     "VirtualClient",
@@ -20,4 +24,5 @@ __all__ = [
     "VirtualServer",
     "VirtualStore",
     "World",
+    "blackout",
 ]

@@ -15,13 +15,16 @@ from udpim.errors import DecodeError
 from udpim.testing.aliases import Aliases
 from udpim.testing.decoder.datagrams import (
     ENCRYPTED,
+    LONG_LABELS,
     NO_CID,
     LongPacket,
     is_long,
     parse_long,
     plain_frames,
 )
-from udpim.testing.decoder.frames import LABELS, NEW_CID, parse_frames
+from udpim.testing.decoder.frames import LABELS as FRAME_LABELS
+from udpim.testing.decoder.frames import NEW_CID, parse_frames
+from udpim.testing.decoder.im import EXTENSION, LAYOUTS
 from udpim.testing.decoder.opener import Opener
 from udpim.testing.decoder.packets import Pieces, read_frames
 from udpim.wire.im_packets import ImPacket
@@ -29,6 +32,15 @@ from udpim.wire.im_packets import ImPacket
 UNREADABLE = "unreadable"
 """Label of a datagram that follows no format."""
 _CID_END = 9
+
+LABELS = (
+    *LONG_LABELS,
+    *FRAME_LABELS.values(),
+    *(layout.label for layout in LAYOUTS.values()),
+    EXTENSION,
+    UNREADABLE,
+)
+"""Every label that there is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +106,7 @@ class Wiretap:
             frames = parse_frames(plain_frames(datagram))
         labels, packets = read_frames(cid, frames, self._pieces)
         aliases.used(cid)
-        if LABELS[NEW_CID] in labels:
+        if FRAME_LABELS[NEW_CID] in labels:
             for frame in frames:
                 if frame[0] == NEW_CID:
                     aliases.given(frame[2], cid)

@@ -182,3 +182,6 @@ _READERS = {
     0xE9: _finish,
 }
 """By the first byte; where a layout ends: before the checksum, if it has one."""
+
+LONG_LABELS = ("HELLO", "WELCOME", "RETRY", "VERSION", "FINISH", "RESET")
+"""What long packets are called; what is encrypted of them makes no difference."""
