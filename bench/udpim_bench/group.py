@@ -21,8 +21,9 @@ from typing import Any
 
 from udpim.model import GroupAction, GroupCode, MessageState
 from udpim.testing import World
+from udpim.testing.crossings import Crossing, Observer
 from udpim.testing.facts import SERVER
-from udpim.testing.network import Crossing, LinkFaults, Observer
+from udpim.testing.faults import Profile
 from udpim.testing.nodes import Sent, VirtualClient
 from udpim.wire.im_packets import AckR, MsgN, Tally
 from udpim_bench.measure import WrongCounts
@@ -117,6 +118,10 @@ class Watch:
                 ):
                     self.receipted.add(crossing.source[0])
 
+    def on_datagram_damaged(self, crossing: Crossing, data: bytes) -> None:
+        """See `Observer`."""
+        self._inner.on_datagram_damaged(crossing, data)
+
 
 class Room:
     """A group of so many members, all online, and a sender who knows who they are."""
@@ -185,7 +190,7 @@ class Room:
 
     def faults(self, loss: float) -> None:
         """Lose so many datagrams, everywhere."""
-        self.world.network.default = LinkFaults(loss_ratio=loss, jitter_s=JITTER_S)
+        self.world.network.default = Profile(loss_ratio=loss, jitter_s=JITTER_S)
 
 
 def run(members: int, loss: float, seed: int, progress: Callable[[str], None]) -> dict[str, Any]:

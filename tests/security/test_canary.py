@@ -11,7 +11,7 @@ from udpim.cli.tally import Tally
 from udpim.config import ClientConfig
 from udpim.crypto.packet_opener import PacketOpener
 from udpim.model import GroupAction
-from udpim.testing import LinkFaults, World
+from udpim.testing import Profile, World
 from udpim.wire.packet import FLAG_ENCRYPTED, is_long
 
 ALICE, BOB, GROUP = "canary-alice", "canary-bob", "#canary-group"
@@ -21,7 +21,7 @@ SECRETS = (ALICE, BOB, GROUP, DEVICE, TOKEN, "canary-text", "canary-signal", "ca
 
 def everything(seed):
     """A world in which every secret has crossed, on a bad network."""
-    world = World(seed, faults=LinkFaults(loss_ratio=0.1, duplicate_ratio=0.05, jitter_s=0.02))
+    world = World(seed, faults=Profile(loss_ratio=0.1, duplicate_ratio=0.05, jitter_s=0.02))
     world.server()
 
     def client(user, device=DEVICE):

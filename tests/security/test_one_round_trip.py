@@ -1,7 +1,7 @@
 """Encryption costs one round trip, login included: data leaves with the end of the handshake."""
 
 from udpim.model import MessageState
-from udpim.testing import LinkFaults, World
+from udpim.testing import Profile, World
 
 DELAY_S = 0.05
 SENT = ("FINISH", "login", "msg:R")
@@ -21,7 +21,7 @@ def flights(crossings):
 
 def until_accepted(seed, again):
     """All flights from the first HELLO to the first msg:A, after alice has been away."""
-    world = World(seed, faults=LinkFaults(delay_s=DELAY_S), sync_s=0.0)
+    world = World(seed, faults=Profile(delay_s=DELAY_S), sync_s=0.0)
     world.server()
     alice, _ = world.client("alice"), world.client("bob")
     world.online()

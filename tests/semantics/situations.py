@@ -5,7 +5,7 @@ import os
 import pytest
 
 from udpim.config import ServerConfig
-from udpim.testing import LinkFaults, World
+from udpim.testing import Profile, World
 
 FOUR = os.environ.get("UDPIM_EXCHANGE", "six") == "four"
 """Whether clients log in for four packets (UDPIM_EXCHANGE): no msg:A, no ack:A."""
@@ -44,7 +44,7 @@ def laptop_away(world, alice):
 
 def bad(ratio, *, delay_s=0.02):
     """Everything that a network does, each to this share of the datagrams."""
-    return LinkFaults(
+    return Profile(
         loss_ratio=ratio,
         duplicate_ratio=ratio,
         reorder_ratio=ratio,

@@ -6,7 +6,7 @@ from tests.semantics.situations import bad, finish, met, payloads
 from tests.settings import settings
 from udpim.config import ClientConfig, ServerConfig
 from udpim.hop.datagrams import WAIT_S_MAX
-from udpim.testing import LinkFaults, World
+from udpim.testing import Profile, World
 from udpim.wire.im_packets import SignalR
 
 DELAY_S = 0.02
@@ -93,7 +93,7 @@ def test_signals_cost_no_disk(seed):
 @pytest.mark.parametrize("ratio", [0.0, 0.2])
 def test_a_flood_of_signals_costs_no_message_anything(seed, ratio):
     """A client that ignores the rate, a server that would let it."""
-    world = World(seed, faults=LinkFaults(delay_s=DELAY_S, loss_ratio=ratio))
+    world = World(seed, faults=Profile(delay_s=DELAY_S, loss_ratio=ratio))
     rate = {"signals_per_s_max": 10**6, "signals_burst_max": 10**6}
     world.server(config=settings(ServerConfig, **rate))
     alice, bob = world.client("alice"), world.client("bob")

@@ -19,8 +19,8 @@ from udpim.config import WINDOW
 from udpim.im.records import InStreamRecord
 from udpim.model import MessageState, MsgId
 from udpim.testing import invariants as i
+from udpim.testing.crossings import Crossing
 from udpim.testing.facts import SERVER
-from udpim.testing.network import Crossing
 from udpim.testing.oracle import ALWAYS
 from udpim.testing.wiretap import Content
 from udpim.wire import im_packets as p

@@ -35,3 +35,17 @@ def test_what_comes_in_refreshes_only_where_it_is_said_to():
         public = nat.outward(INSIDE, 0.0)
         nat.inward(public, 20.0)
         assert (nat.inward(public, 45.0) == INSIDE) is refreshes
+
+
+def test_a_rebinding_forgets_all_at_once_and_may_change_the_public_side():
+    nat = Nat("192.0.2.99", 30.0)
+    first = nat.outward(INSIDE, 0.0)
+    nat.rebind()
+    second = nat.outward(INSIDE, 1.0)
+    assert (first[0], True) == (second[0], first[1] != second[1])
+    nat.rebind("192.0.2.98")
+    third = nat.outward(INSIDE, 2.0)
+    assert "192.0.2.98" == third[0]
+    assert [None, None, INSIDE] == [nat.inward(public, 3.0) for public in (first, second, third)]
+    assert [INSIDE] * 3 == [nat.whose(public) for public in (first, second, third)]
+    assert nat.whose(("192.0.2.99", 1)) is None

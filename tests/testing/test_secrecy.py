@@ -2,12 +2,12 @@
 
 import copy
 
-from udpim.testing import LinkFaults, World
+from udpim.testing import Profile, World
 from udpim.testing.secrecy import no_nonce_twice
 
 
 def told(seed):
-    world = World(seed, faults=LinkFaults(loss_ratio=0.2, duplicate_ratio=0.2))
+    world = World(seed, faults=Profile(loss_ratio=0.2, duplicate_ratio=0.2))
     world.server()
     alice, bob = world.client("alice"), world.client("bob")
     world.online()

@@ -3,7 +3,7 @@
 from udpim.testing.clock import VirtualClock
 from udpim.testing.faults import Drop, Loss, Profile, blackout
 from udpim.testing.history import History
-from udpim.testing.network import LinkFaults, VirtualNetwork
+from udpim.testing.network import VirtualNetwork
 from udpim.testing.nodes import Sent, VirtualClient, VirtualServer
 from udpim.testing.oracle import Oracle, Violated
 from udpim.testing.storage import VirtualStore
@@ -12,7 +12,6 @@ from udpim.testing.world import World
 __all__ = [
     "Drop",
     "History",
-    "LinkFaults",
     "Loss",
     "Oracle",
     "Profile",

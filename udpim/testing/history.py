@@ -15,6 +15,7 @@ from udpim.im import records as r
 from udpim.model import FINAL_STATES, Endpoint, MessageState, MsgId, StreamId
 from udpim.ranges import Range
 from udpim.testing.clock import VirtualClock
+from udpim.testing.crossings import Crossing
 from udpim.testing.facts import (
     SERVER,
     ByIncarnation,
@@ -25,7 +26,6 @@ from udpim.testing.facts import (
     endpoint_of,
 )
 from udpim.testing.lines import Lines, counts
-from udpim.testing.network import Crossing
 from udpim.testing.wiretap import Content
 from udpim.wire import im_packets as p
 
@@ -296,6 +296,9 @@ class History:
             frame = self._seen.get((crossing.content.cid, hop_seq))
             if frame is not None and frame.arrived is None:
                 frame.arrived = order
+
+    def on_datagram_damaged(self, crossing: Crossing, data: bytes) -> None:
+        """Changed bytes reached a host, who owes them nothing: what was sent has not arrived."""
 
     def _frame(self, crossing: Crossing, packet: p.ImPacket, order: int) -> SeenFrame:
         source, content = crossing.source[0], crossing.content

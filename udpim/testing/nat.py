@@ -35,6 +35,7 @@ class Nat:
         self._public: dict[Address, Address] = {}
         self._inside: dict[Address, Address] = {}
         self._used_at: dict[Address, float] = {}
+        self._ever: dict[Address, Address] = {}
 
     def outward(self, inside: Address, now: float) -> Address:
         """Return the public address that a datagram from ``inside`` has."""
@@ -44,7 +45,7 @@ class Nat:
                 del self._inside[public]
             public = (self.host, next(self._ports))
             self._public[inside] = public
-            self._inside[public] = inside
+            self._inside[public] = self._ever[public] = inside
         self._used_at[public] = now
         return public
 
@@ -57,6 +58,21 @@ class Nat:
         if self._inward_refreshes:
             self._used_at[public] = now
         return inside
+
+    def whose(self, public: Address) -> Address | None:
+        """Return for whom this public address ever was, forgotten or not; None: for nobody."""
+        return self._ever.get(public)
+
+    def rebind(self, host: str | None = None) -> None:
+        """Forget every binding at once, as a restart of a router does.
+
+        Args:
+            host: Its new public side; None for the same, with other ports.
+        """
+        if host is not None:
+            self.host = host
+        self._public.clear()
+        self._inside.clear()
 
     def _is_dead(self, public: Address, now: float) -> bool:
         return now - self._used_at[public] > self._life_s

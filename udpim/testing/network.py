@@ -1,113 +1,31 @@
-"""A seeded virtual network: it loses, doubles, delays and reorders datagrams, and keeps a record.
+"""A seeded virtual network: it does to datagrams what its profiles say, and keeps a record.
 
-Each ordered pair of hosts has its own faults and its own random stream, so a change at one link
-does not shift the luck of another. Targeted drops name what is in a datagram ("the second msg:A to
-alice"), for which the network reads along (`udpim.testing.wiretap`).
+Each ordered pair of hosts has a `Pipe` of its own, with its own profile and its own random streams,
+so a change at one link does not shift the luck of another. Targeted drops name what is in a
+datagram ("the second msg:A to alice"), for which the network reads along (`udpim.testing.wiretap`).
 """
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import partial
 
 from udpim.model import Address
+from udpim.testing.choices import Choices
 from udpim.testing.clock import VirtualClock
-from udpim.testing.wiretap import Content, Wiretap
+from udpim.testing.crossings import Crossing, Intercept, Nobody, Observer
+from udpim.testing.faults import Arrival, Blackout, Drop, Pipe, Profile
+from udpim.testing.faults.toml import FaultFile
+from udpim.testing.nat import Nat
+from udpim.testing.wiretap import Wiretap
 
 Receive = Callable[[bytes, Address], None]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkFaults:
-    """What happens to datagrams of one direction."""
-
-    loss_ratio: float = 0.0
-    """Share that never arrives."""
-    duplicate_ratio: float = 0.0
-    """Share that arrives twice."""
-    reorder_ratio: float = 0.0
-    """Share that is held back by ``reorder_s``, so that others overtake it."""
-    delay_s: float = 0.02
-    """Time from one host to the other."""
-    jitter_s: float = 0.0
-    """Further delay, drawn evenly from 0 to this."""
-    reorder_s: float = 0.1
-    """How long a reordered datagram is held back."""
-
-
-PERFECT = LinkFaults()
-
-
-@dataclass(slots=True, kw_only=True)
-class Crossing:
-    """One datagram on its way, for the record."""
-
-    number: int
-    """Counts all datagrams from 1."""
-    sent_at: float
-    source: Address
-    destination: Address
-    data: bytes
-    content: Content
-    fate: str = "in flight"
-    """``lost``, ``cut``, ``dropped``, ``delivered`` or ``unreachable``."""
-    arrivals: int = 0
-    replayed: bool = False
-    """It was injected by a test, not sent by a node."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Intercept:
-    """What a test wants done with certain datagrams."""
-
-    label: str
-    source: str | None
-    destination: str | None
-    copies: Container[int] | None
-    drop: bool
-    then: Callable[[], None] | None
-    seen: int = 0
-    """Datagrams that matched so far."""
-    dropped: int = 0
-    """Of these, dropped here."""
-
-    def matches(self, crossing: Crossing) -> bool:
-        """Tell whether it is about this datagram; counts."""
-        if self.label not in crossing.content.labels:
-            return False
-        if not _is_host(self.source, crossing.source):
-            return False
-        if not _is_host(self.destination, crossing.destination):
-            return False
-        self.seen += 1
-        return self.copies is None or self.seen in self.copies
-
-
-def _is_host(wanted: str | None, address: Address) -> bool:
-    """Tell whether the address is the wanted host, or one of the wanted user's devices."""
-    return wanted is None or wanted in (address[0], address[0].partition("/")[0])
-
-
-class Observer(Protocol):
-    """Who is told of every datagram."""
-
-    def on_datagram_sent(self, crossing: Crossing) -> None:
-        """A node, or a replay, put it on the network."""
-
-    def on_datagram_arrived(self, crossing: Crossing) -> None:
-        """A copy of it is about to be handed to its destination."""
-
-
-@dataclass(slots=True)
-class _Nobody:
-    def on_datagram_sent(self, crossing: Crossing) -> None:
-        pass
-
-    def on_datagram_arrived(self, crossing: Crossing) -> None:
-        pass
+PERFECT = Profile()
+_AT_THE_LINKS = ("duplicated", "late", "reordered", "corrupted", "truncated")
+"""What pipes count and the fates of datagrams do not show."""
 
 
 @dataclass(slots=True)
@@ -115,25 +33,34 @@ class VirtualNetwork:
     """All links between all hosts.
 
     Attributes:
-        default: Faults of every link that has none of its own.
-        counters: How many datagrams were sent, lost, cut, dropped, duplicated, reordered,
-            delivered and unreachable.
+        default: Profile of every link that has none of its own.
+        choices: Who decides what strikes; the dice of ``seed`` unless told otherwise.
         trace: Every datagram, in the order of sending.
         wiretap: Reads them, encrypted ones with the secrets that it is told.
     """
 
     clock: VirtualClock
     seed: object
-    default: LinkFaults = PERFECT
-    observer: Observer = field(default_factory=_Nobody)
-    counters: Counter[str] = field(default_factory=Counter)
+    default: Profile = PERFECT
+    observer: Observer = field(default_factory=Nobody)
+    choices: Choices | None = None
     trace: list[Crossing] = field(default_factory=list)
     wiretap: Wiretap = field(default_factory=Wiretap, repr=False)
-    _links: dict[tuple[str, str], LinkFaults] = field(default_factory=dict)
-    _luck: dict[tuple[str, str], random.Random] = field(default_factory=dict)
+    _luck: Choices = field(init=False, repr=False)
+    _counted: Counter[str] = field(default_factory=Counter)
+    _links: dict[tuple[str, str], Profile] = field(default_factory=dict)
+    _own: dict[tuple[str, str], Profile | None] = field(default_factory=dict)
+    _pipes: dict[tuple[str, str], Pipe] = field(default_factory=dict)
+    _nats: dict[str, Nat] = field(default_factory=dict)
     _cuts: set[tuple[str, str]] = field(default_factory=set)
+    _blackouts: list[Blackout] = field(default_factory=list)
     _intercepts: list[Intercept] = field(default_factory=list)
     _bound: dict[Address, Receive] = field(default_factory=dict)
+    _healed: int = 0
+
+    def __post_init__(self) -> None:
+        """Take the dice of the seed where nobody else decides."""
+        self._luck = Choices(self.seed) if self.choices is None else self.choices
 
     # --- Hosts ---
 
@@ -145,11 +72,48 @@ class VirtualNetwork:
         """Nobody listens at ``address`` any more."""
         self._bound.pop(address, None)
 
+    def nat(self, host: str, life_s: float) -> Nat:
+        """Put a host behind a NAT of its own, which forgets bindings that rest for so long.
+
+        What it sends is seen to come from ``nat of HOST``; `Nat.rebind` changes that at will.
+        """
+        nat = self._nats[host] = Nat(f"nat of {host}", life_s)
+        return nat
+
     # --- Faults ---
 
-    def set_link(self, source: str, destination: str, faults: LinkFaults) -> None:
-        """Give one direction its own faults."""
+    def set_link(self, source: str, destination: str, faults: Profile) -> None:
+        """Give one direction, between hosts or between all devices of users, its own faults."""
         self._links[source, destination] = faults
+        self._own.clear()
+
+    def apply(self, file: FaultFile) -> None:
+        """Do everything that a fault file says, from this instant on."""
+        self.default = file.link
+        for (source, destination), profile in file.links.items():
+            self.set_link(source, destination, profile)
+        for drop in file.drops:
+            self.order(drop)
+        for cut in file.blackouts:
+            self.order(cut)
+
+    def order(self, order: Drop | Blackout) -> None:
+        """Drop the named packets, or let nothing pass at the stated time, counted from now."""
+        if isinstance(order, Drop):
+            self.intercept(order.label, source=order.frm, destination=order.to, copies=order.copies)
+            return
+        healed = self._healed
+
+        def begin() -> None:
+            if self._healed == healed:
+                self._blackouts.append(order)
+
+        def end() -> None:
+            if order in self._blackouts:
+                self._blackouts.remove(order)
+
+        self.clock.call_later(order.at_s, begin)
+        self.clock.call_later(order.at_s + order.lasts_s, end)
 
     def cut(self, one: str, other: str) -> None:
         """Let nothing pass between two hosts."""
@@ -160,16 +124,19 @@ class VirtualNetwork:
         self._cuts.add((source, destination))
 
     def mend(self) -> None:
-        """End every cut."""
+        """End every cut, and every blackout that has begun."""
         self._cuts.clear()
+        self._blackouts.clear()
 
     def heal(self) -> None:
-        """End every fault: no loss, no cuts, no intercepts. Delays stay."""
-        self._cuts.clear()
+        """End every fault: no loss, no cuts, no orders, no late copies. Delays and NATs stay."""
+        self.mend()
+        self._healed += 1
         self._intercepts.clear()
-        self.default = LinkFaults(delay_s=self.default.delay_s)
+        self.default = self.default.healed()
         for pair, faults in self._links.items():
-            self._links[pair] = LinkFaults(delay_s=faults.delay_s)
+            self._links[pair] = faults.healed()
+        self._own.clear()
 
     def intercept(
         self,
@@ -200,6 +167,25 @@ class VirtualNetwork:
         self._intercepts.append(order)
         return order
 
+    # --- What was done ---
+
+    @property
+    def counters(self) -> Counter[str]:
+        """How many datagrams were sent, and how often each fate and each fault befell one.
+
+        ``sent``, the fates of `Crossing.fate`, and what pipes do to what arrives: ``duplicated``,
+        ``late``, ``reordered``, ``corrupted``, ``truncated``.
+        """
+        counted = self._counted.copy()
+        for pipe in self._pipes.values():
+            counted.update({what: n for what in _AT_THE_LINKS if (n := pipe.counters[what])})
+        return counted
+
+    @property
+    def pipes(self) -> dict[tuple[str, str], Pipe]:
+        """The pipe of each (source, destination) that was used, for reading its counters."""
+        return self._pipes
+
     # --- Datagrams ---
 
     def send(self, source: Address, destination: Address, data: bytes) -> None:
@@ -226,9 +212,21 @@ class VirtualNetwork:
         """Let a captured datagram arrive (once more), perhaps from elsewhere; nothing stops it."""
         copy = self._record(source or crossing.source, crossing.destination, crossing.data)
         copy.replayed = True
+        copy.seen_from = None if source else crossing.seen_from
+        copy.sent_to = None
         self._arrive_after(copy, delay_s)
 
     def _record(self, source: Address, destination: Address, data: bytes) -> Crossing:
+        seen_from = sent_to = None
+        if self._nats:
+            nat = self._nats.get(source[0])
+            if nat is not None:
+                seen_from = nat.outward(source, self.clock.now)
+            for nat in self._nats.values():
+                inside = nat.whose(destination)
+                if inside is not None:
+                    destination, sent_to = inside, destination
+                    break
         crossing = Crossing(
             number=len(self.trace) + 1,
             sent_at=self.clock.now,
@@ -236,49 +234,84 @@ class VirtualNetwork:
             destination=destination,
             data=data,
             content=self.wiretap.read(data),
+            seen_from=seen_from,
+            sent_to=sent_to,
         )
         self.trace.append(crossing)
-        self.counters["sent"] += 1
+        self._counted["sent"] += 1
         self.observer.on_datagram_sent(crossing)
         return crossing
 
     def _lose(self, crossing: Crossing, fate: str) -> None:
         crossing.fate = fate
-        self.counters[fate] += 1
+        self._counted[fate] += 1
 
     def _cross(self, crossing: Crossing) -> None:
         pair = (crossing.source[0], crossing.destination[0])
-        faults = self._links.get(pair, self.default)
-        luck = self._luck.get(pair)
-        if luck is None:
-            luck = self._luck[pair] = random.Random(f"{self.seed}:{pair}")
-        if pair in self._cuts:
+        if pair in self._cuts or (
+            self._blackouts and any(each.covers(*pair) for each in self._blackouts)
+        ):
             self._lose(crossing, "cut")
             return
-        if luck.random() < faults.loss_ratio:
-            self._lose(crossing, "lost")
-            return
-        copies = 1
-        if luck.random() < faults.duplicate_ratio:
-            copies = 2
-            self.counters["duplicated"] += 1
-        for _ in range(copies):
-            delay_s = faults.delay_s + faults.jitter_s * luck.random()
-            if luck.random() < faults.reorder_ratio:
-                delay_s += faults.reorder_s * luck.random()
-                self.counters["reordered"] += 1
-            self._arrive_after(crossing, delay_s)
+        pipe = self._pipe(pair)
+        arrivals = pipe.offer(crossing.data, self.clock.now)
+        if not arrivals:
+            self._lose(crossing, pipe.stopped.replace("_", " "))
+        for arrival in arrivals:
+            if arrival.what:
+                crossing.faults += arrival.what
+            self._arrive_at(crossing, arrival)
+
+    def _pipe(self, pair: tuple[str, str]) -> Pipe:
+        """Return the pipe of a direction, with the profile that holds now."""
+        if pair not in self._own:
+            self._own[pair] = self._profile_of(*pair)
+        profile = self._own[pair] or self.default
+        pipe = self._pipes.get(pair)
+        if pipe is None:
+            label = f"{pair[0]} > {pair[1]}"
+            pipe = self._pipes[pair] = Pipe(profile, self._luck, label)
+        elif pipe.profile is not profile:
+            pipe.profile = profile
+        return pipe
+
+    def _profile_of(self, source: str, destination: str) -> Profile | None:
+        """Find what was set for these hosts; what names a host goes before what names a user."""
+        for one in (source, source.partition("/")[0]):
+            for other in (destination, destination.partition("/")[0]):
+                if (one, other) in self._links:
+                    return self._links[one, other]
+        return None
 
     def _arrive_after(self, crossing: Crossing, delay_s: float) -> None:
-        self.clock.call_later(delay_s, lambda: self._arrive(crossing))
+        self._arrive_at(crossing, Arrival(self.clock.now + delay_s, crossing.data))
 
-    def _arrive(self, crossing: Crossing) -> None:
-        receive = self._bound.get(crossing.destination)
-        if receive is None:
-            self._lose(crossing, "unreachable")
+    def _arrive_at(self, crossing: Crossing, arrival: Arrival) -> None:
+        healed = self._healed if "late" in arrival.what else None
+        self.clock.call_at(arrival.at, partial(self._arrive, crossing, arrival.data, healed))
+
+    def _arrive(self, crossing: Crossing, data: bytes, healed: int | None) -> None:
+        """Hand over what arrives, unless the network was healed since it was to come late."""
+        if healed is not None and healed != self._healed:
             return
-        crossing.fate = "delivered"
-        crossing.arrivals += 1
-        self.counters["delivered"] += 1
-        self.observer.on_datagram_arrived(crossing)
-        receive(crossing.data, crossing.source)
+        destination: Address | None = crossing.destination
+        if crossing.sent_to is not None:
+            nat = self._nats[crossing.destination[0]]
+            destination = nat.inward(crossing.sent_to, self.clock.now)
+        receive = None if destination is None else self._bound.get(destination)
+        if receive is None:
+            self._counted["unreachable"] += 1
+            if crossing.fate not in ("delivered", "damaged"):
+                crossing.fate = "unreachable"
+        elif data == crossing.data:
+            crossing.fate = "delivered"
+            crossing.arrivals += 1
+            self._counted["delivered"] += 1
+            self.observer.on_datagram_arrived(crossing)
+            receive(data, crossing.seen_from or crossing.source)
+        else:
+            if not crossing.arrivals:
+                crossing.fate = "damaged"
+            self._counted["damaged"] += 1
+            self.observer.on_datagram_damaged(crossing, data)
+            receive(data, crossing.seen_from or crossing.source)

@@ -2,7 +2,7 @@
 
 ::
 
-    world = World(seed=7, faults=LinkFaults(loss_ratio=0.3))
+    world = World(seed=7, faults=Loss.uniform(0.3))
     world.server()
     alice, bob = world.client("alice"), world.client("bob")
     sent = alice.send("bob", [b"one", b"two"])
@@ -26,10 +26,12 @@ from udpim.crypto.noise.suites import KEY_BYTES, X25519_DH, KeyPair
 from udpim.crypto.security import ClientSecurity, Security, ServerSecurity
 from udpim.hop.config import HopConfig
 from udpim.model import MessageState, MsgId
+from udpim.testing.choices import Choices
 from udpim.testing.clock import VirtualClock
 from udpim.testing.facts import SERVER
+from udpim.testing.faults import Profile
 from udpim.testing.history import History
-from udpim.testing.network import PERFECT, LinkFaults, VirtualNetwork
+from udpim.testing.network import PERFECT, VirtualNetwork
 from udpim.testing.nodes import VirtualClient, VirtualServer
 from udpim.testing.oracle import LIVENESS_S, Oracle
 from udpim.testing.process import Surroundings, VirtualProcess
@@ -59,7 +61,8 @@ class World:
         self,
         seed: object,
         *,
-        faults: LinkFaults = PERFECT,
+        faults: Profile = PERFECT,
+        choices: Choices | None = None,
         sync_s: float = 0.002,
         hop_config: HopConfig | None = None,
         new_disk: Callable[[str], Disk] | None = None,
@@ -67,16 +70,19 @@ class World:
         """Create a world without anybody in it.
 
         Args:
-            seed: Where all dice begin.
-            faults: Of every link.
-            sync_s: How long a transaction stays pending.
-            hop_config: Of every connection.
+            seed: Decides everything that is left to chance.
+            faults: What every link does, until it is healed.
+            choices: Decides in place of the seed what strikes at the links: a tape, for instance.
+            sync_s: How long a disk takes to make something durable.
+            hop_config: Settings of all connections; None for the defaults.
             new_disk: Makes an empty disk for a host, where it is not `VirtualStore.new_disk`.
         """
         self.seed = seed
         self.clock = VirtualClock()
         self.history = History(self.clock)
-        self.network = VirtualNetwork(self.clock, seed, default=faults, observer=self.history)
+        self.network = VirtualNetwork(
+            self.clock, seed, default=faults, observer=self.history, choices=choices
+        )
         self.oracle = Oracle(self.history)
         self.clients: dict[str, VirtualClient] = {}
         self._server: VirtualServer | None = None

@@ -6,13 +6,13 @@ import pytest
 
 from udpim.crypto.packet_opener import PacketOpener
 from udpim.hop.config import HopConfig
-from udpim.testing import LinkFaults, World
+from udpim.testing import Profile, World
 from udpim.testing.wiretap import UNREADABLE, Wiretap
 from udpim.wire import frames as hop_frames
 from udpim.wire import im_codec
 from udpim.wire import packet as product
 
-BAD = LinkFaults(loss_ratio=0.1, duplicate_ratio=0.1, reorder_ratio=0.2, reorder_s=0.05)
+BAD = Profile(loss_ratio=0.1, duplicate_ratio=0.1, reorder_ratio=0.2, reorder_s=0.05)
 
 
 class PlainWorld(World):

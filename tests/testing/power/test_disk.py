@@ -7,7 +7,7 @@ pytest.importorskip("apsw", reason="needs the extra sim")
 from udpim.errors import LocalProtocolError
 from udpim.im.records import PutMeta, PutQueue, QueueRow, ReadQueue
 from udpim.model import Endpoint, StreamId
-from udpim.testing import LinkFaults, World
+from udpim.testing import Profile, World
 from udpim.testing.choices import Choices
 from udpim.testing.power.disk import PowerDisk, power_disks
 from udpim.testing.storage import MortalDisk
@@ -25,7 +25,7 @@ def play(seed, choices, **settings):
     disks = []
     make = power_disks(choices, **settings)
     new_disk = lambda host: disks.append(make(host)) or disks[-1]  # noqa: E731  # one line of it
-    world = World(seed, faults=LinkFaults(loss_ratio=0.05), new_disk=new_disk)
+    world = World(seed, faults=Profile(loss_ratio=0.05), new_disk=new_disk)
     world.server()
     alice, bob = world.client("alice"), world.client("bob")
     world.online()

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from udpim.im.records import Op
 from udpim.model import GroupAction
 from udpim.store.sqlite_file import Kind
-from udpim.testing.network import LinkFaults
+from udpim.testing.faults import Profile
 from udpim.testing.process import VirtualProcess
 from udpim.testing.world import World
 
@@ -39,7 +39,7 @@ def recordings() -> tuple[Recording, ...]:
 
 def _record(number: int) -> list[Recording]:
     dice = Random(f"recordings: {number}")
-    world = World(f"recordings: {number}", faults=LinkFaults(loss_ratio=0.05, delay_s=0.01))
+    world = World(f"recordings: {number}", faults=Profile(loss_ratio=0.05, delay_s=0.01))
     taken: list[tuple[VirtualProcess, list[Transaction]]] = []
 
     def watch(process: VirtualProcess) -> None:
