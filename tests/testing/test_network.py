@@ -243,6 +243,26 @@ def test_a_late_copy_comes_minutes_later(seed):
     assert (2, ("late",)) == (network.trace[0].arrivals, network.trace[0].faults)
 
 
+def test_a_copy_that_finds_nobody_does_not_undo_a_delivery(seed):
+    choices = Choices(0, {"a/x > b/x: late": {0: 60_000_001, 1: 60_000_001}})
+    clock = VirtualClock()
+    profile = Profile(duplicate_late_ratio=0.1)
+    network = VirtualNetwork(clock, seed, default=profile, choices=choices)
+    network.bind(B, lambda data, source: None)
+    send(network, 1)
+    clock.run_until(1)
+    network.unbind(B)
+    send(network, 1)
+    clock.run_until(50)
+    network.bind(B, lambda data, source: None)
+    assert ["delivered", "unreachable"] == [c.fate for c in network.trace]
+    clock.run_until(60.5)
+    network.unbind(B)
+    clock.run_until(100)
+    assert ["delivered", "unreachable"] == [c.fate for c in network.trace]
+    assert {"sent": 2, "late": 2, "delivered": 2, "unreachable": 2} == network.counters
+
+
 def test_a_named_packet_is_dropped_on_order(seed):
     _, network, _ = network_of(seed)
     network.order(Drop("HELLO", nth=2, count=2, to="b"))

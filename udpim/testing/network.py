@@ -310,8 +310,7 @@ class VirtualNetwork:
             self.observer.on_datagram_arrived(crossing)
             receive(data, crossing.seen_from or crossing.source)
         else:
-            if not crossing.arrivals:
-                crossing.fate = "damaged"
+            crossing.fate = "damaged"  # all copies of it are, so none was delivered
             self._counted["damaged"] += 1
             self.observer.on_datagram_damaged(crossing, data)
             receive(data, crossing.seen_from or crossing.source)
