@@ -58,3 +58,16 @@ def test_who_waits_is_told_of_the_transaction_that_held_its_rows_and_no_other():
         waiter()
     assert ["login", "inbox"] == inbox.committed
     assert 1 == len(commits.take_waiters(first.token))
+
+
+def test_after_a_transaction_that_failed_nothing_is_written_or_promised():
+    commits, _, outbox, inbox = made()
+    outbox.ops = ["row 1"]
+    first = commits.next()
+    outbox.ops, inbox.ops = ["row 2"], ["copy"]
+    second = commits.next()
+    assert commits.take_waiters(first.token)
+    commits.fail()
+    outbox.ops = ["row 3"]
+    assert commits.next() is None
+    assert () == commits.take_waiters(second.token)

@@ -145,6 +145,7 @@ def test_a_transaction_that_fails_in_the_middle_leaves_nothing(client, present, 
         MarkHandled(STREAM, EVERYTHING),
     )
     assert isinstance(client.driver.commit(*parts), StoreError)
+    client.reopen()
     assert before == client.snapshot()
 
 

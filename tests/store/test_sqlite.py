@@ -146,6 +146,18 @@ def test_a_group_that_fails_is_committed_one_by_one_with_true_verdicts(driver, s
     assert {"first", "0", "2", "3"} == set(stored(path).meta)
 
 
+def test_after_a_failure_nothing_else_of_a_client_is_written(driver, script, path):
+    driver.store.load_client()
+    script.faults = {("COMMIT", 2): FULL, ("COMMIT", 4): FULL}
+    done = held(driver, script, *numbered(4))
+    assert [None, None, StoreFull, StoreError, StoreError] == [
+        c.error and type(c.error) for c in done
+    ]
+    assert type(driver.commit(PutMeta("later", b""))) is StoreError
+    driver.store.close()
+    assert {"first", "0"} == set(stored(path).meta)
+
+
 @pytest.mark.parametrize("word", ["BEGIN", "INSERT", "COMMIT"])
 @pytest.mark.parametrize("occurrence", [1, 2, 3, 4])
 def test_a_full_disk_anywhere_leaves_exactly_what_was_confirmed(

@@ -256,7 +256,9 @@ class ClientNode:
         if error is None:
             for waiter in waiters:
                 waiter()
-        elif self.state is not LinkState.CLOSED:
+            return
+        self._commits.fail()
+        if self.state is not LinkState.CLOSED:
             self._events.append(StoreFailed(error=error))
             self._stop(CloseCode.STORE_FAILED, str(error), now)
 

@@ -39,9 +39,12 @@ class Commits:
         self.waiters: list[Waiter] = []
         """Those of the next transaction."""
         self._token = 0
+        self._failed = False
 
     def next(self) -> Commit | None:
         """Return the transaction of everything since the last one, None if there is nothing."""
+        if self._failed:
+            return None
         self._identity.reached(self._outbox.stamp)
         ops = self._identity.take_ops()
         waiters, self.waiters = self.waiters, []
@@ -61,4 +64,9 @@ class Commits:
 
     def take_waiters(self, token: int) -> Sequence[Waiter]:
         """Return who waits for a transaction that has its verdict, in order."""
-        return self._in_progress.pop(token)
+        waiters = self._in_progress.pop(token)
+        return () if self._failed else waiters
+
+    def fail(self) -> None:
+        """A transaction did not happen, on which later ones may rest: write and promise no more."""
+        self._failed = True

@@ -29,6 +29,10 @@ class Store(Protocol):
 
     Contract: the load methods once at start; then `submit` and `read_queue`, which never block
     and never raise for what a disk does; `completed` after each turn and whenever woken.
+
+    A client's transactions rest on each other: an outbox row is nothing without the one before it.
+    So when one has failed after `load_client`, all later ones fail until the store is opened again.
+    A server's each stand for themselves.
     """
 
     @property

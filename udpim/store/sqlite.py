@@ -114,6 +114,7 @@ class SQLiteStore:
         self._completions: deque[Completion] = deque()
         self._wake: Callable[[], None] = _nothing
         self._broken: StoreError | None = None
+        self._chained = False
         self._closed = False
         # A daemon: a program that dies without closing shall not hang; nothing promised is lost.
         self._writer = thread(target=self._write, name=f"udpim store {path}", daemon=True)
@@ -126,6 +127,8 @@ class SQLiteStore:
             StoreError: If the file cannot be read.
             LocalProtocolError: If the store is closed, or a server's.
         """
+        # From now on a client writes here, whose transactions rest on each other.
+        self._chained = True
         return self._between(self._rows.load_client)
 
     def load_server(self) -> ServerSnapshot:
@@ -240,6 +243,8 @@ class SQLiteStore:
                 if len(works) > 1 and self._broken is None:
                     return [verdict for work in works for verdict in self._verdicts([work])]
                 verdict = self._broken or explain(self.path, error)
+                if self._chained:
+                    self._broken = verdict
                 return [Completion(token, verdict, ()) for token, _ in works]
             return [
                 Completion(token, None, items)
