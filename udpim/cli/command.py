@@ -17,6 +17,7 @@ from typing import NoReturn, get_args
 from udpim import __version__
 from udpim.cli.arguments import count, delay, lines, port, ratio, seconds
 from udpim.cli.output import EXIT_WORDS, Exit, OneLine, complain
+from udpim.cli.sim_arguments import add_sim
 from udpim.config import Exchange
 from udpim.errors import Error
 
@@ -100,6 +101,7 @@ def make_parser() -> Parser:
     _listen(command("listen", "listen", "print messages as they arrive"))
     _chat(command("chat", "chat", "talk with somebody, on a terminal or through pipes"))
     _user(commands)
+    add_sim(commands, get_args(Exchange))
     keygen = command("keygen", "keygen", "make a private key in a file, and print the public one")
     keygen.add_argument("file", metavar="FILE", help="where to; it must not exist")
     keygen.add_argument(

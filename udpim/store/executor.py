@@ -6,13 +6,13 @@ this. Between `run` and `complete` lies the time in which a promise waits (PROTO
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from udpim.errors import StoreError
-from udpim.im.records import QueueItems
+from udpim.im.records import Op, QueueItems, ReadQueue
 from udpim.node.effects import Commit, Effect, ReadQueueItems
-from udpim.store.base import Store
+from udpim.store.base import Completion
 
 
 class EffectNode(Protocol):
@@ -28,6 +28,19 @@ class EffectNode(Protocol):
         """Take the answer to a `ReadQueueItems`; empty also where the store could not read."""
 
 
+class EffectStore(Protocol):
+    """The side of a `udpim.store.base.Store` that the executor sees."""
+
+    def submit(self, token: int, ops: Sequence[Op]) -> None:
+        """Begin a transaction."""
+
+    def read_queue(self, token: int, request: ReadQueue) -> None:
+        """Begin a read."""
+
+    def completed(self) -> list[Completion]:
+        """Return what is done since the last call."""
+
+
 class EffectExecutor:
     """Moves effects out of one node and completions into it.
 
@@ -38,7 +51,7 @@ class EffectExecutor:
     def __init__(
         self,
         node: EffectNode,
-        store: Store,
+        store: EffectStore,
         handlers: Mapping[type, Callable[[Any], None]] | None = None,
     ) -> None:
         """Connect a node with its store.
@@ -76,8 +89,15 @@ class EffectExecutor:
                 self._node.on_commit_done(token, error, now)
         return bool(completions)
 
-    def settle(self, now: float) -> None:
-        """Run and complete until the node asks for nothing that can be had at once."""
+    def settle(self, now: float) -> bool:
+        """Run and complete until the node asks for nothing that can be had at once.
+
+        Returns:
+            Whether anything was completed.
+        """
+        any_completed = False
         self.run()
         while self.complete(now):
+            any_completed = True
             self.run()
+        return any_completed

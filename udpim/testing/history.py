@@ -7,9 +7,10 @@ and when) and by the network (every datagram). It believes no node: what a node 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 from udpim.im import records as r
 from udpim.model import FINAL_STATES, Endpoint, MessageState, MsgId, StreamId
@@ -28,6 +29,15 @@ from udpim.testing.facts import (
 from udpim.testing.lines import Lines, counts
 from udpim.testing.wiretap import Content
 from udpim.wire import im_packets as p
+
+
+class Passage(NamedTuple):
+    """A datagram left its host, or reached one."""
+
+    order: int
+    kind: Literal["sent", "arrived", "damaged"]
+    crossing: Crossing
+    size_bytes: int
 
 
 @dataclass(slots=True)
@@ -79,9 +89,16 @@ class History:
     """Hosts that a test lets lie: what they claim is no violation, what others believe is."""
     frames: list[SeenFrame] = field(default_factory=list)
     crossings: list[Crossing] = field(default_factory=list)
+    passages: list[Passage] = field(default_factory=list)
+    """Every departure and arrival of a datagram."""
+    times: list[float] = field(default_factory=lambda: [0.0])
+    """When each fact was, by its order."""
+    ops: Counter[str] = field(default_factory=Counter)
+    """How many operations of each kind became durable, by the names of their classes."""
     order: int = 0
     moved: dict[MsgId, MsgId] = field(default_factory=dict)
     """Msgids that were given up before any copy left, and what the messages have instead."""
+    _restored: dict[Endpoint, int] = field(default_factory=dict)
     _replaced: dict[MsgId, Send] = field(default_factory=dict)
     _seen: dict[tuple[bytes, int], SeenFrame] = field(default_factory=dict)
     _names: dict[tuple[bytes, int], StreamId] = field(default_factory=dict)
@@ -91,6 +108,7 @@ class History:
     def tick(self) -> int:
         """Number one more fact."""
         self.order += 1
+        self.times.append(self.clock.now)
         return self.order
 
     # --- From the applications ---
@@ -186,6 +204,24 @@ class History:
         sender = endpoint_of(host)
         self.open = {m for m in self.open if (m.stream.user, m.stream.device) != sender}
 
+    def on_restored(self, host: str, taken: int) -> None:
+        """A disk was replaced by a copy that was made of it at ``taken``."""
+        self.on_disk_lost(host)
+        self._restored[endpoint_of(host)] = taken
+
+    def _carry_over(self, endpoint: Endpoint, new: int) -> None:
+        """A restored store goes on under a new incarnation: what the copy held is still true."""
+        taken = self._restored.pop(endpoint, None)
+        old = (endpoint, self.incarnations.get(endpoint, 0))
+        if taken is None:
+            return
+        for (inbox, msgid), orders in list(self.commits.items()):
+            if inbox == old and orders[0] <= taken:
+                self.commits[(endpoint, new), msgid].append(self.tick())
+        for (inbox, msgid), order in list(self.voided.items()):
+            if inbox == old and order <= taken:
+                self.voided[(endpoint, new), msgid] = self.tick()
+
     def on_opened(self, endpoint: Endpoint, meta: Mapping[str, bytes]) -> None:
         """A process reads its store, which may be a copy older than its last incarnation."""
         if "incarnation" in meta:
@@ -194,6 +230,7 @@ class History:
     def on_durable(self, host: str, ops: Sequence[r.Op]) -> None:
         """A transaction of a host is durable."""
         order = self.tick()
+        self.ops.update(type(op).__name__ for op in ops)
         if host == SERVER:
             for op in ops:
                 self._server_op(op, order)
@@ -212,6 +249,7 @@ class History:
         if isinstance(op, r.PutMeta):
             value = int.from_bytes(op.value, "big")
             if op.key == "incarnation":
+                self._carry_over(endpoint, value)
                 self.incarnations[endpoint] = value
             elif op.key == "login_count":
                 login = (self.incarnations.get(endpoint, 0), value)
@@ -281,6 +319,7 @@ class History:
         self.crossings.append(crossing)
         content = crossing.content
         order = self.tick()
+        self.passages.append(Passage(order, "sent", crossing, len(crossing.data)))
         if crossing.replayed:
             return
         for hop_seq, packet in content.packets:
@@ -292,6 +331,7 @@ class History:
     def on_datagram_arrived(self, crossing: Crossing) -> None:
         """A datagram reached a host."""
         order = self.tick()
+        self.passages.append(Passage(order, "arrived", crossing, len(crossing.data)))
         for hop_seq, _ in crossing.content.packets:
             frame = self._seen.get((crossing.content.cid, hop_seq))
             if frame is not None and frame.arrived is None:
@@ -299,6 +339,7 @@ class History:
 
     def on_datagram_damaged(self, crossing: Crossing, data: bytes) -> None:
         """Changed bytes reached a host, who owes them nothing: what was sent has not arrived."""
+        self.passages.append(Passage(self.tick(), "damaged", crossing, len(data)))
 
     def _frame(self, crossing: Crossing, packet: p.ImPacket, order: int) -> SeenFrame:
         source, content = crossing.source[0], crossing.content

@@ -14,7 +14,7 @@ from itertools import pairwise
 from operator import itemgetter
 
 from udpim.config import RESEND_MESSAGES_BURST, RESEND_RATIO, VOID_RUNS_MAX, WINDOW
-from udpim.model import FINAL_STATES, Endpoint, MessageState, MsgId, is_group
+from udpim.model import FINAL_STATES, Endpoint, MessageState, MsgId, StreamId, is_group
 from udpim.testing.facts import SERVER, SeenFrame, endpoint_of
 from udpim.testing.group_truth import committed_at, i3_groups
 from udpim.testing.history import History
@@ -183,6 +183,7 @@ def i9_accepted_never_disarms(h: History) -> Stories:
             if endpoint is not None and frame.arrived is not None and verdict != "stored":
                 earlier = heard.get((msgid, endpoint), NEVER)
                 heard[msgid, endpoint] = min(frame.arrived, earlier)
+    alone_from = _told_alone(h)
     for order, msgid, store_epoch, epoch in h.trims:
         if msgid in h.moved:
             continue
@@ -193,11 +194,24 @@ def i9_accepted_never_disarms(h: History) -> Stories:
         if epoch == 0:  # a new store: settled under its membership before it was stamped anew
             due = [e for e in lines.devices if heard.get((msgid, e), NEVER) < order]
         alone = epoch and (whole or is_group(msgid.stream.conversation))
+        alone = alone or alone_from.get(msgid.stream, NEVER) < order
         if not due and not closed and not alone:
             yield f"the row of {msgid} was deleted before anybody could answer"
         for endpoint in due:
             if heard.get((msgid, endpoint), NEVER) > order and not closed:
                 yield f"the row of {msgid} was deleted without a verdict of {endpoint}"
+
+
+def _told_alone(h: History) -> dict[StreamId, int]:
+    """Return when the sender of a group's stream was first told that nobody else is in it."""
+    told: dict[StreamId, int] = {}
+    for frame in _of(h, p.Members):
+        assert isinstance(frame.packet, p.Members)
+        assert frame.stream is not None
+        others = [m for m in frame.packet.members if not m.left and m.endpoint != frame.stream[:2]]
+        if frame.arrived is not None and is_group(frame.stream.conversation) and not others:
+            told[frame.stream] = min(frame.arrived, told.get(frame.stream, NEVER))
+    return told
 
 
 def i10_evidence(h: History) -> Stories:

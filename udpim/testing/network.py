@@ -35,6 +35,7 @@ class VirtualNetwork:
     Attributes:
         default: Profile of every link that has none of its own.
         choices: Who decides what strikes; the dice of ``seed`` unless told otherwise.
+        gate: Is asked about every datagram that a node sends; true drops it.
         trace: Every datagram, in the order of sending.
         wiretap: Reads them, encrypted ones with the secrets that it is told.
     """
@@ -44,6 +45,7 @@ class VirtualNetwork:
     default: Profile = PERFECT
     observer: Observer = field(default_factory=Nobody)
     choices: Choices | None = None
+    gate: Callable[[Crossing], bool] | None = None
     trace: list[Crossing] = field(default_factory=list)
     wiretap: Wiretap = field(default_factory=Wiretap, repr=False)
     _luck: Choices = field(init=False, repr=False)
@@ -123,6 +125,10 @@ class VirtualNetwork:
         """Let nothing pass in this direction."""
         self._cuts.add((source, destination))
 
+    def mend_one_way(self, source: str, destination: str) -> None:
+        """Let datagrams pass in this direction again."""
+        self._cuts.discard((source, destination))
+
     def mend(self) -> None:
         """End every cut, and every blackout that has begun."""
         self._cuts.clear()
@@ -191,7 +197,7 @@ class VirtualNetwork:
     def send(self, source: Address, destination: Address, data: bytes) -> None:
         """Put one datagram on its way."""
         crossing = self._record(source, destination, data)
-        dropped = False
+        dropped = self.gate is not None and self.gate(crossing)
         actions = []
         for order in self._intercepts:
             if order.matches(crossing):

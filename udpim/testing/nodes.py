@@ -272,6 +272,12 @@ class VirtualClient(VirtualProcess):
         self.address = (self.host, self._ports())
         self._network.bind(self.address, self._arrive)
 
+    def migrate(self) -> None:
+        """Go over to another network, and know it."""
+        self.rebind()
+        self.node.rebound(self.now)
+        self._turn()
+
     # --- The process ---
 
     def _make(self, random_bytes: Callable[[int], bytes]) -> ClientNode:

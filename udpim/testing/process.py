@@ -8,13 +8,15 @@ the contract of the nodes says (`udpim.node`). Which node it is, `udpim.testing.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
+from udpim.im.records import Op, ReadQueue
 from udpim.model import Address
 from udpim.node import events as ev
 from udpim.node.client import ClientNode
 from udpim.node.server import ServerNode
+from udpim.store.base import Completion
 from udpim.store.executor import EffectExecutor
 from udpim.testing.history import History
 from udpim.testing.network import VirtualNetwork
@@ -22,6 +24,8 @@ from udpim.testing.storage import Disk, VirtualStore
 
 SOCKET_BUFFER_DATAGRAMS = 512
 """What waits for a paused process; more is lost, as in a socket's buffer."""
+BURST_DATAGRAMS = 8
+"""So many at once, and there may be more."""
 SPINS_MAX = 1000
 """Timers of one node in one instant; more is a node that asks for nothing but to be asked."""
 
@@ -33,6 +37,32 @@ class Surroundings(TypedDict):
     network: VirtualNetwork
     history: History
     store: VirtualStore
+
+
+class _Mortal:
+    """A store as one life of a process knows it: what it asks for after its death, nobody hears.
+
+    A process may die in the middle of an effect, and its executor would go on with the next.
+    """
+
+    def __init__(self, process: VirtualProcess) -> None:
+        self._process = process
+        self._store = process.store
+        self._life = process.life
+
+    def submit(self, token: int, ops: Sequence[Op]) -> None:
+        if self._alive():
+            self._store.submit(token, ops)
+
+    def read_queue(self, token: int, request: ReadQueue) -> None:
+        if self._alive():
+            self._store.read_queue(token, request)
+
+    def completed(self) -> list[Completion]:
+        return self._store.completed() if self._alive() else []
+
+    def _alive(self) -> bool:
+        return self._process.up and self._process.life == self._life
 
 
 class VirtualProcess:
@@ -96,7 +126,7 @@ class VirtualProcess:
         self.life += 1
         random_bytes = random.Random(f"{self._seed}:{self.host}:{self.life}").randbytes
         self._node = self._make(random_bytes)
-        self._executor = EffectExecutor(self._node, self.store, self._handlers())
+        self._executor = EffectExecutor(self._node, _Mortal(self), self._mortal_handlers())
         self.store.set_wake(self._turn)
         self._network.bind(self.address, self._arrive)
         self._started()
@@ -128,12 +158,17 @@ class VirtualProcess:
         self.history.on_disk_lost(self.host)
         self.start()
 
-    def restore(self, backup: Disk) -> None:
-        """Crash, if it is up, and start with an old copy of the disk."""
+    def restore(self, backup: Disk, *, taken: int = 0) -> None:
+        """Crash, if it is up, and start with an old copy of the disk.
+
+        Args:
+            backup: The copy.
+            taken: The history's order when it was made.
+        """
         if self.up:
             self.crash()
         self.store.restore(backup)
-        self.history.on_disk_lost(self.host)
+        self.history.on_restored(self.host, taken)
         self.start()
 
     def pause(self) -> None:
@@ -151,6 +186,14 @@ class VirtualProcess:
         self._timer_time = float("-inf")
         self._armed = None
         self._turn()
+
+    def _mortal_handlers(self) -> dict[type, Callable[[Any], None]]:
+        life = self.life
+
+        def mortal(handler: Callable[[Any], None]) -> Callable[[Any], None]:
+            return lambda effect: handler(effect) if self.up and self.life == life else None
+
+        return {kind: mortal(handler) for kind, handler in self._handlers().items()}
 
     # --- For subclasses ---
 
@@ -203,8 +246,8 @@ class VirtualProcess:
         executor.settle(self.now)
         if self._node is not node:
             return False
-        for data, destination in node.datagrams_to_send(self.now):
-            busy = True
+        datagrams = node.datagrams_to_send(self.now)
+        for data, destination in datagrams:
             self._network.send(self.address, destination, data)
             if self._node is not node:
                 return False
@@ -213,7 +256,8 @@ class VirtualProcess:
             self._on_event(event)
             if self._node is not node:
                 return False
-        return busy
+        # One round more only where it can bring something: it is most of what a world costs.
+        return busy or len(datagrams) >= BURST_DATAGRAMS or executor.settle(self.now)
 
     def _arm(self, node: ClientNode | ServerNode) -> None:
         when = node.next_timeout()

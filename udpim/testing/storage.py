@@ -74,6 +74,8 @@ class VirtualStore:
         path: A name for error messages.
         sync_s: How long a transaction stays pending.
         observe: Called with the operations of each transaction at the moment it is durable.
+        meddle: Called when a transaction becomes pending, and when it is durable and nobody was
+            told: the place for a crash at random.
     """
 
     new_disk: ClassVar[type[Disk]] = StoreState
@@ -100,12 +102,15 @@ class VirtualStore:
         self.path = path
         self.sync_s = sync_s
         self.observe: Callable[[Sequence[Op]], None] = lambda ops: None
+        self.meddle: Callable[[], None] = lambda: None
         self._clock = clock
         self._new_disk = new_disk or self.new_disk
         self._disk = self._new_disk()
         self._pending: deque[_Request] = deque()
         self._completions: list[Completion] = []
         self._wake: Callable[[], None] = lambda: None
+        self._chained = False
+        self._broken: StoreError | None = None
         self._life = 0
         self._done_at = 0.0
         self._hooks: list[_Hook] = []
@@ -115,6 +120,7 @@ class VirtualStore:
 
     def load_client(self) -> ClientSnapshot:
         """See `udpim.store.base.Store.load_client`."""
+        self._chained = True
         return self._disk.client_snapshot()
 
     def load_server(self) -> ServerSnapshot:
@@ -168,6 +174,11 @@ class VirtualStore:
         """
         self._failures.append((error or StoreFull(self.path, "no room left"), lands))
 
+    def heal(self) -> None:
+        """No more failures are to come."""
+        self._failures.clear()
+        self.meddle = lambda: None
+
     def crash(self, *, landing: int = 0) -> None:
         """The process dies: pending transactions are lost, memory is forgotten.
 
@@ -185,6 +196,7 @@ class VirtualStore:
         self._completions.clear()
         self._hooks.clear()
         self._failures.clear()
+        self._broken = None
         self._life += 1
         if not self.durable:
             self._disk = self._new_disk()
@@ -235,6 +247,10 @@ class VirtualStore:
         if request.read is not None:
             return Completion(request.token, None, self._disk.read_queue(request.read))
         error = request.error
+        if self._broken is not None:
+            return Completion(request.token, self._broken, ())
+        if error is not None and self._chained:
+            self._broken = StoreError(self.path, "an earlier write failed, open the store again")
         if request.lands:
             try:
                 self._disk.apply(request.ops)
@@ -249,3 +265,5 @@ class VirtualStore:
             if hook.durable is durable and hook.op_type in types and hook in self._hooks:
                 self._hooks.remove(hook)
                 hook.action()
+        if request.ops:
+            self.meddle()

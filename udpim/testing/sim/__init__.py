@@ -1,0 +1,1 @@
+"""The simulator: seeds of trouble in virtual time, an oracle, a shrinker (docs/simulator.md)."""

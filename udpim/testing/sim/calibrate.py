@@ -1,0 +1,146 @@
+"""Does the simulator find bugs? Known ones are planted, and it must find and shrink each.
+
+The bugs live with whoever plants them, in tests: a module with ``BUGS``, a mapping from names to
+`Bug`. Nothing in the product knows of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import count
+from multiprocessing import get_context
+from typing import Protocol
+
+from udpim.errors import ConfigError
+from udpim.testing.sim import swarm
+from udpim.testing.sim.run import run
+from udpim.testing.sim.shrink import shrink
+
+HUNT_S = 120.0
+"""How long one bug is hunted."""
+SHRINK_S = 120.0
+"""How long its failure is shrunk."""
+FAULTS_MAX = 10
+"""A failure that needs more faults than this is not understood."""
+
+
+class Bug(Protocol):
+    """One planted bug."""
+
+    @property
+    def rule(self) -> str:
+        """What it breaks."""
+
+    def planted(self) -> AbstractContextManager[object]:
+        """Plant it for a while."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catch:
+    """What became of one bug."""
+
+    name: str
+    rule: str
+    seed: str = ""
+    """Which seed found it; empty: none did."""
+    violated: str = ""
+    seeds: int = 0
+    """How many seeds were played until then."""
+    found_s: float = 0.0
+    shrunk_s: float = 0.0
+    faults: int = 0
+    """How many faults its smallest run has."""
+    messages: int = 0
+    """And how many messages."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it was found, and shrunk to few faults."""
+        return bool(self.seed) and self.faults <= FAULTS_MAX
+
+
+def bugs_of(module: str) -> Mapping[str, Bug]:
+    """Return the bugs of a module.
+
+    Raises:
+        ConfigError: If there is no such module, or it has none.
+    """
+    try:
+        bugs: Mapping[str, Bug] = importlib.import_module(module).BUGS
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"there is no module {error.name}: planted bugs come with the tests, so run this in a"
+            " checkout, or name a module of yours that has BUGS"
+        ) from error
+    except AttributeError as error:
+        raise ConfigError(f"{module} has no BUGS") from error
+    return bugs
+
+
+def hunt(module: str, name: str) -> Catch:
+    """Plant one bug, play seeds until one of them finds it, and shrink that."""
+    bug = bugs_of(module)[name]
+    started = time.monotonic()
+    for number in count():
+        if time.monotonic() - started > HUNT_S:
+            return Catch(name=name, rule=bug.rule, seeds=number, found_s=HUNT_S)
+        plan = swarm.draw(str(number))
+        with bug.planted():
+            result = run(plan)
+        if result.violated:
+            # What fails without it as well is another bug.
+            if run(plan).violated:
+                continue
+            break
+    found_s = time.monotonic() - started
+    started = time.monotonic()
+    with bug.planted():
+        shrunk = shrink(result, enough=lambda: time.monotonic() - started > SHRINK_S)
+    return Catch(
+        name=name,
+        rule=bug.rule,
+        seed=plan.seed,
+        violated=shrunk.result.violated[0],
+        seeds=number + 1,
+        found_s=found_s,
+        shrunk_s=time.monotonic() - started,
+        faults=shrunk.faults,
+        messages=shrunk.result.account["attempts"],
+    )
+
+
+def calibrate(
+    module: str,
+    names: Sequence[str] = (),
+    *,
+    jobs: int = 1,
+    tell: Callable[[Catch], None] = lambda catch: None,
+) -> list[Catch]:
+    """Hunt the bugs of a module, side by side.
+
+    Args:
+        module: Where they are.
+        names: Which ones; all if empty.
+        jobs: How many processes.
+        tell: Is told of each that is done.
+
+    Raises:
+        ConfigError: If there is no such module or bug.
+    """
+    bugs = bugs_of(module)
+    unknown = sorted(set(names) - set(bugs))
+    if unknown:
+        raise ConfigError(f"{module} has no bug called {', '.join(unknown)}")
+    catches = {}
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(hunt, module, name) for name in names or bugs]
+        for future in as_completed(futures):
+            catch = future.result()
+            catches[catch.name] = catch
+            tell(catch)
+    return [catches[name] for name in names or bugs]
