@@ -24,6 +24,18 @@ def test_only_a_few_leave_before_the_membership_is_known():
     assert ["msg 1-20"] == a.told()
 
 
+def test_what_is_given_up_does_not_hold_up_the_rest_before_the_membership_is_known():
+    a = Sender()
+    stream, _ = a.send(*[b"x"] * 20)
+    a.commit()
+    a.login()
+    a.packets()
+    a.outbox.cancel(stream, 1, 5)
+    a.commit()
+    a.login()
+    assert f"msg 6-{5 + PROBE_MESSAGES}" in a.told()
+
+
 def test_nobody_sends_beyond_the_window():
     a = Sender()
     stream = a.met()

@@ -21,7 +21,7 @@ def decide(stream: OutStream, judgement: Judgement) -> list[Change]:
         stored = stream.undecided(without(judgement.kept, RangeSet(judgement.decided)))
         stream.kept.update(judgement.kept)
         changes += [(a, b, MessageState.STORED) for a, b in stored]
-        delivered = without(judgement.delivered, stream.delivered)
+        delivered = without(without(judgement.delivered, stream.delivered), stream.void)
         stream.delivered.update(delivered)
         changes += delivered_changes(stream, delivered)
     new = without(judgement.decided, stream.decided)
@@ -38,6 +38,17 @@ def decide(stream: OutStream, judgement: Judgement) -> list[Change]:
         changes += [(a, b, MessageState.UNKNOWN) for a, b in unsure]
         changes += [(a, b, MessageState.EXCUSED) for a, b in excused]
     return changes
+
+
+def to_give_up(stream: OutStream, first: int, last: int) -> list[Range]:
+    """Return what of first..last can still be given up: open, and without a last word."""
+    open_ = without(stream.settled.missing(first, last), stream.cancelled)
+    return without(open_, without_a_taker(stream))
+
+
+def without_a_taker(stream: OutStream) -> RangeSet:
+    """Return the seqs that show a final state and not DELIVERED; perhaps own devices lack them."""
+    return RangeSet(without(stream.decided, stream.delivered))
 
 
 def delivered_changes(stream: OutStream, ranges: Sequence[Range]) -> list[Change]:

@@ -204,8 +204,8 @@ class OutStream:
         view.confirmed.add(first, last)
         if self.audience.group or not self.audience.counts(view):
             return []
-        new = self.delivered.missing(first, last)
-        self.delivered.add(first, last)
+        new = without(self.delivered.missing(first, last), self.void)
+        self.delivered.update(new)
         return delivered_changes(self, new)
 
     def take_void(self, view: MemberView, first: int, last: int) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from udpim.im.changes import Change, Rerouted
+from udpim.im.deciding import without_a_taker
 from udpim.im.records import OutStreamRecord, Reroute
 from udpim.model import MessageState, RejectCode, StreamId
 from udpim.ranges import Range, RangeSet, without
@@ -87,12 +88,13 @@ class Outcome(NamedTuple):
 def take_refusal(stream: OutStream, packet: Refuse) -> Outcome:
     """Take a permanent refusal, with or without somebody else to send to."""
     outcome = Outcome([], [])
-    for part in without(stream.used(packet.ranges), stream.settled):
+    open_ = without(stream.used(packet.ranges), stream.settled)
+    for part in without(open_, without_a_taker(stream)):
         if stream.store_epoch == 0:
             _close(stream, part, packet, outcome)
             continue
-        for open_ in without([part], stream.cancelled):
-            for fresh in without([open_], stream.resent):
+        for kept in without([part], stream.cancelled):
+            for fresh in without([kept], stream.resent):
                 _close(stream, fresh, packet, outcome)
         for doubtful in without([part], stream.cancelled):
             _give_up(stream, doubtful, packet, outcome)

@@ -21,6 +21,7 @@ from udpim import config
 from udpim.config import ClientConfig
 from udpim.im.changes import Change, Rerouted, StreamChanged, StreamReborn
 from udpim.im.deadlines import Deadlines
+from udpim.im.deciding import to_give_up
 from udpim.im.handles import OutHandles
 from udpim.im.out_membership import forget_membership, learn_members
 from udpim.im.out_stream import WITHDRAWN, OutStream
@@ -180,7 +181,7 @@ class Outbox:
     def cancel(self, stream: OutStream, first: int, last: int) -> None:
         """Give up on first..last as far as they are open (R4)."""
         self._changed(stream, end_redirects(stream, first, last))
-        for low, high in without(stream.settled.missing(first, last), stream.cancelled):
+        for low, high in to_give_up(stream, first, last):
             untouched = max(low, stream.fresh_from if stream.store_epoch else low)
             if untouched <= high:
                 self._close(stream, untouched, high, WITHDRAWN)

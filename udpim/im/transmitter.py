@@ -146,7 +146,7 @@ class Transmitter:
     def _emit_new(self, emit: Emit, stream: OutStream, room: int) -> int:
         last = _sendable_until(stream)
         if stream.epoch == 0:
-            last = min(last, stream.floor + PROBE_MESSAGES - 1)
+            last = min(last, _first_wanted(stream) + PROBE_MESSAGES - 1)
         emitted = 0
         while stream.cursor <= last and emitted < room:
             part_last = self._slice_end(stream, stream.cursor, last)
@@ -248,6 +248,12 @@ class Transmitter:
             number=self._flights,
             is_cancel=is_cancel,
         )
+
+
+def _first_wanted(stream: OutStream) -> int:
+    """Return the first message that is neither settled nor given up."""
+    _, messages = stream.open_in(stream.floor, stream.next_seq - 1)
+    return messages[0][0] if messages else stream.next_seq
 
 
 def _sendable_until(stream: OutStream) -> int:
