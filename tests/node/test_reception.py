@@ -3,7 +3,7 @@
 import pytest
 
 from udpim.model import GroupAction, StreamId
-from udpim.node.reception import Reception
+from udpim.node.reception import _OUTBOX_METHODS, HELD_MAX, Reception
 from udpim.wire import im_packets as p
 from udpim.wire.im_codec import encode_section
 
@@ -115,3 +115,42 @@ def test_an_answer_about_a_group_goes_to_its_question(reception):
 
 def test_a_handle_without_a_name_is_not_taken(reception):
     assert reception.handlers([PUSH._replace(name=None)], online=True) is None
+
+
+# --- Between login-ok and the outbox's session ---
+
+
+@pytest.fixture
+def told(machine, monkeypatch):
+    """What the outbox is told, once it has a stream."""
+    told = []
+
+    def tell(outbox, stream, packet):
+        told.append(packet)
+
+    monkeypatch.setitem(_OUTBOX_METHODS, p.StatusA, tell)
+    machine.stream = lambda id_: "the stream"
+    return told
+
+
+def test_what_comes_before_the_outbox_has_begun_waits_for_it(reception, told):
+    reception.held = []
+    for handler in reception.handlers([OWN, OWN], online=True):
+        handler(1.0)
+    assert [] == told
+    reception.release(2.0)
+    assert [OWN, OWN] == told
+    reception.release(3.0)
+    (handler,) = reception.handlers([OWN], online=True)
+    handler(4.0)
+    assert [OWN] * 3 == told
+
+
+def test_beyond_its_limit_what_waits_is_not_taken(reception, told):
+    reception.held = []
+    for _ in range(HELD_MAX):
+        (handler,) = reception.handlers([OWN], online=True)
+        handler(1.0)
+    assert reception.handlers([OWN], online=True) is None
+    reception.release(2.0)
+    assert HELD_MAX == len(told)

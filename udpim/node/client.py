@@ -364,6 +364,7 @@ class ClientNode:
         self.spare_port.offline()
         self._outbox_epoch = None
         self._early_due = False
+        self._reception.held = None
         self.outbox.session_ended()
 
     # --- The login's answer ---
@@ -382,8 +383,10 @@ class ClientNode:
         def start() -> None:
             if self._connection is connection and self.state is LinkState.ONLINE:
                 self._start_outbox(packet.store_epoch, now)
+                self._reception.release(now)
 
         if self._identity.let_in():
+            self._reception.held = []
             self._commits.waiters.append(start)
         elif self._outbox_epoch != packet.store_epoch:  # else messages have left with the login
             start()

@@ -22,6 +22,10 @@ Handler = Callable[[float], None]
 """Does what a packet asks for, given the time; called once its frame is taken."""
 
 
+HELD_MAX = 256
+"""Packets that wait for the outbox's session; more are not taken, so the hop brings them again."""
+
+
 class Reception:
     """The client's table of IM packets, and where they go."""
 
@@ -50,6 +54,9 @@ class Reception:
         self._refused = refused
         self.inbound = InHandles()
         """How the server names streams on the present connection."""
+        self.held: list[Handler] | None = None
+        """What came for the outbox between login-ok and its session, which may wait for a commit;
+        None: it takes everything at once."""
         self.receipts_acknowledged = 0
         self.groups = GroupQuestions()
         self.inquiries = Inquiries()
@@ -107,8 +114,23 @@ class Reception:
         stream = self._outbox.stream(id_)
         if stream is None:
             return lambda now: self._drop("receipt for an unknown stream")
+        if self.held is not None and len(self.held) >= HELD_MAX:
+            return None
         method = _OUTBOX_METHODS[type(packet)]
-        return lambda now: method(self._outbox, stream, packet)
+
+        def handle(now: float) -> None:
+            if self.held is None:
+                method(self._outbox, stream, packet)
+            else:
+                self.held.append(handle)
+
+        return handle
+
+    def release(self, now: float) -> None:
+        """The outbox has begun its session: it takes what has waited for that."""
+        held, self.held = self.held, None
+        for handle in held or ():
+            handle(now)
 
     def _on_incoming_stream(
         self, packet: p.MsgN | p.OfflineA | p.CancelN | p.StatusN | p.Gone
