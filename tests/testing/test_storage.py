@@ -102,8 +102,22 @@ def test_failed_transaction_says_so_whether_it_landed_or_not(clock, store, lands
     clock.run_until(5)
     first, second = store.completed()
     assert isinstance(first.error, StoreFull)
-    assert second.error is None
-    assert ("a" in meta(store)) is lands
+    assert (second.error is not None) is lands, "an open outcome is the end of all promises"
+    assert ("a" in meta(store), "b" in meta(store)) == (lands, not lands)
+
+
+def test_after_a_failure_a_client_s_later_transactions_fail_too(clock, store):
+    store.load_client()
+    store.fail()
+    store.submit(1, [PutMeta("a", b"1")])
+    store.submit(2, [PutMeta("b", b"2")])
+    clock.run_until(5)
+    assert [StoreFull, StoreError] == [type(one.error) for one in store.completed()]
+    store.crash()
+    store.submit(3, [PutMeta("c", b"3")])
+    clock.run_until(6)
+    assert [None] == [one.error for one in store.completed()]
+    assert {"c"} == set(meta(store))
 
 
 def test_error_may_be_chosen(clock, store):

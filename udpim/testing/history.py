@@ -96,6 +96,12 @@ class History:
     ops: Counter[str] = field(default_factory=Counter)
     """How many operations of each kind became durable, by the names of their classes."""
     order: int = 0
+    untold: set[MsgId] = field(default_factory=set)
+    """Messages that are safe although their sender died before it was told."""
+    carried: set[tuple[Endpoint, MsgId]] = field(default_factory=set)
+    """What an inbox had when it was copied, and has again since the copy was put back."""
+    rebirths: int = 0
+    """How often a restored store went on under a new incarnation."""
     moved: dict[MsgId, MsgId] = field(default_factory=dict)
     """Msgids that were given up before any copy left, and what the messages have instead."""
     _restored: dict[Endpoint, int] = field(default_factory=dict)
@@ -142,9 +148,11 @@ class History:
             self.sends[old] = self._replaced.pop(old)
             self.collisions.remove(old)
 
-    def on_accepted(self, msgid: MsgId) -> None:
-        """`send()` returned."""
+    def on_accepted(self, msgid: MsgId, *, untold: bool = False) -> None:
+        """`send()` returned; or it never did, and its row turns out to be durable (``untold``)."""
         self.sends[msgid].accepted = self.tick()
+        if untold:
+            self.untold.add(msgid)
         if self.last_state(msgid) not in FINAL_STATES:
             self.open.add(msgid)
 
@@ -215,9 +223,11 @@ class History:
         old = (endpoint, self.incarnations.get(endpoint, 0))
         if taken is None:
             return
+        self.rebirths += 1
         for (inbox, msgid), orders in list(self.commits.items()):
             if inbox == old and orders[0] <= taken:
                 self.commits[(endpoint, new), msgid].append(self.tick())
+                self.carried.add((endpoint, msgid))
         for (inbox, msgid), order in list(self.voided.items()):
             if inbox == old and order <= taken:
                 self.voided[(endpoint, new), msgid] = self.tick()

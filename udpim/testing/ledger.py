@@ -1,8 +1,8 @@
 """Who was answered with how much before he had proved his address: the amplification ledger.
 
 To an address that has proved nothing, a server never sends more bytes than came from there
-(PROTOCOL §2.8, §3.5). An address proves itself where it took part in the handshake and then sends a
-packet of that connection, or with the answer to a challenge.
+(PROTOCOL §2.8, §3.5). An address that a WELCOME went to is proved by a packet of that connection
+from there, or by its FINISH from anywhere; every other one by the answer to a challenge.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ def no_amplification(h: History) -> Stories:
         elif kind != "sent" and crossing.destination[0] == SERVER:
             home = crossing.seen_from or crossing.source
             balance[home] = balance.get(home, 0) + size_bytes
+            if kind == "arrived" and "FINISH" in content.labels and content.cid in welcomed:
+                proved.add(welcomed[content.cid])  # nobody else could have made it
             answers = "PATH_RESPONSE" in content.labels
             member = content.long is None and welcomed.get(content.cid) == home
-            if (answers or member) and kind == "arrived" and not crossing.replayed:
+            # A replay from where it came from is as good as a packet that was long on its way.
+            if (member or (answers and not crossing.replayed)) and kind == "arrived":
                 proved.add(home)

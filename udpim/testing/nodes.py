@@ -301,7 +301,7 @@ class VirtualClient(VirtualProcess):
                 stream = self.node.outbox.stream(msgid.stream)
                 if stream is not None and msgid.seq < stream.next_seq:
                     if send.accepted is None:  # its commit landed in the crash
-                        self.history.on_accepted(msgid)
+                        self.history.on_accepted(msgid, untold=True)
                     self.history.on_shown(msgid, stream.state(msgid.seq), self.life)
         self.node.connect(SERVER_ADDRESS, self.now)
 

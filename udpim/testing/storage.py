@@ -249,7 +249,8 @@ class VirtualStore:
         error = request.error
         if self._broken is not None:
             return Completion(request.token, self._broken, ())
-        if error is not None and self._chained:
+        # Where the outcome is open nothing more is promised, and a client's rest on each other.
+        if error is not None and (self._chained or request.lands):
             self._broken = StoreError(self.path, "an earlier write failed, open the store again")
         if request.lands:
             try:

@@ -70,7 +70,7 @@ def failed_commit_counts(planting):
     "tests/store/test_sqlite_file.py::test_a_commit_is_synced",
 )
 def commit_is_not_synced(planting):
-    @planting.replace(sqlite_file, "_connect")
+    @planting.replace(sqlite_file, "connect")
     def connect(original, *where, **how):
         connection = original(*where, **how)
         connection.execute("PRAGMA synchronous = NORMAL")

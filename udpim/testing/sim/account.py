@@ -39,7 +39,7 @@ def account(h: History) -> Counter[str]:
         receipted=sum(bool(states & _RECEIPTED) for states in shown.values()),
         negative=sum(bool(states & (FINAL_STATES - _RECEIPTED)) for states in shown.values()),
         open=len(h.open),
-        recovered=len(delivered & h.sends.keys() - accepted),
+        recovered=len(delivered & h.untold),
         lost=sum("vanished" in story for story in i1_no_loss(h)),
         duplicated=sum(1 for _ in i2_no_duplicate(h)),
         misordered=sum(1 for _ in i11_order(h)),

@@ -17,6 +17,8 @@ from udpim.wire.im_schema import SECTION_BYTES_MAX
 
 SECTION_MESSAGES_MAX = SECTION_BYTES_MAX // SECTION_ENTRY_BYTES
 """Most messages in one frame."""
+STEERING_MAX = 8
+"""Frames of the hop itself: credit, and ids that are given and given back."""
 Table = tuple[str, int, int]
 """Its name, how much is in it, and its limit."""
 
@@ -66,7 +68,8 @@ def _of_server(server: VirtualServer) -> Iterator[Table]:
 
 
 def _of_connection(connection: Connection, limits: Limits) -> Iterator[Table]:
-    # The window counts from the lowest unacked one, which is in flight itself.
-    yield "frames in flight", connection.in_flight_frames, limits.window_frames + 1
+    # The window counts from the lowest unacked one; and there are the frames that steer.
+    most = limits.window_frames + 1 + STEERING_MAX
+    yield "frames in flight", connection.in_flight_frames, most
     yield "bodies in pieces", connection.reassembly_groups, limits.reassembly_groups_max
     yield "signals", connection.queued_datagram_frames, limits.signals_waiting_max

@@ -28,7 +28,7 @@ LINK_LABELS = {
     "corrupted": "damaged on the way",
     "truncated": "cut short on the way",
     "late": "a copy long after",
-    "queue_full": "a link's queue was full",
+    "queue full": "a link's queue was full",
     "outage": "an outage",
     "reordered": "overtaken",
 }
@@ -67,7 +67,7 @@ ALL: tuple[str, ...] = (
     "STORED fell to PENDING",
     "a new store epoch",
     "a base was raised",
-    "a stream was reborn",
+    "a restored store drew a new incarnation",
     "a new incarnation of an inbox",
     "a pulled item",
     "a receipt was offered again",
@@ -93,8 +93,8 @@ def reached(world: World, stage: Stage) -> Iterator[str]:
         yield "a store failed"
     if len(h.lines) > 1:
         yield "a new store epoch"
-    if h.moved:
-        yield "a stream was reborn"
+    if h.rebirths:
+        yield "a restored store drew a new incarnation"
 
 
 def _on_the_wire(crossings: Iterable[Crossing]) -> Iterator[str]:
@@ -125,7 +125,7 @@ def _shown(h: History) -> Iterator[str]:
             yield "a group message delivered"
     if any(s.accepted is None and m not in h.rows for m, s in h.sends.items()):
         yield "a sender died before its outbox row"
-    if any(h.sends[one.msgid].accepted is None for one in h.handovers if one.msgid in h.sends):
+    if any(one.msgid in h.untold for one in h.handovers):
         yield "delivered although send() never returned"
     incarnations: dict[Endpoint, int] = {}
     for ((endpoint, incarnation), _), records in h.inboxes.items():

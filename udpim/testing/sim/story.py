@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from udpim.model import MsgId
 from udpim.testing.crossings import Crossing
 from udpim.testing.history import History
 from udpim.testing.sim.actions import Stage
@@ -65,8 +66,12 @@ def _facts(h: History) -> Iterator[Line]:
     for ((endpoint, _), msgid), orders in h.commits.items():
         for order in orders:
             yield order, str(endpoint), f"  has committed {msgid}"
-    for ((endpoint, _), msgid), order in h.voided.items():
-        yield order, str(endpoint), f"  has promised never to deliver {msgid}"
+    void: dict[tuple[int, str, str], list[int]] = {}
+    for ((endpoint, _), (stream, seq)), order in h.voided.items():
+        void.setdefault((order, str(endpoint), str(MsgId(stream, 0))), []).append(seq)
+    for (order, who, first), seqs in void.items():
+        span = f"{min(seqs)}…{max(seqs)}" if len(seqs) > 1 else f"{seqs[0]}"
+        yield order, who, f"  has promised never to deliver {first.removesuffix('0')}{span}"
     for (_, endpoint, msgid), order in h.stored.items():
         yield order, "server", f"  has queued {msgid} for {endpoint}"
     for one in h.handovers:

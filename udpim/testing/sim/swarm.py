@@ -180,8 +180,8 @@ def _messages(
 def _tight(dice: Random) -> dict[str, int]:
     return {
         "window_frames": dice.choice([16, 64]),
-        "session_messages_max": dice.choice([1, 5, 20]),
-        "queue_messages_max": dice.choice([5, 20, 100]),
+        "session_messages_max": dice.choice([40, 100]),
+        "queue_messages_max": dice.choice([40, 100]),
         "inbox_messages_max": dice.choice([5, 20, 100]),
         "outbox_messages_max": dice.choice([10, 50]),
         "hop_frames_max": dice.choice([2, 16]),
