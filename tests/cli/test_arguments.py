@@ -4,7 +4,7 @@ from argparse import ArgumentTypeError
 
 import pytest
 
-from udpim.cli.arguments import count, delay, lines, port, ratio, seconds
+from udpim.cli.arguments import count, delay, lines, port, ratio, seconds, seed
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,7 @@ from udpim.cli.arguments import count, delay, lines, port, ratio, seconds
         (count, "7", 7),
         (lines, "0", 0),
         (port, "65535", 65535),
+        (seed, "12345678", 12345678),
     ],
 )
 def test_a_number_is_read(read, text, value):
@@ -33,6 +34,7 @@ def test_a_number_is_read(read, text, value):
         (count, "0", "from 1 on"),
         (lines, "-1", "from 0 on"),
         (port, "65536", "those are 0 to 65535"),
+        (seed, "-7", "a seed"),
     ],
 )
 def test_what_is_none_is_refused_in_words(read, text, words):

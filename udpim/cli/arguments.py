@@ -48,6 +48,11 @@ def lines(text: str) -> int:
     return _whole(text, "a whole number from 0 on", 0, 10**6)
 
 
+def seed(text: str) -> int:
+    """Read the number of a run."""
+    return _whole(text, "a seed: a whole number from 0 on", 0, 2**63)
+
+
 def port(text: str) -> int:
     """Read a port."""
     return _whole(text, "a port: those are 0 to 65535", 0, 65535)

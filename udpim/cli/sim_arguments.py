@@ -6,7 +6,7 @@ import argparse
 from argparse import _SubParsersAction as Subparsers
 from typing import TypeVar
 
-from udpim.cli.arguments import count, lines, seconds
+from udpim.cli.arguments import count, seconds, seed
 from udpim.cli.output import EXIT_WORDS
 from udpim.config import Exchange
 
@@ -68,6 +68,6 @@ def _run(parser: argparse.ArgumentParser) -> None:
     much.add_argument("--seeds", type=count, metavar="N", help="how many")
     much.add_argument("--minutes", type=seconds, metavar="M", help="how long")
     parser.add_argument(
-        "--first", type=lines, default=0, metavar="SEED", help="the first seed (default: 0)"
+        "--first", type=seed, default=0, metavar="SEED", help="the first seed (default: 0)"
     )
     parser.add_argument("--tapes", metavar="DIR", help="keep the tapes of seeds that fail here")

@@ -12,6 +12,7 @@ from udpim.testing import invariants as i
 from udpim.testing.history import History
 from udpim.testing.legible import all_is_legible
 from udpim.testing.promises import Stories, i7_promise_after_durable
+from udpim.testing.restraint import i12_restraint
 from udpim.testing.secrecy import no_nonce_twice
 
 LIVENESS_S = 10 + 3 * 30.0
@@ -31,7 +32,7 @@ ALWAYS: tuple[Callable[[History], Stories], ...] = (
     i.i9_accepted_never_disarms,
     i.i10_evidence,
     i.i11_order,
-    i.i12_restraint,
+    i12_restraint,
     i.i13_authority,
     i.i16_replay,
     no_nonce_twice,

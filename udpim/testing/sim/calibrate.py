@@ -79,6 +79,8 @@ def bugs_of(module: str) -> Mapping[str, Bug]:
         ) from error
     except AttributeError as error:
         raise ConfigError(f"{module} has no BUGS") from error
+    if not bugs:
+        raise ConfigError(f"the BUGS of {module} are none")
     return bugs
 
 

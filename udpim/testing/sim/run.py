@@ -10,6 +10,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -154,7 +155,7 @@ def _play(plan: Plan, choices: Choices, world: World, stage: Stage) -> None:
     for process in world.processes:
         _endanger(plan, choices, stage, process)
     for action in plan.actions:
-        clock.call_at(action.at_s, lambda action=action: stage.do(action))  # type: ignore[misc]
+        clock.call_at(action.at_s, partial(stage.do, action))
     while clock.now < plan.length_s:
         world.run(min(SAMPLE_S, plan.length_s - clock.now))
         over_budget(world)

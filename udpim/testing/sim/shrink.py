@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from udpim.testing.choices import Tape
 from udpim.testing.sim.plan import Plan
@@ -127,14 +128,14 @@ class _Search:
 
     def settings(self) -> None:
         """Try without encryption, without NATs, and on the plainest disks."""
-        changes: list[dict[str, object]] = [
+        changes: list[dict[str, Any]] = [
             {"encrypted": False}, {"nat_s": 0.0}, {"disk": "objects"}, {"key_update_packets": 0},
             {"quiet": False}, {"limits": {}},
         ]  # fmt: skip
         for change in changes:
             plan = self.best.plan
             if any(getattr(plan, name) != value for name, value in change.items()):
-                self._fails(replace(plan, **change), self.best.tape)  # type: ignore[arg-type]
+                self._fails(replace(plan, **change), self.best.tape)
 
     def kinds(self) -> None:
         """Try without each kind of decision and each kind of action as a whole."""
