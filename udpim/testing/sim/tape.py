@@ -78,5 +78,5 @@ def load(path: Path) -> Recording:
         )
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{path} is not a tape of the simulator: {error}") from error
