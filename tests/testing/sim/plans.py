@@ -48,7 +48,7 @@ def receipt_is_cut_off(**settings):
         send(2.2, count=3),
         crash(3.0, "alice/phone"),
         action(1.2, "read", "bob/phone"),
-        **{"link": asdict(Loss.uniform(0.1).delay(0.02))} | settings,
+        **{"link": asdict(Loss.none().delay(0.02, jitter=0.01).duplicate(0.2))} | settings,
     )
 
 
