@@ -38,7 +38,7 @@ LONG = {
     "test_flat_traffic.py", "test_slow.py", "test_sender.py", "test_recipient.py", "test_server.py",
     "test_model.py", "test_sizes.py", "test_garbage.py", "test_hostile.py", "test_cli.py",
     "test_lab.py", "test_exchange.py", "test_restart.py", "test_window.py", "test_im_codec.py",
-    "test_handshake_tampering.py",
+    "test_handshake_tampering.py", "test_run.py",
 }  # fmt: skip
 
 

@@ -23,6 +23,7 @@ class Wire:
 
     def pass_(self, source, destination, size, labels, **facts):
         arrives, fields = facts.pop("arrives", True), {"replayed", "seen_from", "sent_to"}
+        damaged = facts.pop("damaged", False)
         crossing = Crossing(
             number=1 + len(self.history.crossings),
             sent_at=0.0,
@@ -36,7 +37,9 @@ class Wire:
             **{name: value for name, value in facts.items() if name in fields},
         )
         self.history.on_datagram_sent(crossing)
-        if arrives:
+        if damaged:
+            self.history.on_datagram_damaged(crossing, crossing.data)
+        elif arrives:
             self.history.on_datagram_arrived(crossing)
 
     def up(self, size, *labels, source=HOME, **facts):
@@ -88,10 +91,17 @@ def test_a_packet_of_the_connection_proves_the_address(wire):
     [
         {"cid": b"another!"},
         {"cid": CID, "arrives": False},
+        {"cid": CID, "damaged": True},
         {"cid": CID, "replayed": True},
         {"cid": CID, "source": ELSEWHERE},
     ],
-    ids=["another connection", "it was lost", "it was replayed", "it came from elsewhere"],
+    ids=[
+        "another connection",
+        "it was lost",
+        "it was damaged",
+        "it was replayed",
+        "it came from elsewhere",
+    ],
 )
 def test_what_proves_nothing_lets_nothing_through(wire, facts):
     home = facts.get("source", HOME)
@@ -120,7 +130,9 @@ def test_an_answer_to_a_challenge_proves_a_new_address(wire):
 def test_behind_a_nat_the_public_address_counts(wire):
     public = ("nat of alice/phone", 1)
     wire.up(300, "HELLO", seen_from=public)
-    wire.down(301, "WELCOME", sent_to=public)
+    wire.down(300, "WELCOME", sent_to=public)
+    assert [] == wire.stories
+    wire.down(1, "WELCOME", sent_to=public)
     (story,) = wire.stories
     assert "nat of alice/phone" in story
 

@@ -22,7 +22,7 @@ from udpim.testing.sim.swarm import draw
 
 ROOT = Path(__file__).parents[3]
 SEEDS = 200
-SECONDS = 2.0
+SECONDS = 1.5
 """How much of each seed's plan is played: the start of everybody, and the first messages."""
 TRACES = f"""
 import hashlib
