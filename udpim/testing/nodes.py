@@ -362,6 +362,7 @@ class VirtualClient(VirtualProcess):
         if after_s == 0:
             self.waiting.pop()
             self._handled(stream, seq, payload)
+            self._turn()
         elif after_s is not None:
             life = self.life
 

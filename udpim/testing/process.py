@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypedDict
 
 from udpim.im.records import Op, ReadQueue
@@ -101,6 +102,7 @@ class VirtualProcess:
         self._buffer: list[tuple[bytes, Address]] = []
         self._paused = False
         self._draining = False
+        self._again = False
         self._armed: float | None = None
         self._spins = 0
         self._spun_at = -1.0
@@ -223,6 +225,7 @@ class VirtualProcess:
     def _turn(self) -> None:
         """Take in what waits and drain the node until it has nothing more to say."""
         node = self._node
+        self._again = True
         if node is None or self._paused or self._draining:
             return
         self._draining = True
@@ -235,48 +238,54 @@ class VirtualProcess:
             self._arm(node)
 
     def _drain(self, node: ClientNode | ServerNode) -> bool:
-        """One round; tell whether there was anything."""
-        busy = False
+        """One round; tell whether another one can bring something: rounds are what a world costs.
+
+        What an application does in answer to an event asks for one, see `_turn`.
+        """
+        self._again = False
+        now, executor = self.now, self._executor
         if self._buffer:
-            busy = True
             burst, self._buffer = self._buffer, []
-            node.receive_datagrams(burst, self.now)
-        executor = self._executor
+            node.receive_datagrams(burst, now)
         assert executor is not None
-        executor.settle(self.now)
+        executor.settle(now)
         if self._node is not node:
             return False
-        datagrams = node.datagrams_to_send(self.now)
+        datagrams = node.datagrams_to_send(now)
         for data, destination in datagrams:
             self._network.send(self.address, destination, data)
             if self._node is not node:
                 return False
         while (event := node.next_event()) is not None:
-            busy = True
             self._on_event(event)
             if self._node is not node:
                 return False
-        # One round more only where it can bring something: it is most of what a world costs.
-        return busy or len(datagrams) >= BURST_DATAGRAMS or executor.settle(self.now)
+        return executor.settle(now) or self._again or len(datagrams) >= BURST_DATAGRAMS
 
     def _arm(self, node: ClientNode | ServerNode) -> None:
+        """Keep a timer that is early: most deadlines move on before they come."""
         when = node.next_timeout()
-        if when is None or when == self._armed:
+        if when is None or (self._armed is not None and self._armed <= when):
             return
         self._armed = when
-        skew_s = self.clock_skew_s
-        self._clock.call_at(when - skew_s, lambda: self._on_timer(node, when, skew_s))
+        self._clock.call_at(
+            when - self.clock_skew_s, partial(self._on_timer, node, when, self.clock_skew_s)
+        )
 
     def _on_timer(self, node: ClientNode | ServerNode, when: float, skew_s: float) -> None:
         if self._node is not node or self._armed != when or skew_s != self.clock_skew_s:
             return
         if self._paused:
-            self._clock.call_later(0.1, lambda: self._on_timer(node, when, skew_s))
+            self._clock.call_later(0.1, partial(self._on_timer, node, when, skew_s))
             return
         self._armed = None
         self._spins = self._spins + 1 if self._spun_at == self._clock.now else 0
         self._spun_at = self._clock.now
         assert self._spins < SPINS_MAX, f"{self.host} wants its timer at {when} for ever"
         self._timer_time = when
+        due = node.next_timeout()
+        if due is None or due > self.now:
+            self._arm(node)
+            return
         node.handle_timeout(self.now)
         self._turn()
