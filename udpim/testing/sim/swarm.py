@@ -17,8 +17,13 @@ from udpim.testing.faults import Loss, Profile
 from udpim.testing.sim.plan import Action, Plan, Seat, Value
 
 USERS = ("alice", "bob", "carol", "dave")
-LENGTH_S = (6.0, 30.0)
-SENDS = (7, 16)
+LENGTH_S = (4.0, 14.0)
+SENDS = (5, 13)
+COUNTS = (1, 1, 1, 2, 3, 4, 6)
+"""Messages of one send: a run of them costs little more than one."""
+LARGE_BYTES = (1100, 8000)
+"""In up to seven pieces: each is a datagram on every leg of its way, and its repetitions are."""
+LARGE_RATIO = 0.15
 SQLITE_EVERY = 10
 """One seed in this many runs on the real SQLite store, whose power may fail."""
 RATE_PER_S = (0.02, 0.4)
@@ -130,7 +135,7 @@ _EVENTS: dict[str, tuple[Callable[[Random, list[str]], Args], float]] = {
 
 
 def _seats(dice: Random, on: Callable[[str], bool], length_s: float) -> Iterator[Seat]:
-    users = USERS[: dice.choice([2, 2, 2, 3, 3, 4])]
+    users = USERS[: dice.choice([2, 2, 2, 2, 3, 4])]
     devices, memory, slow_disk = on("devices"), on("memory"), on("slow disk")
     away, slow = on("away"), on("slow application")
     for user in users:
@@ -165,11 +170,12 @@ def _messages(
         sender = dice.choice(seats)
         others = [user for user in users if user != sender.user] + ["zoe"] * (dice.random() < 0.03)
         to_group = groups and dice.random() < 0.5
+        is_large = large and dice.random() < LARGE_RATIO
         args: Args = {
             "who": sender.host,
             "to": "the group" if to_group else dice.choice(others),
-            "count": dice.choice([1, 1, 1, 1, 2, 3, 5]),
-            "size": int(log_uniform(dice, 1000, 20_000)) if large and dice.random() < 0.3 else 0,
+            "count": dice.choice(COUNTS),
+            "size": int(log_uniform(dice, *LARGE_BYTES)) if is_large else 0,
         }
         if deadlines and dice.random() < 0.4:
             args["ttl_s"] = round(log_uniform(dice, 0.05, 20.0), 3)
@@ -223,7 +229,7 @@ def draw(seed: str) -> Plan:
         "key_update_packets": dice.choice([5, 20, 100]) if on("key update") else 0,
         "nat_s": round(log_uniform(dice, 0.5, 60.0), 3) if on("NAT") else 0.0,
         "limits": _tight(dice) if on("tight limits") else {},
-        "quiet": dice.random() < 0.25,
+        "quiet": dice.random() < 0.15,
     }
     return Plan(
         seed=seed,
