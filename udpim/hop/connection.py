@@ -304,7 +304,7 @@ class Connection(Gauges):
         parts = self._acks.frames_to_send(now, data_goes_out=goes_out)
         self.stats.acks_sent += len(parts)
         tracked = False
-        while not self._sealing.spent:
+        while (goes_out or parts) and not self._sealing.spent:
             room = self._room - sum(map(len, parts))
             frames, ping = self._recovery.fill(parts, room, self._next_number, now)
             if frames:
@@ -319,7 +319,7 @@ class Connection(Gauges):
                 tracked = True
             else:
                 out.append((self._packet(parts, self.remote_cid), path))
-            parts = []
+            parts, goes_out = [], True  # until there is nothing left
         if tracked:
             self._finish.put_before(out, path, now, self._recovery.pto_s)
         self._timers.set(Timer.ACK, self._acks.deadline)

@@ -126,6 +126,12 @@ class Inbox:
         stream.report.update(stream.settled_from_floor())
         self._reports[stream] = None
 
+    def _offer_again(self, room: int) -> None:
+        offered = self._offers.take(room)
+        for stream in offered:
+            self._offer(stream)
+        self._gaps.offered(offered)
+
     def on_acked(self, stream: StreamId) -> None:
         """The server has taken a packet that named ``stream``."""
         self._handles.confirm(stream)
@@ -349,10 +355,12 @@ class Inbox:
 
     def take_ops(self) -> list[Op]:
         """Return the operations of this turn; the next `on_committed` is for them."""
-        self._settle_handled()
-        ops, self._ops = [*self.aside.take_ops(), *self._ops], []
-        if not ops and not self._dirty:
+        if self._handled:
+            self._settle_handled()
+        from_aside = self.aside.take_ops()
+        if not from_aside and not self._ops and not self._dirty:
             return []
+        ops, self._ops = [*from_aside, *self._ops], []
         ops += [PutInStream(stream.record()) for stream in self._dirty]
         self._dirty.clear()
         fresh, self._fresh = self._fresh, []
@@ -383,10 +391,8 @@ class Inbox:
         if room <= 0:
             return
         self._pull.go_on(self._taken, self._durable_batches)
-        offered = self._offers.take(min(room, self._handles.spare_for_offers()))
-        for stream in offered:
-            self._offer(stream)
-        self._gaps.offered(offered)
+        if len(self._offers):
+            self._offer_again(min(room, self._handles.spare_for_offers()))
         for stream in list(islice(self._reports, room)):
             del self._reports[stream]
             emit_receipts(emit, stream, self._handles)

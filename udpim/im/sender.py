@@ -421,7 +421,7 @@ class Outbox:
         """Return when `handle_timeout` has something to do."""
         waiting = self._transmitter.waiting.next_timeout()
         times = (waiting, self._deadlines.next_timeout(), self._lease_at)
-        return min((t for t in times if t is not None), default=None)
+        return min([t for t in times if t is not None], default=None)
 
     # --- Outputs: durable changes ---
 
@@ -430,10 +430,10 @@ class Outbox:
 
         Rows below a floor that moved are trimmed in the same transaction.
         """
+        if not self._ops and not self._dirty:
+            return []
         self._send_on()
         ops, self._ops = self._ops, []
-        if not ops and not self._dirty:
-            return []
         batch = []
         for stream in self._dirty:
             self._count_bytes(stream)

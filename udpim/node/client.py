@@ -452,7 +452,7 @@ class ClientNode:
             times.append(self._dialer.next_timeout())
         if self._connection is not None:
             times.append(self._connection.next_timeout())
-        return min((t for t in times if t is not None), default=None)
+        return min([t for t in times if t is not None], default=None)
 
     @property
     def connection(self) -> Connection | None:

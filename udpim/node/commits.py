@@ -47,17 +47,16 @@ class Commits:
             return None
         self._identity.reached(self._outbox.stamp)
         ops = self._identity.take_ops()
+        from_outbox, from_inbox = self._outbox.take_ops(), self._inbox.take_ops()
+        if not (ops or from_outbox or from_inbox):
+            return None
         waiters, self.waiters = self.waiters, []
-        from_outbox = self._outbox.take_ops()
         if from_outbox:
             waiters.append(self._outbox_committed)
-        from_inbox = self._inbox.take_ops()
         if from_inbox:
             waiters.append(self._inbox.on_committed)
         ops += from_outbox
         ops += from_inbox
-        if not ops:
-            return None
         self._token += 1
         self._in_progress[self._token] = waiters
         return Commit(token=self._token, ops=tuple(ops))

@@ -397,7 +397,7 @@ class ServerNode:
             self.router.answers.tallies.next_timeout(),
             self._aging.next_timeout(),
         )
-        return min((t for t in times if t is not None), default=None)
+        return min([t for t in times if t is not None], default=None)
 
     @property
     def links(self) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from udpim.model import Endpoint, MessageState, MsgId, StreamId
 from udpim.ranges import Range
@@ -18,6 +19,7 @@ ByIncarnation = tuple[Endpoint, int]
 """One inbox: an endpoint and the incarnation of its store."""
 
 
+@lru_cache(maxsize=256)
 def endpoint_of(host: str) -> Endpoint:
     """Return the endpoint whose host this is."""
     user, _, device = host.partition("/")

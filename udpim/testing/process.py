@@ -60,7 +60,10 @@ class _Mortal:
             self._store.read_queue(token, request)
 
     def completed(self) -> list[Completion]:
-        return self._store.completed() if self._alive() else []
+        process = self._process
+        if process.life != self._life or not process.up:
+            return []
+        return self._store.completed()
 
     def _alive(self) -> bool:
         return self._process.up and self._process.life == self._life
