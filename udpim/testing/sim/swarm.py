@@ -117,8 +117,8 @@ _EVENTS: dict[str, tuple[Callable[[Random, list[str]], Args], float]] = {
     "migrate": (_some, 1.0),
     "lose disk": (_some, 0.2),
     "lose server disk": (lambda d, hosts: {}, 0.1),
-    "back up": (_some, 0.3),
-    "restore": (_some, 0.2),
+    "back up": (_some, 1.0),
+    "restore": (_some, 0.5),
     "store fails": (_store, 0.5),
     "replay": (_replay, 3.0),
     "hang up": (_crash, 0.3),
@@ -183,6 +183,15 @@ def _messages(
         yield Action(at_s=round(at_s, 3), kind="send", args=args)
 
 
+def _sent_too_soon(dice: Random, restore: Action, seats: list[Seat]) -> Action:
+    """Let a restored client send before its login shows that its store is an old copy."""
+    who = restore.args["who"]
+    users = [seat.user for seat in seats]
+    others = [user for user in users if user != str(who).partition("/")[0]]
+    args: Args = {"who": who, "to": dice.choice(others), "count": 1, "size": 0}
+    return Action(at_s=restore.at_s + 0.001, kind="send", args=args)
+
+
 def _tight(dice: Random) -> dict[str, int]:
     return {
         "window_frames": dice.choice([16, 64]),
@@ -218,7 +227,10 @@ def draw(seed: str) -> Plan:
             rate = weight * log_uniform(dice, *RATE_PER_S)
             at_s = dice.expovariate(rate)
             while at_s < length_s:
-                actions.append(Action(at_s=round(at_s, 3), kind=kind, args=args(dice, hosts)))
+                action = Action(at_s=round(at_s, 3), kind=kind, args=args(dice, hosts))
+                actions.append(action)
+                if kind == "restore":
+                    actions.append(_sent_too_soon(dice, action, seats))
                 at_s += dice.expovariate(rate)
     sqlite = dice.randrange(SQLITE_EVERY) == 0
     settings: dict[str, Any] = {
