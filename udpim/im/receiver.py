@@ -126,12 +126,6 @@ class Inbox:
         stream.report.update(stream.settled_from_floor())
         self._reports[stream] = None
 
-    def _offer_again(self, room: int) -> None:
-        offered = self._offers.take(room)
-        for stream in offered:
-            self._offer(stream)
-        self._gaps.offered(offered)
-
     def on_acked(self, stream: StreamId) -> None:
         """The server has taken a packet that named ``stream``."""
         self._handles.confirm(stream)
@@ -392,7 +386,10 @@ class Inbox:
             return
         self._pull.go_on(self._taken, self._durable_batches)
         if len(self._offers):
-            self._offer_again(min(room, self._handles.spare_for_offers()))
+            offered = self._offers.take(min(room, self._handles.spare_for_offers()))
+            for stream in offered:
+                self._offer(stream)
+            self._gaps.offered(offered)
         for stream in list(islice(self._reports, room)):
             del self._reports[stream]
             emit_receipts(emit, stream, self._handles)
