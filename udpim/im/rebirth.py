@@ -48,7 +48,8 @@ def split_stream(stream: OutStream, incarnation: int, number: int) -> OutStream:
     Returns:
         The old stream with the rest.
     """
-    fresh, end = stream.fresh_from, stream.next_seq
+    # What was withdrawn before it left may be settled already, and has no row any more.
+    fresh, end = max(stream.fresh_from, stream.floor), stream.next_seq
     record = stream.record()
     cancelled, rejected = stream.cancelled, record.rejected
     legacy = OutStream(

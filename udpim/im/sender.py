@@ -203,12 +203,12 @@ class Outbox:
         self.rolled_back = False
         present, self._by_conversation = self._by_conversation, {}
         for stream in present.values():
-            if stream.fresh_from < stream.next_seq:
+            if max(stream.fresh_from, stream.floor) < stream.next_seq:
                 self._split(stream, now)
 
     def _split(self, stream: OutStream, now: float) -> None:
         """Move what never left to a stream of the new incarnation, in one transaction."""
-        old, fresh = stream.id, stream.fresh_from
+        old, fresh = stream.id, max(stream.fresh_from, stream.floor)
         self._trim(stream, self._ops)
         self._numbers += 1
         self.open_bytes -= stream.counted_bytes  # both parts are counted anew

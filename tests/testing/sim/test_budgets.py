@@ -6,7 +6,7 @@ import pytest
 
 from udpim.hop.connection import Connection
 from udpim.testing.oracle import Violated
-from udpim.testing.sim.budgets import SECTION_MESSAGES_MAX, over_budget
+from udpim.testing.sim.budgets import SECTION_MESSAGES_MAX, STEERING_MAX, over_budget
 from udpim.testing.world import World
 
 
@@ -50,7 +50,7 @@ def test_a_world_within_its_limits_is_let_be(world):
     [
         ("alice/phone", {"outbox_messages_max": 24}, "25 of outbox messages, its limit is 24"),
         ("alice/phone", {"outbox_bytes_max": 1000}, "outbox bytes, its limit is 1000"),
-        ("alice/phone", {"window_frames": 4}, "frames in flight, its limit is 5"),
+        ("alice/phone", {"window_frames": -STEERING_MAX}, "frames in flight, its limit is 1"),
         ("server", {"sessions_max": 2}, "3 of sessions, its limit is 2"),
         ("server", {"handshakes_max": -1}, "handshakes, its limit is -1"),
         (

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from tests.testing.facts import ALICE, BOB, EPOCH, INBOX, ONE, RUN, STREAM, frame, msg_r, went_well
 from tests.testing.sim.plans import action, crash, cut_short, plan, send, watched
-from udpim.im.records import InStreamRecord
+from udpim.im.records import InStreamRecord, PutMeta
 from udpim.model import Endpoint, MessageState, MsgId
 from udpim.testing.facts import SERVER
 from udpim.testing.faults import Loss
@@ -77,7 +77,7 @@ def unknown_was_delivered(h):
 
 
 def handed_over_unasked(h):
-    h.rows[TWO] = (h.tick(), b"two")
+    h.on_accepted(TWO, untold=True)
     h.on_handover(BOB, 1, TWO, b"two")
 
 
@@ -123,6 +123,11 @@ def reborn(h):
     h.moved[ONE] = TWO
 
 
+def restored_and_renewed(h):
+    h.on_restored("alice/phone", h.order)
+    h.on_durable("alice/phone", [PutMeta("incarnation", (99).to_bytes(8, "big"))])
+
+
 BY_HAND = [
     (stored, "STORED shown"),
     (stored_fell, "STORED fell to PENDING"),
@@ -138,6 +143,7 @@ BY_HAND = [
     (base_was_raised, "a base was raised"),
     (new_epoch, "a new store epoch"),
     (reborn, "a stream was reborn"),
+    (restored_and_renewed, "a restored store drew a new incarnation"),
 ]
 
 

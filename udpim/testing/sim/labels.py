@@ -67,6 +67,7 @@ ALL: tuple[str, ...] = (
     "STORED fell to PENDING",
     "a new store epoch",
     "a base was raised",
+    "a stream was reborn",
     "a restored store drew a new incarnation",
     "a new incarnation of an inbox",
     "a pulled item",
@@ -93,6 +94,8 @@ def reached(world: World, stage: Stage) -> Iterator[str]:
         yield "a store failed"
     if len(h.lines) > 1:
         yield "a new store epoch"
+    if h.moved:
+        yield "a stream was reborn"
     if h.rebirths:
         yield "a restored store drew a new incarnation"
 
