@@ -14,7 +14,7 @@ CORES := wire crypto hop im node
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test kill-points syscall-points power variants model kills syscalls attacks mutants check style types imports protocol coverage bench clean
+.PHONY: help demo test kill-points syscall-points power calibrate variants model kills syscalls attacks mutants check style types imports protocol coverage bench clean
 
 help:
 	@echo 'make demo      two clients, one server, a bad network, and the truth'
@@ -25,6 +25,7 @@ help:
 	@echo 'make kills     SIGKILL at every effect boundary: a line for each; ARGS=given_up-server, --json'
 	@echo 'make syscalls  every system call of one exchange is the last one, or fails: a line for each; ARGS=server, --json'
 	@echo 'make power     2000 losses of power of the real store; ARGS="--synchronous normal" is the control, --json'
+	@echo 'make calibrate  plant known bugs, let the simulator find and shrink each; ARGS="NAME --jobs 1", --json'
 	@echo 'make attacks   a million datagrams of each kind of stranger; ARGS="--case replay --count 20000", --json'
 	@echo 'make variants  the tests of the semantics in four packets, on SQLite, and both in plaintext; VARIANTS=six-sqlite'
 	@echo 'make mutants   plant every known bug in turn, and name the test that notices it'
@@ -65,6 +66,9 @@ syscalls: $(INSTALLED)
 
 power: $(INSTALLED)
 	@$(BIN)/python -m udpim.testing.power $(ARGS)
+
+calibrate: $(INSTALLED)
+	@$(BIN)/python -m udpim sim calibrate $(ARGS)
 
 attacks: $(INSTALLED)
 	@$(BIN)/python -m tests.security.campaign $(ARGS)

@@ -11,20 +11,23 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from multiprocessing import get_context
 from typing import Protocol
 
 from udpim.errors import ConfigError
 from udpim.testing.sim import swarm
-from udpim.testing.sim.run import run
-from udpim.testing.sim.shrink import shrink
+from udpim.testing.sim.plan import Plan
+from udpim.testing.sim.run import Result, run
+from udpim.testing.sim.shrink import faults_of, shrink
 
-HUNT_S = 120.0
+HUNT_S = 45.0
 """How long one bug is hunted."""
-SHRINK_S = 120.0
-"""How long its failure is shrunk."""
+SHRINK_S = 60.0
+"""How long its failure is shrunk …"""
+POLISH_S = 5.0
+"""… and how long if it has no more than `FAULTS_MAX` faults by then."""
 FAULTS_MAX = 10
 """A failure that needs more faults than this is not understood."""
 
@@ -84,6 +87,15 @@ def bugs_of(module: str) -> Mapping[str, Bug]:
     return bugs
 
 
+def play(bug: Bug, plan: Plan, tape: Mapping[str, Mapping[int, int]] | None = None) -> Result:
+    """Play a plan with a bug planted; what fails without the bug as well is not its doing."""
+    with bug.planted():
+        result = run(plan, tape)
+    if result.violated and run(plan, tape).violated:
+        return replace(result, violated=())
+    return result
+
+
 def hunt(module: str, name: str) -> Catch:
     """Plant one bug, play seeds until one of them finds it, and shrink that."""
     bug = bugs_of(module)[name]
@@ -92,17 +104,25 @@ def hunt(module: str, name: str) -> Catch:
         if time.monotonic() - started > HUNT_S:
             return Catch(name=name, rule=bug.rule, seeds=number, found_s=HUNT_S)
         plan = swarm.draw(str(number))
-        with bug.planted():
-            result = run(plan)
+        result = play(bug, plan)
         if result.violated:
-            # What fails without it as well is another bug.
-            if run(plan).violated:
-                continue
             break
     found_s = time.monotonic() - started
     started = time.monotonic()
-    with bug.planted():
-        shrunk = shrink(result, enough=lambda: time.monotonic() - started > SHRINK_S)
+    small = faults_of(result)
+
+    def candidate(plan: Plan, tape: Mapping[str, Mapping[int, int]]) -> Result:
+        nonlocal small
+        tried = play(bug, plan, tape)
+        if result.violated[0] in tried.violated:
+            small = faults_of(tried)
+        return tried
+
+    def enough() -> bool:
+        spent_s = time.monotonic() - started
+        return spent_s > SHRINK_S or (spent_s > POLISH_S and small <= FAULTS_MAX)
+
+    shrunk = shrink(result, enough=enough, play=candidate)
     return Catch(
         name=name,
         rule=bug.rule,

@@ -1,14 +1,15 @@
 """From a run that fails to the decisions that matter: delta debugging over faults and actions.
 
 An *atom* is one recorded decision or one action of the plan. A candidate leaves atoms out and is
-played; it counts if the same invariant is violated first. First whole kinds go (a link's losses,
-all crashes), then halves, quarters, … of what is left (Zeller and Hildebrandt, "Simplifying and
-isolating failure-inducing input", IEEE TSE 2002), and last the devices that nobody needs.
+played; it counts if the same invariant is violated. The boldest cuts come first, for each that
+succeeds makes all further candidates quicker to play: everything, whole kinds (all losses, all
+crashes), everybody who is not needed, the end of the run. Then halves, quarters, … of what is left
+(Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input", IEEE TSE 2002).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,8 +20,13 @@ from udpim.testing.sim.run import Result, run
 RUNS_MAX = 2000
 """Candidates that are played for one failure."""
 
+END_STEPS = 5
+"""How often the time in which a run must end is halved."""
+
 Atom = tuple[str, str, int]
 """(``decision``, label, number), or (``action``, kind, its place in the plan)."""
+Play = Callable[[Plan, Mapping[str, Mapping[int, int]]], Result]
+"""Plays a candidate; what it found is what is violated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +56,7 @@ def shrink(
     runs_max: int = RUNS_MAX,
     enough: Callable[[], bool] = lambda: False,
     tell: Callable[[int, int], None] = lambda runs, atoms: None,
+    play: Play = run,
 ) -> Shrunk:
     """Leave out whatever the failure does not need.
 
@@ -58,12 +65,19 @@ def shrink(
         runs_max: Most candidates to be played.
         enough: Asked between candidates; true ends the search early.
         tell: Is told how many candidates were played and how many atoms are left.
+        play: Plays a candidate.
     """
-    search = _Search(failing, runs_max, enough, tell)
-    search.settings()
+    search = _Search(failing, runs_max, enough, tell, play=play)
+    search.everything()
     search.kinds()
-    search.halves()
     search.seats()
+    search.end()
+    search.settings()
+    search.halves("decision")
+    search.halves("action")
+    search.halves("decision", "action")
+    search.seats()
+    search.settings()
     return Shrunk(result=search.best, runs=search.runs, faults=faults_of(search.best))
 
 
@@ -76,6 +90,8 @@ class _Search:
         runs_max: int,
         enough: Callable[[], bool],
         tell: Callable[[int, int], None],
+        *,
+        play: Play,
     ) -> None:
         self.best = failing
         self.runs = 0
@@ -83,15 +99,19 @@ class _Search:
         self._runs_max = runs_max
         self._enough = enough
         self._tell = tell
+        self._play = play
 
     # --- Candidates ---
 
+    def _over(self) -> bool:
+        return self.runs >= self._runs_max or self._enough()
+
     def _fails(self, plan: Plan, tape: Tape) -> bool:
         """Play a candidate; keep it if it fails in the same way."""
-        if self.runs >= self._runs_max or self._enough():
+        if self._over():
             return False
         self.runs += 1
-        result = run(plan, tape)
+        result = self._play(plan, tape)
         if self._why not in result.violated:
             return False
         # What the candidate really did may be even less than what it was told.
@@ -99,8 +119,8 @@ class _Search:
         self._tell(self.runs, len(self.atoms()))
         return True
 
-    def atoms(self) -> list[Atom]:
-        """Return all that can be left out, the tail of the run in front."""
+    def atoms(self, *sorts: str) -> list[Atom]:
+        """Return all that can be left out, or only decisions or actions, the end in front."""
         actions = [
             ("action", action.kind, place) for place, action in enumerate(self.best.plan.actions)
         ]
@@ -109,9 +129,12 @@ class _Search:
             for label, made in sorted(self.best.tape.items())
             for number in sorted(made)
         ]
-        return [*decisions[::-1], *actions[::-1]]
+        all_of_it = [*decisions[::-1], *actions[::-1]]
+        return [atom for atom in all_of_it if not sorts or atom[0] in sorts]
 
     def _without(self, gone: set[Atom]) -> bool:
+        if not gone:
+            return False
         plan = self.best.plan
         actions = tuple(
             action
@@ -126,11 +149,19 @@ class _Search:
 
     # --- Passes ---
 
+    def everything(self) -> None:
+        """Try without any trouble, without all decisions, and without all actions but sends."""
+        decisions = set(self.atoms("decision"))
+        actions = {atom for atom in self.atoms("action") if atom[1] not in ORDINARY}
+        if not self._without(decisions | actions) and not self._without(decisions):
+            self._without(actions)
+
     def settings(self) -> None:
-        """Try without encryption, without NATs, and on the plainest disks."""
+        """Try without encryption, without NATs, on the plainest disks, and on swift links."""
         changes: list[dict[str, Any]] = [
             {"encrypted": False}, {"nat_s": 0.0}, {"disk": "objects"}, {"key_update_packets": 0},
-            {"quiet": False}, {"limits": {}},
+            {"quiet": False}, {"limits": {}}, {"crash_ratio": 0.0},
+            {"link": {**self.best.plan.link, "rate_bits_per_s": None, "mtu_bytes": None}},
         ]  # fmt: skip
         for change in changes:
             plan = self.best.plan
@@ -138,19 +169,32 @@ class _Search:
                 self._fails(replace(plan, **change), self.best.tape)
 
     def kinds(self) -> None:
-        """Try without each kind of decision and each kind of action as a whole."""
-        kinds = sorted({atom[:2] for atom in self.atoms()})
-        for kind in kinds:
-            self._without({atom for atom in self.atoms() if atom[:2] == kind})
+        """Try without each kind of fault, of action, and of fault on one link, as a whole."""
+        for name_of in (_sort_of, _label_of):
+            for name in sorted({name_of(atom) for atom in self.atoms()}):
+                self._without({atom for atom in self.atoms() if name_of(atom) == name})
 
-    def halves(self) -> None:
+    def end(self) -> None:
+        """Let the run end as early as it can."""
+        low, high = 0.0, self.best.plan.length_s
+        for _ in range(END_STEPS):
+            middle = round((low + high) / 2, 3)
+            plan = self.best.plan
+            actions = tuple(action for action in plan.actions if action.at_s < middle)
+            if self._fails(replace(plan, actions=actions, length_s=middle), self.best.tape):
+                high = middle
+            else:
+                low = middle
+
+    def halves(self, *sorts: str) -> None:
         """Leave out ever smaller parts, until no single atom can go."""
-        size = max(1, len(self.atoms()) // 2)
+        size = max(1, len(self.atoms(*sorts)) // 2)
         while True:
-            atoms, at, before = self.atoms(), 0, len(self.atoms())
-            while at < len(atoms) and self.runs < self._runs_max and not self._enough():
+            atoms, at = self.atoms(*sorts), 0
+            before = len(atoms)
+            while at < len(atoms) and not self._over():
                 if self._without(set(atoms[at : at + size])):
-                    atoms = self.atoms()
+                    atoms = self.atoms(*sorts)
                 else:
                     at += size
             if size == 1 and (len(atoms) == before or at < len(atoms)):
@@ -158,14 +202,25 @@ class _Search:
             size = max(1, size // 2)
 
     def seats(self) -> None:
-        """Try without each device that sends nothing and is sent nothing."""
+        """Try without each device and all that it does or is sent; a user goes with the last."""
         for seat in self.best.plan.seats[::-1]:
             plan = self.best.plan
             others = tuple(other for other in plan.seats if other != seat)
-            users = {other.user for other in others}
-            needed = any(
-                action.args.get("who") == seat.host or action.args.get("to") not in (None, *users)
+            if not others:
+                return
+            strangers = {one.user for one in plan.seats} - {one.user for one in others}
+            actions = tuple(
+                action
                 for action in plan.actions
+                if action.args.get("who") != seat.host and action.args.get("to") not in strangers
             )
-            if others and not needed:
-                self._fails(replace(plan, seats=others), self.best.tape)
+            self._fails(replace(plan, seats=others, actions=actions), self.best.tape)
+
+
+def _sort_of(atom: Atom) -> str:
+    """Return what sort of trouble an atom is: all losses are one, on whatever link."""
+    return f"{atom[0]} {atom[1].rpartition(': ')[2]}"
+
+
+def _label_of(atom: Atom) -> str:
+    return f"{atom[0]} {atom[1]}"
