@@ -31,7 +31,7 @@ class Bug:
 
 
 _WHY = {
-    "Reached, but not violated within eight seconds of seeds; its killers notice it.": (
+    "Reached, but not violated within eight seconds of seeds.": (
         "acked_although_refused",
         "leavers_gaps_are_not_closed",
         "leaver_is_not_told",
@@ -92,7 +92,7 @@ _WHY = {
         "deadline_in_milliseconds",
         "backoff_has_no_end",
     ),
-    "What it replaces is not there any more.": ("commit_is_not_synced",),
+    "Virtual disks do not open the store as a process does.": ("commit_is_not_synced",),
     "No seed reached the planted code within eight seconds.": (
         "whole_group_gets_one_verdict",
         "failed_sync_is_forgotten",
@@ -101,7 +101,7 @@ _WHY = {
         "one_lost_answer_counts",
         "memory_inbox_receipts_what_is_set_aside",
     ),
-    "Costs, secrecy or an attacker's gain, which no invariant of a run judges; its tests do.": (
+    "Costs, secrecy or an attacker's gain, which no invariant of a run judges.": (
         "mac_is_not_looked_at",
         "finish_is_said_once",
         "optimism_is_believed",

@@ -34,17 +34,22 @@ def _args(undo):
     return [put_back.args for put_back in undo]
 
 
+SEEDS = 8
+
+
 @pytest.mark.parametrize(
     ("name", "invariant"),
     [
-        ("stored_before_fsync", "i7_promise_after_durable"),
-        ("void_leaves_its_gap", "i14_liveness"),
-        ("server_says_void", "i13_authority"),
+        ("message_leaves_before_its_row", "i7_promise_after_durable"),
+        ("receipt_before_commit", "i7_promise_after_durable"),
+        ("login_leaves_before_its_count", "i7_promise_after_durable"),
     ],
 )
-def test_the_first_seed_finds_it(name, invariant):
-    assert invariant in play(BUGS[name], swarm.draw("0")).violated
-    assert () == run(swarm.draw("0")).violated
+def test_one_of_the_first_seeds_finds_it(name, invariant):
+    plans = [swarm.draw(str(number)) for number in range(SEEDS)]
+    found = next(plan for plan in plans if play(BUGS[name], plan).violated)
+    assert invariant in play(BUGS[name], found).violated
+    assert () == run(found).violated
 
 
 def test_what_was_found_is_shrunk_to_few_faults():

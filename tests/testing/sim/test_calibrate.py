@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 
 import pytest
@@ -15,6 +15,7 @@ from tests.testing.sim.pools import InProcess
 from udpim.errors import ConfigError
 from udpim.testing.sim import calibrate as module
 from udpim.testing.sim.calibrate import FAULTS_MAX, Catch, bugs_of, calibrate, hunt
+from udpim.testing.sim.run import run
 
 BUGS = "bugs_of_this_test"
 
@@ -73,12 +74,13 @@ def test_what_is_not_found_in_time_is_said_so(bugs, monkeypatch):
 def test_what_fails_without_the_bug_is_another_one(bugs, monkeypatch):
     bugs["harmless"] = Harmless()
     played = Counter()
+    failing = replace(run(plan(send(1.0))), violated=("i1_no_loss",))
 
-    def always_fails(plan):
-        played[plan.seed] += 1
+    def always_fails(asked, tape=None):
+        played[asked.seed] += 1
         if len(played) > 3:
             monkeypatch.setattr(module, "HUNT_S", -1.0)
-        return type("Result", (), {"violated": ("i1_no_loss",)})
+        return failing
 
     monkeypatch.setattr(module, "run", always_fails)
     assert "" == hunt(BUGS, "harmless").seed

@@ -56,7 +56,7 @@ def shrink(
     runs_max: int = RUNS_MAX,
     enough: Callable[[], bool] = lambda: False,
     tell: Callable[[int, int], None] = lambda runs, atoms: None,
-    play: Play = run,
+    play: Play | None = None,
 ) -> Shrunk:
     """Leave out whatever the failure does not need.
 
@@ -65,9 +65,9 @@ def shrink(
         runs_max: Most candidates to be played.
         enough: Asked between candidates; true ends the search early.
         tell: Is told how many candidates were played and how many atoms are left.
-        play: Plays a candidate.
+        play: Plays a candidate; None for `run`.
     """
-    search = _Search(failing, runs_max, enough, tell, play=play)
+    search = _Search(failing, runs_max, enough, tell, play=play or run)
     search.everything()
     search.kinds()
     search.seats()
