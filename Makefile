@@ -11,14 +11,18 @@ VARIANTS ?= four-objects six-sqlite four-sqlite-plain
 # One more than cores: some tests wait for processes and clocks.
 WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 CORES := wire crypto hop im node
+# The virtual world, its oracle and its simulator.
+WORLD := testing sim regress
+APART := $(WORLD) kills syscalls
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test kill-points syscall-points power calibrate variants model kills syscalls attacks mutants check style types imports protocol coverage bench clean
+.PHONY: help demo test world-tests kill-points syscall-points power calibrate variants model kills syscalls attacks mutants check style types imports protocol coverage bench clean
 
 help:
 	@echo 'make demo      two clients, one server, a bad network, and the truth'
 	@echo 'make test      all tests but the next ones; those of the cores first, with their branch coverage (must be 100 %)'
+	@echo 'make world-tests  the tests of the virtual world: network, disks, oracle, simulator, tapes of bugs found'
 	@echo 'make kill-points  the tests that kill real processes at every effect boundary'
 	@echo 'make syscall-points  the tests that kill and fail real processes at single system calls; they want strace'
 	@echo 'make model     20 000 random schedules of the abstract model, and every mutant of its rules'
@@ -50,7 +54,10 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(PYTEST) $(CORES:%=--cov=udpim.%) --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(CORES:%=tests/%) $(ARGS)
-	$(PYTEST) --ignore=tests/kills --ignore=tests/syscalls $(CORES:%=--ignore=tests/%) tests $(ARGS)
+	$(PYTEST) $(APART:%=--ignore=tests/%) $(CORES:%=--ignore=tests/%) tests $(ARGS)
+
+world-tests: $(INSTALLED)
+	$(PYTEST) $(WORLD:%=tests/%) $(ARGS)
 
 kill-points: $(INSTALLED)
 	$(PYTEST) tests/kills $(ARGS)

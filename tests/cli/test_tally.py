@@ -216,13 +216,12 @@ def test_members_in_pieces_are_counted_once_they_are_whole():
     wire = Wire()
     lines = tuple(p.Member(n, f"nick{n}", "demo", 5, 1, 1, 0) for n in range(100))
     body = im_codec.encode(p.Members(1, NAME._replace(conversation="#g"), True, 6, 9, lines))
-    half = len(body) // 2
+    parts = [body[at : at + 1000] for at in range(0, len(body), 1000)]
     pieces = [
-        frames.encode_fragment(20, 1, 0, 2, body[:half]),
-        frames.encode_fragment(21, 1, 1, 2, body[half:]),
+        frames.encode_fragment(20 + at, 1, at, len(parts), part) for at, part in enumerate(parts)
     ]
-    wire.frame(CLIENT, pieces[1])
-    wire.frame(CLIENT, pieces[1])
+    for piece in (*pieces[1:], pieces[1]):
+        wire.frame(CLIENT, piece)
     assert {} == wire.tally.sent
     wire.frame(CLIENT, pieces[0])
     assert ({"members": 1}, {}) == (dict(wire.tally.sent), wire.resent)
