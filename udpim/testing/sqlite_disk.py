@@ -22,13 +22,10 @@ from udpim.store.sqlite_server import ServerRows
 NAME = "a database in memory"
 
 
-class SQLiteDisk:
-    """What one store's file holds; whose store it is, the first look into it decides."""
+class DatabaseDisk:
+    """What one store's file holds, as SQL; whose store it is, the first look into it decides."""
 
-    def __init__(self) -> None:
-        """Start empty."""
-        self._connection = sqlite3.connect(":memory:", isolation_level=None)
-        self._rows: Rows | None = None
+    _kind: Kind | None = None
 
     def client_snapshot(self) -> ClientSnapshot:
         """See `udpim.store.base.Store.load_client`."""
@@ -48,9 +45,9 @@ class SQLiteDisk:
         Raises:
             LocalProtocolError: One of them contradicts what is there.
         """
-        rows = self._rows
-        if rows is None:
+        if self._kind is None:
             raise LocalProtocolError("nobody has looked into this disk, so it is nobody's")
+        rows = self._rows_of(self._kind)
         rows.begin()
         try:
             rows.apply(ops)
@@ -62,25 +59,38 @@ class SQLiteDisk:
             rows.rollback()
             raise
 
+    def _rows_of(self, kind: Kind) -> Rows:
+        """Return the open database's rows; ``kind`` decides where nobody has looked yet."""
+        raise NotImplementedError
+
+
+class SQLiteDisk(DatabaseDisk):
+    """A database in memory, which loses nothing by itself."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._connection = sqlite3.connect(":memory:", isolation_level=None)
+        self._rows: Rows | None = None
+
     def copy(self) -> Self:
         """Return an independent disk with the same contents."""
         other = type(self)()
         self._connection.backup(other._connection)
-        if self._rows is not None:
-            other._rows = _rows(self._connection_kind(), other._connection)
+        if self._kind is not None:
+            other._kind = self._kind
+            other._rows = rows_of(self._kind, other._connection)
         return other
-
-    def _connection_kind(self) -> Kind:
-        return "client" if isinstance(self._rows, ClientRows) else "server"
 
     def _rows_of(self, kind: Kind) -> Rows:
         if self._rows is None:
             make_or_check(NAME, kind, self._connection, shared=False)
-            self._rows = _rows(kind, self._connection)
+            self._kind = kind
+            self._rows = rows_of(kind, self._connection)
         return self._rows
 
 
-def _rows(kind: Kind, connection: sqlite3.Connection) -> Rows:
+def rows_of(kind: Kind, connection: sqlite3.Connection) -> Rows:
+    """Return the product's own SQL for a store of this kind."""
     if kind == "client":
         return ClientRows(connection, INBOX_HISTORY_ROWS)
     return ServerRows(connection)

@@ -14,15 +14,13 @@ from random import Random
 from typing import Self
 
 from udpim.errors import LocalProtocolError
-from udpim.im.records import ClientSnapshot, Op, QueueItems, ReadQueue, ServerSnapshot
-from udpim.store.sqlite import INBOX_HISTORY_ROWS
-from udpim.store.sqlite_client import ClientRows
+from udpim.im.records import Op
 from udpim.store.sqlite_file import Kind, connect
 from udpim.store.sqlite_rows import Rows
-from udpim.store.sqlite_server import ServerRows
 from udpim.testing.choices import Choices, Stream
 from udpim.testing.power.connection import factory
 from udpim.testing.power.drive import Drive
+from udpim.testing.sqlite_disk import DatabaseDisk, rows_of
 
 PATH = "/udpim.db"
 POWER_LOSS_RATIO = 0.5
@@ -32,8 +30,8 @@ CHANGES_MAX = 64
 _MARK = "CREATE TABLE power_mark (groups INTEGER NOT NULL)"
 
 
-class PowerDisk:
-    """What one store's file holds; whose store it is, the first look into it decides.
+class PowerDisk(DatabaseDisk):
+    """A file on a drive whose power may fail.
 
     Attributes:
         drive: Where the file is.
@@ -49,42 +47,9 @@ class PowerDisk:
         self.drive = Drive(choices)
         self._choices = choices
         self._synchronous = synchronous
-        self._kind: Kind | None = None
         self._rows: Rows | None = None
         self._connection: sqlite3.Connection | None = None
         self._groups = 0  # written while the power failed, as the database knows it
-
-    def client_snapshot(self) -> ClientSnapshot:
-        """See `udpim.store.base.Store.load_client`."""
-        return self._rows_of("client").load_client()
-
-    def server_snapshot(self) -> ServerSnapshot:
-        """See `udpim.store.base.Store.load_server`."""
-        return self._rows_of("server").load_server()
-
-    def read_queue(self, request: ReadQueue) -> tuple[QueueItems, ...]:
-        """See `udpim.store.base.Store.read_queue`."""
-        return self._rows_of("server").read_queue(request)
-
-    def apply(self, ops: Sequence[Op]) -> None:
-        """Do all operations in one transaction, or none.
-
-        Raises:
-            LocalProtocolError: One of them contradicts what is there.
-        """
-        if self._kind is None:
-            raise LocalProtocolError("nobody has looked into this disk, so it is nobody's")
-        rows = self._rows_of(self._kind)
-        rows.begin()
-        try:
-            rows.apply(ops)
-            rows.commit()
-        except sqlite3.IntegrityError as error:
-            rows.rollback()
-            raise LocalProtocolError(str(error)) from error
-        except BaseException:
-            rows.rollback()
-            raise
 
     def copy(self) -> Self:
         """Return an independent disk with the same contents, which are synced there."""
@@ -142,11 +107,7 @@ class PowerDisk:
                 self.drive.load(_blank(kind))
             self._connection = _open(self.drive, self._kind, self._synchronous)
             ((self._groups,),) = self._connection.execute("SELECT groups FROM power_mark")
-            self._rows = (
-                ClientRows(self._connection, INBOX_HISTORY_ROWS)
-                if self._kind == "client"
-                else ServerRows(self._connection)
-            )
+            self._rows = rows_of(self._kind, self._connection)
         return self._rows
 
 
