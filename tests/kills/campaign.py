@@ -96,19 +96,27 @@ def verdict(case):
     return problems
 
 
-async def run_points(stage, points, folder, *, done=lambda outcome: None, **options):
-    """Run a case for each point, several side by side; return point → outcome."""
+async def side_by_side(points, play, done=lambda outcome: None):
+    """Play a case for each point, several at once; return point → outcome."""
     outcomes = {}
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def one(point):
         async with gate:
-            outcome = await run_case(stage, point.scenario, point, folder, **options)
-        outcomes[point] = outcome
+            outcomes[point] = outcome = await play(point)
         done(outcome)
 
     await asyncio.gather(*map(one, points))
     return outcomes
+
+
+async def run_points(stage, points, folder, *, done=lambda outcome: None, **options):
+    """Run a case for each point, several side by side; return point → outcome."""
+
+    def play(point):
+        return run_case(stage, point.scenario, point, folder, **options)
+
+    return await side_by_side(points, play, done)
 
 
 async def record(stage, scenario, folder):

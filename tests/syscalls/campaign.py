@@ -9,13 +9,11 @@ import asyncio
 import json
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.kills.campaign import AT_ONCE, open_stage
+from tests.kills.campaign import open_stage, side_by_side, zeros_of
 from tests.kills.case import ROLES
-from tests.kills.judge import FAULTS
 from tests.syscalls.case import Point, run_case
 from tests.syscalls.tracer import missing
 
@@ -57,24 +55,11 @@ async def points_of(stage, folder):
 
 async def run_points(stage, points, folder, *, done=lambda outcome: None, **options):
     """Run a case for each point, several side by side; return point → outcome."""
-    outcomes = {}
-    gate = asyncio.Semaphore(AT_ONCE)
 
-    async def one(point):
-        async with gate:
-            outcomes[point] = outcome = await run_case(stage, point, folder, **options)
-        done(outcome)
+    def play(point):
+        return run_case(stage, point, folder, **options)
 
-    await asyncio.gather(*map(one, points))
-    return outcomes
-
-
-def zeros_of(outcome):
-    """How many problems of each kind; what is of none is an error of the case itself."""
-    kinds = Counter(problem.partition(":")[0] for problem in outcome.problems)
-    return {fault: kinds[fault] for fault in FAULTS} | {
-        "errors": sum(count for kind, count in kinds.items() if kind not in FAULTS)
-    }
+    return await side_by_side(points, play, done)
 
 
 def jsonable(outcome):
