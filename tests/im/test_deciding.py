@@ -73,3 +73,23 @@ def test_what_was_cancelled_and_excused_stays_unknown():
     changes = decide(s, judgement(decided=[(1, 2)], kept=[(1, 2)]))
     assert [(1, 1, MessageState.UNKNOWN), (2, 2, EXCUSED)] == changes
     assert MessageState.UNKNOWN is s.state(1)
+
+
+def test_a_verdict_on_what_shows_excused_comes_too_late():
+    """Else a message would show EXCUSED, and DELIVERED later."""
+    s = stream(GROUP)
+    view = s.audience.view(0)
+    s.audience.view(0).take_excused(1, 2)
+    assert [(1, 2, EXCUSED)] == s.refresh(1, 2)
+    s.take_delivered(view, 1, 3)
+    s.take_void(view, 1, 2)
+    assert [(3, 3, DELIVERED)] == s.refresh(1, 3)
+    assert ([(3, 3)], [], [(1, 2)]) == tuple(map(list, (view.delivered, view.void, view.excused)))
+
+
+def test_what_was_given_up_may_yet_show_that_it_was_delivered():
+    s = stream()
+    s.give_up(1, 1)
+    s.audience.view(0).take_excused(1, 1)
+    assert [(1, 1, MessageState.UNKNOWN)] == s.refresh(1, 1)
+    assert [(1, 1, DELIVERED)] == s.take_delivered(s.audience.view(0), 1, 1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.im.helpers import ALICE, DURABLE, EPOCH, INC, STREAM, TWO, Sender, member
+from tests.im.helpers import ALICE, DURABLE, EPOCH, INC, STREAM, TWO, Sender, line, member
 from udpim.config import STATUS_LEASE_S
 from udpim.im.records import OutMember, PutOutbox, PutOutStream, StampOutbox, TrimOutbox
 from udpim.model import MessageState, RejectCode
@@ -219,6 +219,23 @@ def test_an_excused_device_is_waited_for_no_longer():
     a.verdict(stream, 0, 0, excused=((1, 2**64 - 1),))
     assert ["1-1 EXCUSED"] == a.changes()
     assert (2, [(1, 1)]) == (stream.floor, list(stream.audience.view(0).excused))
+
+
+@pytest.mark.parametrize("how", ["excused", "void"])
+def test_an_end_without_delivery_is_shown_once_it_is_durable(how):
+    a = Sender()
+    stream = a.met()
+    a.verdict(stream, 0, 0 if how == "excused" else None, **{how: ((1, 1),)})
+    a.begin()
+    assert (MessageState.PENDING, [], False) == (
+        stream.state(1),
+        line(a.outbox.take_changes()),
+        stream.final(1),
+    )
+    a.finish()
+    assert [f"1-1 {how.upper()}"] == line(a.outbox.take_changes())
+    again = Sender(a.state)
+    assert [] == line(again.outbox.take_changes()), "said by an earlier life"
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,15 @@ def without_a_taker(stream: OutStream) -> RangeSet:
     return RangeSet(without(stream.decided, stream.delivered))
 
 
+def not_excused(stream: OutStream, first: int, last: int) -> list[Range]:
+    """Return what of first..last is not EXCUSED for good: a verdict on the rest comes too late."""
+    late = stream.decided.within(first, last)
+    for known in (stream.delivered, stream.void, stream.cancelled, stream.doubtful):
+        if late:
+            late = without(late, known)
+    return without([(first, last)], RangeSet(late)) if late else [(first, last)]
+
+
 def delivered_changes(stream: OutStream, ranges: Sequence[Range]) -> list[Change]:
     """These show DELIVERED now, and READ where a watermark was faster than the receipts."""
     read = stream.read_up_to

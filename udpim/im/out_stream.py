@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from udpim.im.audience import Audience
 from udpim.im.changes import Change
-from udpim.im.deciding import decide, delivered_changes, read_changes
+from udpim.im.deciding import decide, delivered_changes, not_excused, read_changes
 from udpim.im.epoch_runs import epoch_at, segments
 from udpim.im.history import forget_oldest
 from udpim.im.member_view import MemberView
@@ -93,7 +93,7 @@ class OutStream:
         self.unsaved = RangeSet()
         """Given up in this memory, not yet durable: no cancel leaves before (I7)."""
         self.closing = RangeSet()
-        """Closed in this memory, not yet durable: not shown before the commit (I7)."""
+        """Their end is known in this memory, not yet durable: not shown before the commit."""
         self.settled = RangeSet([(1, record.floor - 1)] if record.floor > 1 else [])
         self.close_rejected()
         self.covered = self.settled.copy()
@@ -200,17 +200,19 @@ class OutStream:
 
     def take_delivered(self, view: MemberView, first: int, last: int) -> list[Change]:
         """An endpoint has first..last; of a group, `refresh` tells what that amounts to."""
-        view.delivered.add(first, last)
-        view.confirmed.add(first, last)
+        new: list[Range] = []
+        for low, high in not_excused(self, first, last):
+            view.delivered.add(low, high)
+            view.confirmed.add(low, high)
+            new += without(self.delivered.missing(low, high), self.void)
         if self.audience.group or not self.audience.counts(view):
             return []
-        new = without(self.delivered.missing(first, last), self.void)
         self.delivered.update(new)
         return delivered_changes(self, new)
 
     def take_void(self, view: MemberView, first: int, last: int) -> None:
         """An endpoint will not deliver these; of an inbox in memory that is no promise (§5.1)."""
-        for low, high in view.delivered.missing(first, last):
+        for low, high in without(not_excused(self, first, last), view.delivered):
             view.take_void(low, high)
             if self.audience.counts(view) and not view.durable:
                 self.doubtful.add(low, high)
@@ -279,7 +281,7 @@ class OutStream:
             code: A reject code, or `WITHDRAWN`.
 
         Returns:
-            What to show once this is durable; what was given up before shows that for good.
+            What they show; what was given up before shows that for good.
         """
         new = self.cancelled.missing(first, last)
         for low, high in new:
@@ -287,7 +289,6 @@ class OutStream:
                 self.rejected.append((self.rejected.pop()[0], high, code))
             else:
                 self.rejected.append((low, high, code))
-        self.closing.update(new)
         self.give_up(first, last)
         if self.store_epoch == 0:
             self._settle_unheard()

@@ -63,6 +63,8 @@ def split_stream(stream: OutStream, incarnation: int, number: int) -> OutStream:
     for seq in range(stream.floor, fresh):
         legacy.restore_row(seq, stream.epoch_of(seq), *stream.rows[seq])
     legacy.refresh(legacy.floor, fresh - 1)
+    legacy.closing.update(stream.closing.within(1, fresh - 1))
+    closing = stream.closing.within(fresh, end)
     rows = {seq: stream.rows[seq] for seq in range(fresh, end)}
     stamps_wanted = stream.stamps_wanted
     reborn = OutStreamRecord(
@@ -80,6 +82,7 @@ def split_stream(stream: OutStream, incarnation: int, number: int) -> OutStream:
     )
     stream.restore(stream.id._replace(incarnation=incarnation), reborn)
     stream.rows = rows
+    stream.closing.update(closing)
     stream.open_bytes = sum(len(payload) for _, payload in rows.values())
     stream.runs = [EpochRun(fresh, 0)]
     stream.cursor = stream.fresh_from = fresh

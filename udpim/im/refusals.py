@@ -77,44 +77,36 @@ def _by_seq(runs: Iterable[tuple[int, int, _T]]) -> dict[int, _T]:
     return {seq: value for first, last, value in runs for seq in range(first, last + 1)}
 
 
-class Outcome(NamedTuple):
-    """What a refusal does to a stream."""
-
-    closed: list[Change]
-    """To be shown once it is durable."""
-    shown: list[Change]
-
-
-def take_refusal(stream: OutStream, packet: Refuse) -> Outcome:
+def take_refusal(stream: OutStream, packet: Refuse) -> list[Change]:
     """Take a permanent refusal, with or without somebody else to send to."""
-    outcome = Outcome([], [])
+    changes: list[Change] = []
     open_ = without(stream.used(packet.ranges), stream.settled)
     for part in without(open_, without_a_taker(stream)):
         if stream.store_epoch == 0:
-            _close(stream, part, packet, outcome)
+            changes += _close(stream, part, packet)
             continue
         for kept in without([part], stream.cancelled):
             for fresh in without([kept], stream.resent):
-                _close(stream, fresh, packet, outcome)
+                changes += _close(stream, fresh, packet)
         for doubtful in without([part], stream.cancelled):
-            _give_up(stream, doubtful, packet, outcome)
-    return outcome
+            changes += _give_up(stream, doubtful, packet)
+    return changes
 
 
-def _close(stream: OutStream, part: Range, packet: Refuse, outcome: Outcome) -> None:
+def _close(stream: OutStream, part: Range, packet: Refuse) -> list[Change]:
     """Nobody can have got a copy of these."""
     for seq in _redirected(stream, without([part], stream.cancelled), packet):
         _release(stream, seq, packet.to)
-    outcome.closed.extend(stream.close(*part, packet.code))
+    return stream.close(*part, packet.code)
 
 
-def _give_up(stream: OutStream, part: Range, packet: Refuse, outcome: Outcome) -> None:
+def _give_up(stream: OutStream, part: Range, packet: Refuse) -> list[Change]:
     """Another copy of these may have been forwarded: the endpoints decide."""
     redirected = _redirected(stream, [part], packet)
     stream.onward.pending |= dict.fromkeys(redirected, packet.to)
     stream.give_up(*part)
     unknown = without(stream.delivered.missing(*part), RangeSet((seq, seq) for seq in redirected))
-    outcome.shown.extend((low, high, MessageState.UNKNOWN) for low, high in unknown)
+    return [(low, high, MessageState.UNKNOWN) for low, high in unknown]
 
 
 def _redirected(stream: OutStream, ranges: Iterable[Range], packet: Refuse) -> list[int]:

@@ -39,12 +39,13 @@ from udpim.im.refusals import end_redirects, retarget, send_on, take_refusal
 from udpim.im.stamps import next_stamp
 from udpim.im.tally_intake import take_tally
 from udpim.im.transmitter import Transmitter
+from udpim.im.unshown import Unshown
 from udpim.model import MessageState, RejectCode, StreamId
 from udpim.ranges import Range, RangeSet, without
 from udpim.wire.im_packets import AckN, Members, MsgA, ReadN, Refuse, StatusA, Tally
 
-_Batch = tuple[list[tuple[OutStream, int, int, int, list[Range]]], list[StreamChanged]]
-"""Per stream the last seq, floor, restamps and cancels of a transaction, and what it shows then."""
+_Batch = list[tuple[OutStream, int, int, int, list[Range]]]
+"""Per stream the last seq, floor, restamps and cancels of a transaction."""
 
 
 class Outbox:
@@ -67,8 +68,7 @@ class Outbox:
         self._ops: list[Op] = []
         self._dirty: dict[OutStream, None] = {}
         self._changes: list[StreamChanged] = []
-        self._closed: list[StreamChanged] = []
-        """Shown once they are durable (I7)."""
+        self._unshown = Unshown()
         self._committing: deque[_Batch] = deque()
         self._transmitter = Transmitter(now)
         self.transmit = self._transmitter.transmit
@@ -109,7 +109,8 @@ class Outbox:
                 self._deadlines.set(stream, row.seq, row.seq, now + row.ttl_ms / 1000)
         for stream in numbered.values():
             self.open_messages += stream.next_seq - stream.floor
-            self._changed(stream, stream.refresh(stream.floor, stream.next_seq - 1))
+            shown = stream.refresh(stream.floor, stream.next_seq - 1)  # all of it is durable
+            self._changes += [StreamChanged(stream, *change) for change in shown]
             if stream.trimmed_floor < stream.floor:  # due to nobody: no packet will say so
                 self._dirty[stream] = None
             self._count_bytes(stream)
@@ -184,7 +185,7 @@ class Outbox:
         for low, high in to_give_up(stream, first, last):
             untouched = max(low, stream.fresh_from if stream.store_epoch else low)
             if untouched <= high:
-                self._close(stream, untouched, high, WITHDRAWN)
+                self._changed(stream, stream.close(untouched, high, WITHDRAWN))
             if low < untouched:
                 last_sent = min(high, untouched - 1)
                 stream.give_up(low, last_sent)
@@ -213,6 +214,7 @@ class Outbox:
         self._numbers += 1
         self.open_bytes -= stream.counted_bytes  # both parts are counted anew
         legacy = split_stream(stream, self.incarnation, self._numbers)
+        self._unshown.follow(stream, legacy, fresh)
         self._streams[old] = legacy
         self._streams[stream.id] = stream
         self.reborn.append(StreamReborn(old, stream.id, fresh, stream.next_seq - 1))
@@ -226,10 +228,6 @@ class Outbox:
             op = PutOutbox(stream.number, seq, 0, ttl_ms, (stamp,), (payload,))
             self._ops.append(op)
         self._dirty[legacy] = self._dirty[stream] = None
-
-    def _close(self, stream: OutStream, first: int, last: int, code: int) -> None:
-        changes = stream.close(first, last, code)
-        self._closed += [StreamChanged(stream, *change) for change in changes]
 
     # --- The session ---
 
@@ -280,9 +278,7 @@ class Outbox:
             return
         if RejectCode(packet.code).transient:
             return
-        closed, shown = take_refusal(stream, packet)
-        self._closed += [StreamChanged(stream, *change) for change in closed]
-        self._changed(stream, shown)
+        self._changed(stream, take_refusal(stream, packet))
         self._refresh(stream, ())
 
     def _send_on(self) -> None:
@@ -399,7 +395,7 @@ class Outbox:
         self._transmitter.ready(stream)
 
     def _changed(self, stream: OutStream, changes: list[Change]) -> None:
-        self._changes += [StreamChanged(stream, *change) for change in changes]
+        self._changes += self._unshown.sift(stream, changes)
 
     def _drop(self, reason: str) -> None:
         self.drops[reason] = self.drops.get(reason, 0) + 1
@@ -442,8 +438,8 @@ class Outbox:
             last, stamps = stream.next_seq - 1, stream.stamps_wanted
             batch.append((stream, last, stream.floor, stamps, list(stream.unsaved)))
         self._dirty.clear()
-        closed, self._closed = self._closed, []
-        self._committing.append((batch, closed))
+        self._unshown.begin()
+        self._committing.append(batch)
         return ops
 
     def _trim(self, stream: OutStream, ops: list[Op]) -> None:
@@ -460,10 +456,8 @@ class Outbox:
         Returns:
             Per stream the last seq that is now durable.
         """
-        batch, closed = self._committing.popleft()
-        for change in closed:
-            change.stream.closing.remove(change.first, change.last)
-        self._changes += closed
+        batch = self._committing.popleft()
+        self._changes += self._unshown.committed()
         for stream, last, floor, stamps, cancels in batch:
             for low, high in stream.saved(cancels):
                 self._transmitter.again(stream, low, high)
