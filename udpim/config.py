@@ -219,7 +219,7 @@ class Limits(Estimates):
         of="client",
         per="process",
         worst=lambda limits: (limits.inbox_messages_max + WINDOW) * MESSAGE_BYTES,
-        outcome="packets with messages are not taken, but for what fills a gap",
+        outcome="packets with messages are not taken, unless one of them fills a gap",
     )
     """Messages that wait for the application; as many empty ones as the default flow-control window
     lets through are fewer."""
@@ -228,7 +228,7 @@ class Limits(Estimates):
         of="client",
         per="process",
         worst=lambda limits: limits.inbox_bytes_max + limits.payload_bytes_max,
-        outcome="packets with messages are not taken, but for what fills a gap",
+        outcome="packets with messages are not taken, unless one of them fills a gap",
     )
     """Payload bytes of them."""
     aside_messages_max: int = limit(

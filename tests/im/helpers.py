@@ -2,6 +2,7 @@
 
 from tests.settings import settings
 from udpim.config import ClientConfig, Limits
+from udpim.im.backlog import FREE
 from udpim.im.handles import OutHandles
 from udpim.im.out_membership import learn_members
 from udpim.im.out_stream import OutStream
@@ -186,6 +187,9 @@ class Receiver:
 
     def push(self, message, floor=1, base=1, stream=STREAM):
         self.inbox.receive_msg_n(stream, p.MsgN(1, None, floor, base, message))
+
+    def takes(self, *run):
+        return self.inbox.room(*run) >= FREE
 
     def cancel(self, *ranges, floor=1, base=1, stream=STREAM):
         self.inbox.receive_cancel_n(stream, p.CancelN(1, None, floor, base, ranges))

@@ -63,12 +63,12 @@ def test_full_inbox_takes_what_fills_a_gap(durable):
     b = Receiver(durable=durable, inbox_bytes_max=2)
     b.push(section(3, b"abc"))
     b.commit()
-    assert not b.inbox.has_room(STREAM, 1, run_of(4, 4))
-    assert not b.inbox.has_room(STREAM, 1, run_of(2, 2))
-    assert b.inbox.has_room(STREAM, 1, run_of(1, 1))
+    assert not b.takes(STREAM, 1, run_of(4, 4))
+    assert not b.takes(STREAM, 1, run_of(2, 2))
+    assert b.takes(STREAM, 1, run_of(1, 1))
     b.push(run_of(1, 2))
     b.commit()
-    assert not b.inbox.has_room(STREAM, 1, run_of(4, 4))
+    assert not b.takes(STREAM, 1, run_of(4, 4))
 
 
 @pytest.mark.parametrize("durable", [True, False])
@@ -77,10 +77,10 @@ def test_empty_messages_are_held_and_limited_like_any_others(durable):
     b.push(section(1, b"", b""))
     b.commit()
     assert 2 * ENTRY == b.inbox.held_bytes
-    assert not b.inbox.has_room(STREAM, 1, run_of(3, 3))
+    assert not b.takes(STREAM, 1, run_of(3, 3))
     b.inbox.handled(STREAM, 1, 0, 2)
     assert 0 == b.inbox.held_bytes
-    assert b.inbox.has_room(STREAM, 1, run_of(3, 3))
+    assert b.takes(STREAM, 1, run_of(3, 3))
 
 
 # At A: large payloads.

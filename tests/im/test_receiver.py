@@ -227,22 +227,22 @@ def test_cancels_wait_when_the_void_runs_are_at_their_limit():
 
 def test_a_run_above_the_window_is_left_to_the_hop():
     b = Receiver()
-    assert b.inbox.has_room(STREAM, 1, run_of(WINDOW, WINDOW))
-    assert not b.inbox.has_room(STREAM, 1, run_of(WINDOW, WINDOW + 1))
-    assert b.inbox.has_room(STREAM, 2, run_of(WINDOW, WINDOW + 1))
-    assert b.inbox.has_room(STREAM, 1, None)
+    assert b.takes(STREAM, 1, run_of(WINDOW, WINDOW))
+    assert not b.takes(STREAM, 1, run_of(WINDOW, WINDOW + 1))
+    assert b.takes(STREAM, 2, run_of(WINDOW, WINDOW + 1))
+    assert b.takes(STREAM, 1, None)
     b.push(run_of(1, 1))
-    assert b.inbox.has_room(STREAM, 1, run_of(WINDOW, WINDOW + 1))
+    assert b.takes(STREAM, 1, run_of(WINDOW, WINDOW + 1))
 
 
 def test_a_full_inbox_takes_no_messages_until_the_application_has_handled_some():
     b = Receiver(inbox_bytes_max=2)
     b.push(section(1, b"abc"))
     b.commit()
-    assert not b.inbox.has_room(STREAM, 1, run_of(2, 2))
-    assert b.inbox.has_room(STREAM, 1, None), "a cancel needs no room"
+    assert not b.takes(STREAM, 1, run_of(2, 2))
+    assert b.takes(STREAM, 1, None), "a cancel needs no room"
     b.inbox.handled(STREAM, 1, 3)
-    assert b.inbox.has_room(STREAM, 1, run_of(2, 2))
+    assert b.takes(STREAM, 1, run_of(2, 2))
 
 
 def test_a_long_list_of_holes_takes_several_packets():

@@ -174,6 +174,21 @@ def test_a_message_that_is_due_to_nobody_tells_its_sender_who_belongs():
     assert [] == s.begin(), "it is not due to who came later"
 
 
+def test_a_cancel_that_is_due_to_nobody_tells_its_sender_who_belongs():
+    s, alice, _ = both()
+    s.group("alice")
+    s.msg(alice, run_of(1, 1), stream=GROUP)
+    s.hop_acks(alice)
+    s.cancel(alice, (1, 1), stream=GROUP)
+    (members,) = s.hop_acks(alice)
+    assert (True, ()) == (members.whole, members.members)
+    s.cancel(alice, (1, 1), floor=2, stream=GROUP)
+    assert [] == s.hop_acks(alice), "its sender knows by now"
+    s.group("alice", "bob")
+    s.cancel(alice, (2, 2), floor=2, stream=GROUP)
+    assert [False] == [m.whole for m in s.hop_acks(alice)], "somebody will answer"
+
+
 def test_a_member_that_needs_no_copy_is_somebody():
     s, alice, _ = both()
     s.group("alice", "bob")

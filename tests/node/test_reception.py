@@ -2,6 +2,7 @@
 
 import pytest
 
+from udpim.im.backlog import BEYOND, FILLS, FREE, FULL
 from udpim.model import GroupAction, StreamId
 from udpim.node.reception import _OUTBOX_METHODS, HELD_MAX, Reception
 from udpim.wire import im_packets as p
@@ -16,7 +17,8 @@ OWN = p.StatusA(2, StreamId("bob", "b", 5, "alice"), 0, 7, ((1, 1),), ())
 class Machine:
     """An outbox and an inbox in one: they note what they are given."""
 
-    room = True
+    room_for = FREE
+    """For all, or by first seq."""
 
     def __init__(self):
         self.got = []
@@ -24,8 +26,8 @@ class Machine:
     def stream(self, id_):
         return None
 
-    def has_room(self, id_, base, section):
-        return self.room
+    def room(self, id_, base, section):
+        return self.room_for if isinstance(self.room_for, int) else self.room_for[section.first]
 
     def receive_msg_a(self, packet):
         self.got.append(packet)
@@ -74,9 +76,21 @@ def test_the_rest_of_the_packet_may_rely_on_the_welcome_in_it(reception):
 
 
 def test_one_packet_that_cannot_be_taken_keeps_all_out(reception, machine):
-    machine.room = False
+    machine.room_for = FULL
     assert reception.handlers([p.Nudge(), PUSH], online=True) is None
     assert [] == machine.got
+
+
+def test_what_fills_a_gap_brings_in_what_is_with_it_but_nothing_beyond_the_window(
+    reception, machine
+):
+    """The server bundles as it likes, and a packet is taken whole or not at all."""
+    later = PUSH._replace(section=encode_section(5, [0], [b"hi"]))
+    machine.room_for = {1: FILLS, 5: FULL}
+    assert 2 == len(reception.handlers([later, PUSH], online=True))
+    assert reception.handlers([later], online=True) is None, "each packet is looked at anew"
+    machine.room_for = {1: FILLS, 5: BEYOND}
+    assert reception.handlers([PUSH, later], online=True) is None
 
 
 def test_answers_by_handle_go_to_the_outbox_and_ack_a_is_counted(reception, machine):

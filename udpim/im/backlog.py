@@ -12,6 +12,10 @@ from udpim.im.in_stream import InStream
 from udpim.wire.im_codec import SECTION_ENTRY_BYTES
 from udpim.wire.im_packets import Section
 
+BEYOND, FULL, FREE, FILLS = range(4)
+"""What an inbox says of a run: above its stream's window; no room; room; room or not, it fills the
+gap that others wait behind."""
+
 
 class Backlog:
     """Counts of messages and bytes on their way through an inbox."""
@@ -44,17 +48,18 @@ class Backlog:
         """
         return self._uncommitted_bytes + self._shown_bytes
 
-    def takes(self, stream: InStream | None, base: int, section: Section) -> bool:
+    def room(self, stream: InStream | None, base: int, section: Section) -> int:
         """Tell whether a run may be taken.
 
-        One above its stream's window is not, nor is any message while the application has more
-        waiting than its limit, but for one that fills a gap.
+        One above its stream's window is not. While the application has more waiting than its limit
+        no message is, but with one that fills a gap: those behind it count, too.
         """
         cum = base - 1 if stream is None else max(stream.cum, base - 1)
         if section.last > cum + WINDOW:
-            return False
-        fills = stream is not None and stream.waits_for(section.first)
-        return fills or self.has_room()
+            return BEYOND
+        if stream is not None and stream.waits_for(section.first):
+            return FILLS
+        return FREE if self.has_room() else FULL
 
     def has_room(self) -> bool:
         """Tell whether messages may be taken that fill no gap."""

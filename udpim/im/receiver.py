@@ -21,7 +21,7 @@ from typing import NamedTuple
 from udpim import config
 from udpim.config import Limits
 from udpim.im.aside import Aside
-from udpim.im.backlog import Backlog
+from udpim.im.backlog import FREE, Backlog
 from udpim.im.gaps import Gaps
 from udpim.im.handles import OutHandles
 from udpim.im.in_stream import InStream
@@ -137,9 +137,11 @@ class Inbox:
         """Bytes that the server gets no credit for."""
         return self._backlog.held_bytes
 
-    def has_room(self, id_: StreamId, base: int, section: Section | None) -> bool:
-        """Tell whether a packet may be taken; if not, the hop does not ack it (R9, R10)."""
-        return section is None or self._backlog.takes(self._streams.get(id_), base, section)
+    def room(self, id_: StreamId, base: int, section: Section | None) -> int:
+        """Tell whether an IM packet may be taken, as `Backlog.room` does (R9, R10)."""
+        if section is None:
+            return FREE
+        return self._backlog.room(self._streams.get(id_), base, section)
 
     def receive_msg_n(self, id_: StreamId, packet: MsgN) -> None:
         """Take a pushed run."""

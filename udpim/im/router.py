@@ -234,12 +234,17 @@ class Router:
         """Pass a cancel on, or leave it as void items: only B says VOID (R4)."""
         if not self._addressed(session, stream, packet, packet.ranges):
             return
+        last = packet.ranges[-1][1]
+        nobody = last >= session.floors[stream]
         for line, head in self._due(session, stream, packet):
             base = head[1]
+            nobody = nobody and base > last
             ranges = self._unanswered(session, line, stream, packet.ranges)
             ranges = [(max(a, base), b) for a, b in ranges if b >= base]
             if ranges:
                 self.delivery.cancel(line.endpoint, stream, head, ranges)
+        if nobody:
+            self.answers.members(session, stream, again=True)  # from which it follows
 
     def receive_status_r(self, session: Session, stream: StreamId, packet: StatusR) -> None:
         """Say what we know: from receipt row and queue, else ask B (R3).

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from udpim.im.backlog import BEYOND, FILLS, FULL
 from udpim.im.group_questions import GroupQuestions
 from udpim.im.handles import InHandles
 from udpim.im.inquiries import Inquiries
@@ -57,6 +58,8 @@ class Reception:
         self.held: list[Handler] | None = None
         """What came for the outbox between login-ok and its session, which may wait for a commit;
         None: it takes everything at once."""
+        self._crowded = self._fills_gap = False
+        """Of the hop packet that is looked at: something has no room, and something fills a gap."""
         self.receipts_acknowledged = 0
         self.groups = GroupQuestions()
         self.inquiries = Inquiries()
@@ -74,6 +77,7 @@ class Reception:
             online: Whether the login is answered.
         """
         handlers = []
+        self._crowded = self._fills_gap = False
         methods = _ONLINE if online else _LOGGING_IN
         for packet in packets:
             if packet is None:
@@ -85,7 +89,8 @@ class Reception:
                 return None
             handlers.append(handler)
             methods = _NEXT_METHODS.get(type(packet), methods)
-        return handlers
+        # What fills a gap must come through, whatever the server has put into one packet with it.
+        return None if self._crowded and not self._fills_gap else handlers
 
     def _on_login_ok(self, packet: p.LoginOk) -> Handler:
         return lambda now: self._welcomed(packet, now)
@@ -141,10 +146,12 @@ class Reception:
         id_ = self.inbound.resolve(packet.handle, packet.name)
         if id_ is None:
             return None
-        if isinstance(packet, p.MsgN | p.OfflineA) and not self._inbox.has_room(
-            id_, packet.base, packet.section
-        ):
-            return None
+        if isinstance(packet, p.MsgN | p.OfflineA):
+            room = self._inbox.room(id_, packet.base, packet.section)
+            if room == BEYOND:
+                return None
+            self._crowded = self._crowded or room == FULL
+            self._fills_gap = self._fills_gap or room == FILLS
         method = _INBOX_METHODS[type(packet)]
         return lambda now: method(self._inbox, id_, packet)
 
