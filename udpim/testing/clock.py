@@ -26,7 +26,8 @@ class VirtualClock:
     def call_at(self, when: float, callback: Callable[[], None]) -> None:
         """Call back at ``when``, or in this instant if that is over."""
         self._asked += 1
-        heappush(self._heap, (max(when, self.now), self._asked, callback))
+        now = self.now
+        heappush(self._heap, (when if when > now else now, self._asked, callback))
 
     def call_later(self, delay_s: float, callback: Callable[[], None]) -> None:
         """Call back after ``delay_s`` seconds."""
@@ -43,6 +44,8 @@ class VirtualClock:
 
     def run_until(self, when: float) -> None:
         """Run every callback up to ``when``, and be there."""
-        while self._heap and self._heap[0][0] <= when:
-            self.step()
+        heap = self._heap
+        while heap and heap[0][0] <= when:
+            self.now, _, callback = heappop(heap)
+            callback()
         self.now = max(self.now, when)

@@ -5,7 +5,7 @@ Fed with the server's durable operations, so it believes no node. PROTOCOL §5.1
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from udpim.im import group_records as g
 from udpim.im import records as r
@@ -62,7 +62,13 @@ class Lines:
         if is_group(name):
             return [line for line in self.groups.get(name, ()) if line.endpoint != sender]
         return [
-            replace(line, ordinal=2 * line.ordinal + (endpoint.user != name))
+            Line(
+                endpoint,
+                2 * line.ordinal + (endpoint.user != name),
+                line.joined,
+                line.left,
+                line.left_order,
+            )
             for endpoint, lines in self.devices.items()
             if endpoint.user in (name, stream.user) and endpoint != sender
             for line in lines

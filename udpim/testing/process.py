@@ -123,7 +123,8 @@ class VirtualProcess:
     def now(self) -> float:
         """Its monotonic clock."""
         # The sum may fall an ulp short of the very deadline that the clock was set to.
-        return max(self._clock.now + self.clock_skew_s, self._timer_time)
+        now, timer_time = self._clock.now + self.clock_skew_s, self._timer_time
+        return now if now > timer_time else timer_time
 
     def start(self) -> None:
         """Run a new process on what the disk holds."""
@@ -254,15 +255,19 @@ class VirtualProcess:
         executor.settle(now)
         if self._node is not node:
             return False
+        told = False
         datagrams = node.datagrams_to_send(now)
         for data, destination in datagrams:
             self._network.send(self.address, destination, data)
             if self._node is not node:
                 return False
         while (event := node.next_event()) is not None:
+            told = True
             self._on_event(event)
             if self._node is not node:
                 return False
+        if not (told or datagrams):
+            return self._again
         return executor.settle(now) or self._again or len(datagrams) >= BURST_DATAGRAMS
 
     def _arm(self, node: ClientNode | ServerNode) -> None:

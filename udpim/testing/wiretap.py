@@ -43,7 +43,7 @@ LABELS = (
 """Every label that there is."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Content:
     """What one datagram holds."""
 

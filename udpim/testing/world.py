@@ -96,6 +96,7 @@ class World:
         self._hop_config = hop_config or HopConfig()
         self._new_disk = new_disk
         self._ports = count(40_000)
+        self._keys: dict[str, KeyPair] = {}
 
     # --- Who is there ---
 
@@ -105,7 +106,7 @@ class World:
             self._server = VirtualServer(
                 self._surroundings("server", durable=durable),
                 config or ServerConfig(),
-                self._protected(self._server_security()),
+                self._protected(self._server_security),
             )
             self._server.start()
         return self._server
@@ -131,7 +132,7 @@ class World:
         client = VirtualClient(
             self._surroundings(f"{user}/{device}", durable=durable),
             config or ClientConfig(user=user, device=device, exchange=self._exchange),
-            self._protected(self._client_security(f"{user}/{device}")),
+            self._protected(partial(self._client_security, f"{user}/{device}")),
             ports=lambda: next(self._ports),
         )
         assert client.host not in self.clients, f"{client.host} is there already"
@@ -158,7 +159,10 @@ class World:
         }
 
     def _key(self, host: str) -> KeyPair:
-        return X25519_DH.key_pair(Random(f"{self.seed}:{host}:key").randbytes(KEY_BYTES))
+        if host not in self._keys:
+            dice = Random(f"{self.seed}:{host}:key")
+            self._keys[host] = X25519_DH.key_pair(dice.randbytes(KEY_BYTES))
+        return self._keys[host]
 
     def _server_security(self) -> ServerSecurity:
         return ServerSecurity(static=self._key(SERVER))
@@ -166,12 +170,12 @@ class World:
     def _client_security(self, host: str) -> ClientSecurity:
         return ClientSecurity(static=self._key(host), server_key=self._key(SERVER).public)
 
-    def _protected(self, security: Security) -> HopConfig:
+    def _protected(self, security: Callable[[], Security]) -> HopConfig:
         """The settings of a node's connections, which the network can read along."""
         if not self._encrypted:
             return self._hop_config
         learn = self.network.wiretap.learn
-        return replace(self._hop_config, security=security, key_log=learn)
+        return replace(self._hop_config, security=security(), key_log=learn)
 
     @property
     def processes(self) -> list[VirtualProcess]:
