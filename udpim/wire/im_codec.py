@@ -1,117 +1,56 @@
 """``struct`` codec of the IM packets that carry messages and receipts (hot path).
 
 `decode` and `encode` serve every kind; the rare ones go through the declarations of `im_schema`
-(PROTOCOL §4), the hot ones through the hand-written readers below, which the tests prove equal to
-the declarations on every input. Values are those of `im_packets`.
+(PROTOCOL §4), the hot ones through the hand-written readers below and those of `im_session_codec`,
+which the tests prove equal to the declarations on every input. Values are those of `im_packets`.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from udpim.errors import DecodeError
-from udpim.model import StreamId
-from udpim.ranges import Range
-from udpim.wire import im_rare
+from udpim.wire import im_rare, im_session_codec
+from udpim.wire.im_fields import (
+    RUN,
+    TWO_U64,
+    U64,
+    check_end,
+    read_head,
+    read_ranges,
+    read_runs,
+    refuse,
+    write_head,
+    write_ranges,
+)
 from udpim.wire.im_packets import (
     AckA,
     AckN,
     AckR,
-    EpochRun,
     ImPacket,
     Kind,
     MsgA,
     MsgN,
     MsgR,
     OfflineA,
-    Ranges,
     Section,
 )
-from udpim.wire.im_schema import (
-    FLAG_MORE,
-    FLAG_NAMED,
-    NAME_BYTES_MAX,
-    ORDINAL_BYTES_MAX,
-    RANGES_MAX,
-    RUNS_MAX,
-)
+from udpim.wire.im_schema import FLAG_MORE, FLAG_NAMED, ORDINAL_BYTES_MAX
 
 SECTION_HEAD_BYTES = 10
 """First seq and count."""
 SECTION_ENTRY_BYTES = 12
 """Length and stamp of one message."""
 
-_U64 = struct.Struct(">Q")
-_HEAD = struct.Struct(">BBI")
 _MSG_A = struct.Struct(">BBII")
-_TWO_U64 = struct.Struct(">QQ")
-_RUN = struct.Struct(">QI")
 _SECTION_HEAD = struct.Struct(">QH")
 _ACK_N = struct.Struct(">HQQ")
 _OFFLINE_A = struct.Struct(">IHQQ")
-_RANGES = [struct.Struct(f">{2 * n}Q") for n in range(RANGES_MAX + 1)]
 _SECTION_ENTRIES = [struct.Struct(f">{n}I{n}Q") for n in range(128)]
 
 _SKIPPED_KINDS_FROM = 0x80
-
-
-def _refuse(words: str) -> NoReturn:
-    raise DecodeError(words)
-
-
-# --- Readers: (body, offset) -> (value, offset after it). struct.error means truncation. ---
-
-
-def _read_text(body: bytes, at: int, least: int) -> tuple[str, int]:
-    end = at + 1 + body[at]
-    raw = body[at + 1 : end]
-    if end > len(body) or not least <= len(raw) <= NAME_BYTES_MAX or 0 in raw:
-        _refuse("name")
-    return raw.decode(), end
-
-
-def _read_name(body: bytes, at: int) -> tuple[StreamId, int]:
-    (incarnation,) = _U64.unpack_from(body, at)
-    conversation, at = _read_text(body, at + 8, 1)
-    user, at = _read_text(body, at, 0)
-    device, at = _read_text(body, at, 0)
-    return StreamId(user, device, incarnation, conversation), at
-
-
-def _read_ranges(body: bytes, at: int, least: int) -> tuple[Ranges, int]:
-    count = body[at]
-    at += 1
-    if count == 1:
-        first, last = _TWO_U64.unpack_from(body, at)
-        if first < 1 or last < first:
-            _refuse("ranges")
-        return ((first, last),), at + 16
-    if not least <= count <= RANGES_MAX:
-        _refuse("ranges")
-    flat = _RANGES[count].unpack_from(body, at)
-    previous = -1
-    for first, last in zip(flat[::2], flat[1::2], strict=True):
-        if first <= previous + 1 or first < 1 or last < first:
-            _refuse("ranges")
-        previous = last
-    return tuple(zip(flat[::2], flat[1::2], strict=True)), at + 16 * count
-
-
-def _read_runs(body: bytes, at: int) -> tuple[tuple[EpochRun, ...], int]:
-    count = body[at]
-    if not 1 <= count <= RUNS_MAX:
-        _refuse("epoch runs")
-    runs = []
-    first_before, epoch_before = 0, -1
-    for index in range(count):
-        first, epoch = _RUN.unpack_from(body, at + 1 + 12 * index)
-        if first <= first_before or epoch <= epoch_before:
-            _refuse("epoch runs")
-        runs.append(EpochRun(first, epoch))
-        first_before, epoch_before = first, epoch
-    return tuple(runs), at + 1 + 12 * count
 
 
 def _section_entries(count: int) -> struct.Struct:
@@ -124,47 +63,31 @@ def _read_section(body: bytes, at: int) -> Section:
     """Read the section that fills the rest of ``body``."""
     first, count = _SECTION_HEAD.unpack_from(body, at)
     if count < 1 or first < 1 or first + count - 1 >= 2**64:
-        _refuse("section")
+        refuse("section")
     lengths = _section_entries(count).unpack_from(body, at + SECTION_HEAD_BYTES)[:count]
     end = at + SECTION_HEAD_BYTES + SECTION_ENTRY_BYTES * count + sum(lengths)
     if end != len(body):
-        _refuse("section length")
+        refuse("section length")
     return Section(first, count, body[at:])
 
 
-def _read_head(body: bytes, flags_allowed: int) -> tuple[int, int, StreamId | None, int]:
-    """Read kind, flags, handle and name; return (flags, handle, name, offset)."""
-    _, flags, handle = _HEAD.unpack_from(body)
-    if flags & ~flags_allowed:
-        _refuse("flags")
-    if flags & FLAG_NAMED:
-        name, at = _read_name(body, 6)
-        return flags, handle, name, at
-    return flags, handle, None, 6
-
-
 def _read_seq_pair(body: bytes, at: int) -> tuple[int, int]:
-    one, two = _TWO_U64.unpack_from(body, at)
+    one, two = TWO_U64.unpack_from(body, at)
     if one < 1 or two < 1:
-        _refuse("seq 0")
+        refuse("seq 0")
     return one, two
 
 
-def _end(body: bytes, at: int) -> None:
-    if at != len(body):
-        _refuse("bytes left over")
-
-
 def _decode_msg_r(body: bytes) -> MsgR:
-    _, handle, name, at = _read_head(body, FLAG_NAMED)
-    (floor,) = _U64.unpack_from(body, at)
+    _, handle, name, at = read_head(body, FLAG_NAMED)
+    (floor,) = U64.unpack_from(body, at)
     if floor < 1:
-        _refuse("seq 0")
-    runs, at = _read_runs(body, at + 8)
+        refuse("seq 0")
+    runs, at = read_runs(body, at + 8)
     size = body[at] << 8 | body[at + 1]
     raw = body[at + 2 : at + 2 + size]
     if size > ORDINAL_BYTES_MAX or (size and (len(raw) != size or raw[-1] == 0)):
-        _refuse("settled bitmap")
+        refuse("settled bitmap")
     section = _read_section(body, at + 2 + size)
     return MsgR(handle, name, floor, runs, int.from_bytes(raw, "little"), section)
 
@@ -172,57 +95,57 @@ def _decode_msg_r(body: bytes) -> MsgR:
 def _decode_msg_a(body: bytes) -> MsgA:
     _, flags, handle, rtt_us = _MSG_A.unpack_from(body)
     if flags:
-        _refuse("flags")
-    ranges, at = _read_ranges(body, 10, 1)
-    _end(body, at)
+        refuse("flags")
+    ranges, at = read_ranges(body, 10, 1)
+    check_end(body, at)
     return MsgA(handle, rtt_us, ranges)
 
 
 def _decode_msg_n(body: bytes) -> MsgN:
-    _, handle, name, at = _read_head(body, FLAG_NAMED)
+    _, handle, name, at = read_head(body, FLAG_NAMED)
     floor, base = _read_seq_pair(body, at)
     return MsgN(handle, name, floor, base, _read_section(body, at + 16))
 
 
 def _decode_ack_r(body: bytes) -> AckR:
-    _, handle, name, at = _read_head(body, FLAG_NAMED)
-    delivered, at = _read_ranges(body, at, 0)
-    void, at = _read_ranges(body, at, 0)
-    _end(body, at)
+    _, handle, name, at = read_head(body, FLAG_NAMED)
+    delivered, at = read_ranges(body, at, 0)
+    void, at = read_ranges(body, at, 0)
+    check_end(body, at)
     return AckR(handle, name, body[0] == Kind.OFFLINEACK_R, delivered, void)
 
 
 def _decode_ack_a(body: bytes) -> AckA:
-    _, handle, _, at = _read_head(body, 0)
-    ranges, at = _read_ranges(body, at, 1)
-    _end(body, at)
+    _, handle, _, at = read_head(body, 0)
+    ranges, at = read_ranges(body, at, 1)
+    check_end(body, at)
     return AckA(handle, ranges)
 
 
 def _decode_ack_n(body: bytes) -> AckN:
-    _, handle, name, at = _read_head(body, FLAG_NAMED)
+    _, handle, name, at = read_head(body, FLAG_NAMED)
     ordinal, incarnation, store_epoch = _ACK_N.unpack_from(body, at)
-    delivered, at = _read_ranges(body, at + 18, 0)
-    void, at = _read_ranges(body, at, 0)
-    stored, at = _read_ranges(body, at, 0)
-    excused, at = _read_ranges(body, at, 0)
-    _end(body, at)
+    delivered, at = read_ranges(body, at + 18, 0)
+    void, at = read_ranges(body, at, 0)
+    stored, at = read_ranges(body, at, 0)
+    excused, at = read_ranges(body, at, 0)
+    check_end(body, at)
     return AckN(handle, name, ordinal, incarnation, store_epoch, delivered, void, stored, excused)
 
 
 def _decode_offline_a(body: bytes) -> OfflineA:
-    flags, handle, name, at = _read_head(body, FLAG_NAMED | FLAG_MORE)
+    flags, handle, name, at = read_head(body, FLAG_NAMED | FLAG_MORE)
     batch, total, floor, base = _OFFLINE_A.unpack_from(body, at)
     if floor < 1 or base < 1:
-        _refuse("seq 0")
-    void, at = _read_ranges(body, at + 22, 0)
+        refuse("seq 0")
+    void, at = read_ranges(body, at + 22, 0)
     section = None
     if body[at] == 1:
         section = _read_section(body, at + 1)
     elif body[at] == 0:
-        _end(body, at + 1)
+        check_end(body, at + 1)
     else:
-        _refuse("section mark")
+        refuse("section mark")
     more = bool(flags & FLAG_MORE)
     return OfflineA(handle, name, batch, total, more, floor, base, void, section)
 
@@ -236,6 +159,7 @@ _HOT: dict[int, Callable[[bytes], ImPacket]] = {
     Kind.ACK_A: _decode_ack_a,
     Kind.ACK_N: _decode_ack_n,
     Kind.OFFLINE_A: _decode_offline_a,
+    **im_session_codec.READERS,
 }
 
 
@@ -249,7 +173,7 @@ def decode(body: bytes) -> ImPacket | None:
         DecodeError: If the bytes are not exactly one IM packet of a known kind.
     """
     if not body:
-        _refuse("empty IM packet")
+        refuse("empty IM packet")
     reader = _HOT.get(body[0])
     if reader is None:
         if body[0] >= _SKIPPED_KINDS_FROM:
@@ -262,33 +186,6 @@ def decode(body: bytes) -> ImPacket | None:
 
 
 # --- Writers ---
-
-
-def _text(value: str) -> bytes:
-    raw = value.encode()
-    return bytes((len(raw),)) + raw
-
-
-def _name(name: StreamId) -> bytes:
-    return (
-        _U64.pack(name.incarnation)
-        + _text(name.conversation)
-        + _text(name.user)
-        + _text(name.device)
-    )
-
-
-def _ranges(ranges: Sequence[Range]) -> bytes:
-    count = len(ranges)
-    if count == 1:
-        return b"\x01" + _TWO_U64.pack(*ranges[0])
-    return bytes((count,)) + _RANGES[count].pack(*(n for pair in ranges for n in pair))
-
-
-def _head(kind: Kind, handle: int, name: StreamId | None, flags: int = 0) -> bytes:
-    if name is None:
-        return _HEAD.pack(kind, flags, handle)
-    return _HEAD.pack(kind, flags | FLAG_NAMED, handle) + _name(name)
 
 
 def encode_section(first: int, stamps: Sequence[int], payloads: Sequence[bytes]) -> Section:
@@ -327,12 +224,12 @@ def cut_section(section: Section, first: int, last: int) -> Section:
 
 
 def _encode_msg_r(packet: MsgR) -> bytes:
-    runs = bytes((len(packet.runs),)) + b"".join(_RUN.pack(*run) for run in packet.runs)
+    runs = bytes((len(packet.runs),)) + b"".join(RUN.pack(*run) for run in packet.runs)
     size = (packet.settled.bit_length() + 7) // 8
     return b"".join(
         (
-            _head(Kind.MSG_R, packet.handle, packet.name),
-            _U64.pack(packet.floor),
+            write_head(Kind.MSG_R, packet.handle, packet.name),
+            U64.pack(packet.floor),
             runs,
             size.to_bytes(2, "big") + packet.settled.to_bytes(size, "little"),
             packet.section.raw,
@@ -341,33 +238,33 @@ def _encode_msg_r(packet: MsgR) -> bytes:
 
 
 def _encode_msg_a(packet: MsgA) -> bytes:
-    return _MSG_A.pack(Kind.MSG_A, 0, packet.handle, packet.rtt_us) + _ranges(packet.ranges)
+    return _MSG_A.pack(Kind.MSG_A, 0, packet.handle, packet.rtt_us) + write_ranges(packet.ranges)
 
 
 def _encode_msg_n(packet: MsgN) -> bytes:
-    head = _head(Kind.MSG_N, packet.handle, packet.name)
-    return head + _TWO_U64.pack(packet.floor, packet.base) + packet.section.raw
+    head = write_head(Kind.MSG_N, packet.handle, packet.name)
+    return head + TWO_U64.pack(packet.floor, packet.base) + packet.section.raw
 
 
 def _encode_ack_r(packet: AckR) -> bytes:
     kind = Kind.OFFLINEACK_R if packet.pulled else Kind.ACK_R
-    head = _head(kind, packet.handle, packet.name)
-    return head + _ranges(packet.delivered) + _ranges(packet.void)
+    head = write_head(kind, packet.handle, packet.name)
+    return head + write_ranges(packet.delivered) + write_ranges(packet.void)
 
 
 def _encode_ack_a(packet: AckA) -> bytes:
-    return _head(Kind.ACK_A, packet.handle, None) + _ranges(packet.ranges)
+    return write_head(Kind.ACK_A, packet.handle, None) + write_ranges(packet.ranges)
 
 
 def _encode_ack_n(packet: AckN) -> bytes:
     return b"".join(
         (
-            _head(Kind.ACK_N, packet.handle, packet.name),
+            write_head(Kind.ACK_N, packet.handle, packet.name),
             _ACK_N.pack(packet.ordinal, packet.incarnation, packet.store_epoch),
-            _ranges(packet.delivered),
-            _ranges(packet.void),
-            _ranges(packet.stored),
-            _ranges(packet.excused),
+            write_ranges(packet.delivered),
+            write_ranges(packet.void),
+            write_ranges(packet.stored),
+            write_ranges(packet.excused),
         )
     )
 
@@ -375,9 +272,9 @@ def _encode_ack_n(packet: AckN) -> bytes:
 def _encode_offline_a(packet: OfflineA) -> bytes:
     return b"".join(
         (
-            _head(Kind.OFFLINE_A, packet.handle, packet.name, FLAG_MORE if packet.more else 0),
+            write_head(Kind.OFFLINE_A, packet.handle, packet.name, FLAG_MORE if packet.more else 0),
             _OFFLINE_A.pack(packet.batch, packet.total, packet.floor, packet.base),
-            _ranges(packet.void),
+            write_ranges(packet.void),
             b"\x00" if packet.section is None else b"\x01" + packet.section.raw,
         )
     )
@@ -391,6 +288,7 @@ _WRITERS: dict[type, Callable[[Any], bytes]] = {
     AckA: _encode_ack_a,
     AckN: _encode_ack_n,
     OfflineA: _encode_offline_a,
+    **im_session_codec.WRITERS,
 }
 
 

@@ -1,7 +1,9 @@
-"""The rare IM packets (login, control, cancel, status) through their construct declarations.
+"""The rare IM packets (control, cancel, status, signals) through their construct declarations.
 
+Every kind but those that carry messages can be built here, the logins and memberships that have a
+twin in `im_session_codec` too.
 `to_value` also turns what the declarations parse of a *hot* packet into its value: that is how the
-tests hold `im_codec` against the normative format.
+tests hold the ``struct`` codecs against the normative format.
 """
 
 from __future__ import annotations
