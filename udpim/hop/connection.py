@@ -305,7 +305,7 @@ class Connection(Gauges):
         self.stats.acks_sent += len(parts)
         tracked = False
         while (goes_out or parts) and not self._sealing.spent:
-            room = self._room - sum(map(len, parts))
+            room = self._room - sum(map(len, parts)) if parts else self._room
             frames, ping = self._recovery.fill(parts, room, self._next_number, now)
             if frames:
                 self._ping_due = False

@@ -37,18 +37,19 @@ class DatagramQueue:
         """
         self._frames_max = frames_max
         self._stats = stats
-        self._waiting: deque[tuple[float, bytes]] = deque()
+        self.waiting: deque[tuple[float, bytes]] = deque()
+        """When each came, and its body; the oldest first."""
 
     def push(self, body: bytes, now: float) -> None:
         """Queue one body; if there is no room, the oldest is dropped for it."""
-        if len(self._waiting) >= self._frames_max:
-            self._waiting.popleft()
+        if len(self.waiting) >= self._frames_max:
+            self.waiting.popleft()
             self._stats.datagram_frames_crowded += 1
-        self._waiting.append((now, body))
+        self.waiting.append((now, body))
 
     def expire(self, now: float) -> None:
         """Drop what has waited for too long."""
-        waiting = self._waiting
+        waiting = self.waiting
         while waiting and now - waiting[0][0] > WAIT_S_MAX:
             waiting.popleft()
             self._stats.datagram_frames_late += 1
@@ -59,7 +60,7 @@ class DatagramQueue:
         Returns:
             The room that is left.
         """
-        waiting = self._waiting
+        waiting = self.waiting
         while waiting and len(waiting[0][1]) + DATAGRAM_HEADER_BYTES <= room:
             wire = encode_datagram(waiting.popleft()[1])
             room -= len(wire)
@@ -69,4 +70,4 @@ class DatagramQueue:
 
     def __len__(self) -> int:
         """How many wait."""
-        return len(self._waiting)
+        return len(self.waiting)

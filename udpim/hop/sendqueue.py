@@ -203,7 +203,7 @@ class SendQueue:
         unacked, control = self._unacked, self._control
         end = self._lowest + self._peer_window
         self._large_first = not self._large_first
-        datagrams_first = len(self.datagrams) and packet_number % TURN_PACKETS == 0
+        datagrams_first = self.datagrams.waiting and packet_number % TURN_PACKETS == 0
         while True:
             frame = self._lost_head() if self._lost else None
             if frame is not None:
@@ -235,7 +235,7 @@ class SendQueue:
             frame.packet_number = packet_number
             parts.append(frame.wire)
             frames.append(frame)
-        if len(self.datagrams):
+        if self.datagrams.waiting:
             self._fill_datagrams(parts, room, frames)
         return frames
 
@@ -349,7 +349,7 @@ class SendQueue:
     @property
     def ready(self) -> bool:
         """Whether :meth:`fill` has something to send."""
-        if len(self.datagrams) or self._lost_head() is not None:
+        if self.datagrams.waiting or (self._lost and self._lost_head() is not None):
             return True
         waiting = self._control or self._small or self._large
         return bool(waiting) and self._next < self._lowest + self._peer_window

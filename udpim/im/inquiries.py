@@ -63,6 +63,8 @@ class Questions(Generic[Question, Answer]):
 
     def transmit(self, emit: Callable[[Question], None], room: int) -> None:
         """Give the questions that have not left to ``emit``, ``room`` of them at most."""
+        if not self._unsent:
+            return
         for request in list(self._unsent)[: max(0, room)]:
             del self._unsent[request]
             emit(self._open[request])

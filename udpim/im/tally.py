@@ -119,7 +119,9 @@ class Tallies:
 
     def next_timeout(self) -> float | None:
         """Return when `flush` has something to do."""
-        return min((pending.due_at for pending in self._waiting.values()), default=None)
+        if not self._waiting:
+            return None
+        return min(pending.due_at for pending in self._waiting.values())
 
     def flush(self, now: float) -> Iterator[tuple[Session, StreamId, Pending]]:
         """Yield what is due; the caller sends it and then calls `sent`."""

@@ -446,13 +446,17 @@ class ClientNode:
 
     def next_timeout(self) -> float | None:
         """Return when `handle_timeout` has something to do."""
-        times = [self._deadline, self.outbox.next_timeout(), self.inbox.next_timeout()]
-        times.append(self.spare_port.next_timeout())
-        if self._dialer is not None:
-            times.append(self._dialer.next_timeout())
-        if self._connection is not None:
-            times.append(self._connection.next_timeout())
-        return min([t for t in times if t is not None], default=None)
+        link = self._dialer or self._connection
+        soonest = None if link is None else link.next_timeout()
+        for at in (
+            self._deadline,
+            self.outbox.next_timeout(),
+            self.inbox.next_timeout(),
+            self.spare_port.next_timeout(),
+        ):
+            if at is not None and (soonest is None or at < soonest):
+                soonest = at
+        return soonest
 
     @property
     def connection(self) -> Connection | None:
