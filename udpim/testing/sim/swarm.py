@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from random import Random
 from typing import Any
 
@@ -250,6 +249,6 @@ def draw(seed: str) -> Plan:
         actions=tuple(sorted(actions, key=lambda action: action.at_s)),
         length_s=length_s,
         kinds=tuple(kinds),
-        link=asdict(profile),
+        link={name: getattr(profile, name) for name in Profile.__dataclass_fields__},
         **settings,
     )
