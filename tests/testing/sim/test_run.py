@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,13 @@ def test_a_trace_depends_on_the_seed_alone():
     assert SEEDS == len(one)
     assert SEEDS == len({line.split()[1] for line in one})
     assert one == other
+
+
+def test_nothing_else_changes_where_nobody_asks_for_the_trace():
+    drawn = plan(send(1.0, count=3), link=LOSSY)
+    result = run(drawn)
+    assert result.trace
+    assert replace(result, trace="") == run(drawn, hashed=False)
 
 
 @pytest.mark.parametrize("seed", ["3", "8", "15", "23"])
