@@ -17,11 +17,13 @@ from udpim.testing.sim.plan import Action, Plan, Seat, Value
 
 USERS = ("alice", "bob", "carol", "dave")
 LENGTH_S = (4.0, 14.0)
-SENDS = (5, 13)
-COUNTS = (1, 1, 1, 2, 3, 4, 6)
-"""Messages of one send: a run of them costs little more than one."""
-LARGE_BYTES = (1100, 8000)
-"""In up to seven pieces: each is a datagram on every leg of its way, and its repetitions are."""
+SENDS = (4, 9)
+COUNTS = (1, 1, 2, 3, 5, 9)
+"""Messages of one send: a run of them costs little more than one, so sends are few."""
+LARGE_BYTES = (1100, 5000)
+"""In up to five pieces: each is a datagram on every leg of its way, and its repetitions are."""
+LARGE_COUNT_MAX = 2
+"""Large messages of one send."""
 LARGE_RATIO = 0.15
 SQLITE_EVERY = 10
 """One seed in this many runs on the real SQLite store, whose power may fail."""
@@ -170,10 +172,12 @@ def _messages(
         others = [user for user in users if user != sender.user] + ["zoe"] * (dice.random() < 0.03)
         to_group = groups and dice.random() < 0.5
         is_large = large and dice.random() < LARGE_RATIO
+        to = "the group" if to_group else dice.choice(others)
+        count = dice.choice(COUNTS)
         args: Args = {
             "who": sender.host,
-            "to": "the group" if to_group else dice.choice(others),
-            "count": dice.choice(COUNTS),
+            "to": to,
+            "count": min(count, LARGE_COUNT_MAX) if is_large else count,
             "size": int(log_uniform(dice, *LARGE_BYTES)) if is_large else 0,
         }
         if deadlines and dice.random() < 0.4:
