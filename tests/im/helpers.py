@@ -364,9 +364,9 @@ class Server:
         packet = p.StatusR(1, None, floor, epochs, ranges)
         self.router.receive_status_r(session, stream, packet)
 
-    def ack(self, session, *delivered, void=(), stream=STREAM, pulled=False):
+    def ack(self, session, *delivered, void=(), settled=(), stream=STREAM, pulled=False):
         session.inbound.resolve(9, stream)
-        packet = p.AckR(9, None, pulled, delivered, tuple(void))
+        packet = p.AckR(9, None, pulled, delivered, tuple(void), tuple(settled))
         self.router.receive_ack_r(session, stream, packet)
 
     def restart(self, **more):

@@ -177,9 +177,31 @@ def test_what_was_pulled_and_what_was_pushed_is_reported_apart_and_once():
     memory.report.add(4, 4)
     memory.busy.add(6, 6)
     memory.pulled.add(3, 4)
-    assert [(False, [(1, 2), (5, 5)], []), (True, [(3, 3)], [(4, 4)])] == memory.take_report()
-    assert [(False, [], []), (True, [], [])] == memory.take_report()
+    assert [
+        (False, [(1, 2), (5, 5)], [], []),
+        (True, [(3, 3)], [(4, 4)], []),
+    ] == memory.take_report()
+    assert [(False, [], [], []), (True, [], [], [])] == memory.take_report()
     assert [] == list(memory.pulled)
+
+
+def test_below_floor_it_is_said_once_a_copy_that_nothing_is_known():
+    memory = stream(cum=6)
+    memory.settle_delivered(9, 9)
+    memory.raise_floor(8)
+    memory.ask(3, 4)
+    memory.ask(8, 9)
+    memory.ask(7, 6)
+    memory.report.add(1, 9)
+    memory.busy.add(4, 4)
+    assert [[(3, 3)], []] == [report.settled for report in memory.take_report()]
+    memory.busy.clear()
+    memory.pulled.add(4, 4)
+    memory.report.add(3, 4)
+    assert [[], [(4, 4)]] == [report.settled for report in memory.take_report()], "once each"
+    memory.ask(7, 7)
+    memory.report.add(7, 7)
+    assert [[], []] == [report.settled for report in memory.take_report()], "it is not settled"
 
 
 def test_what_is_held_is_neither_open_nor_settled_until_its_verdict():

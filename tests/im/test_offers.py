@@ -48,5 +48,18 @@ def test_receipts_are_cut_to_packets_and_pulled_ones_apart():
     assert 3 == len(out)
 
 
+def test_what_is_settled_below_floor_leaves_in_packets_of_its_own():
+    one = stream("u1")
+    one.raise_base(3 * RANGES_MAX)
+    one.raise_floor(3 * RANGES_MAX)
+    for seq in range(1, 2 * RANGES_MAX + 3, 2):
+        one.ask(seq, seq)
+        one.report.add(seq, seq)
+    out = []
+    emit_receipts(lambda packet, tag: out.append(packet), one, OutHandles())
+    assert [RANGES_MAX, 1] == [len(packet.settled) for packet in out]
+    assert {((), ())} == {(packet.delivered, packet.void) for packet in out}
+
+
 def void_of(packet):
     return [seq for a, b in packet.void for seq in range(a, b + 1)]

@@ -32,6 +32,27 @@ def test_a_copy_changes_nothing_and_gets_the_same_receipt_again():
     assert 1 == b.inbox.duplicates
 
 
+def test_of_a_copy_below_floor_only_that_it_is_settled_is_known():
+    """Its sender has lost what it knew: it asks for ever, if nobody answers."""
+    b = Receiver()
+    b.push(run_of(1, 5))
+    b.commit()
+    b.push(run_of(6, 6), floor=4)
+    b.commit()
+    b.receipts()
+    b.push(run_of(2, 4))
+    first, second = b.packets()
+    assert ((), (), ((2, 3),)) == (second.delivered, second.void, second.settled)
+    assert (((4, 4),), ()) == (first.delivered, first.settled)
+    b.cancel((1, 1))
+    assert [((1, 1),)] == [packet.settled for packet in b.packets()]
+    b.cancel((1, 3), floor=4)
+    assert [] == b.packets(), "who knows the floor does not ask"
+    b.pulled(run_of(3, 3), void=((1, 1),))
+    (answer,) = b.packets()
+    assert (True, ((1, 1), (3, 3))) == (answer.pulled, answer.settled)
+
+
 def test_a_copy_during_the_commit_is_answered_after_it():
     b = Receiver()
     b.push(run_of(1, 3))

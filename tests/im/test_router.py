@@ -19,6 +19,7 @@ from tests.im.helpers import (
 from udpim.config import WINDOW
 from udpim.im.puller import answer_pull, plan_pull
 from udpim.im.router import SEEN_S
+from udpim.im.tally import EXCUSED
 from udpim.model import Endpoint, RejectCode
 from udpim.wire.im_codec import encode_section, section_messages
 from udpim.wire.im_packets import (
@@ -187,6 +188,27 @@ def test_a_cancel_that_is_due_to_nobody_tells_its_sender_who_belongs():
     s.group("alice", "bob")
     s.cancel(alice, (2, 2), floor=2, stream=GROUP)
     assert [False] == [m.whole for m in s.hop_acks(alice)], "somebody will answer"
+
+
+@pytest.mark.parametrize("stream", [STREAM, GROUP], ids=["direct", "group"])
+def test_that_something_is_settled_frees_its_push_and_is_told_to_who_asks(stream):
+    s, alice, phone = both()
+    s.group("alice", "bob")
+    s.msg(alice, run_of(3, 6), floor=3, stream=stream)
+    s.hop_acks(alice), s.hop_acks(phone)
+    s.ack(phone, settled=((1, 4),), stream=stream)
+    assert [(5, 6)] == list(phone.pushes[stream].unreceipted)
+    if stream == STREAM:
+        (packet,) = of(AckN, s.hop_acks(alice))
+        assert (((3, 4),), (), ()) == (packet.excused, packet.delivered, packet.void)
+    else:
+        ((verdict, _, part),) = s.tallied(alice)
+        assert (EXCUSED, (3, 4)) == (verdict, part)
+    s.ack(phone, settled=((1, 2),), stream=stream)
+    assert [] == of(AckN, s.hop_acks(alice)), "alice knows that floor"
+    s.logout(alice)
+    s.ack(phone, (6, 6), settled=((5, 5),), stream=stream)
+    assert 0 == s.router.delivery.pushed_bytes
 
 
 def test_a_member_that_needs_no_copy_is_somebody():

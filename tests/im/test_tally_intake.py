@@ -49,6 +49,14 @@ def test_many_speak_at_once():
     assert 4 == stream.floor
 
 
+def test_what_is_excused_below_the_floor_is_not_kept():
+    a, stream = met()
+    tally(a, stream, entry(DELIVERED, (1, 2), ordinals=(0, 1)))
+    tally(a, stream, entry(EXCUSED, (1, 3), ordinals=(0, 1)))
+    assert ["1-2 DELIVERED", "3-3 EXCUSED"] == sorted(a.changes())
+    assert [[(3, 3)]] * 2 == [list(view.excused) for view in stream.audience.views]
+
+
 def test_a_group_shows_stored_when_everybody_has_it_at_least_stored():
     a, stream = met()
     tally(a, stream, entry(DELIVERED, (1, 2)), entry(STORED, (2, 3), ordinals=(1,)))

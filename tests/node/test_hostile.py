@@ -64,6 +64,8 @@ def plausible(draw, kinds, streams):
     for name in ("ranges", "delivered", "void", "stored", "excused", "asked"):
         if name in packet._fields:
             changed[name] = draw(RANGES)
+    if isinstance(packet, p.AckR):
+        changed["settled"] = draw(st.just(()) | RANGES)
     if "runs" in packet._fields:
         firsts = sorted(draw(st.sets(SEQS, min_size=1, max_size=3)))
         changed["runs"] = tuple(p.EpochRun(f, n + 1) for n, f in enumerate(firsts))

@@ -60,8 +60,8 @@ def fields_of(container):
     """Arguments for a scapy packet: only what a user gives, no count and no length."""
     arguments = {}
     for key, value in declared(container).items():
-        if key in ITEMS:
-            arguments[key] = [ITEMS[key](**fields_of(item)) for item in value]
+        if key in ITEMS or (key == "settled" and isinstance(value, tuple)):
+            arguments[key] = [ITEMS.get(key, SeqRange)(**fields_of(item)) for item in value]
         elif key == "stream":
             arguments[key] = StreamName(**value)
         elif key == "section":

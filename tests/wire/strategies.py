@@ -89,7 +89,7 @@ BY_KIND = {
     p.Kind.MSG_R: st.builds(p.MsgR, handles, named, seqs, runs, settled, sections()),
     p.Kind.MSG_A: st.builds(p.MsgA, handles, u(32), some_ranges),
     p.Kind.MSG_N: st.builds(p.MsgN, handles, named, seqs, seqs, sections()),
-    p.Kind.ACK_R: st.builds(p.AckR, handles, named, st.just(False), ranges, ranges),
+    p.Kind.ACK_R: st.builds(p.AckR, handles, named, st.just(False), ranges, ranges, ranges),
     p.Kind.ACK_A: st.builds(p.AckA, handles, some_ranges),
     p.Kind.ACK_N: st.builds(
         p.AckN, handles, named, u(16), u(64), u(64), ranges, ranges, ranges, ranges
@@ -116,7 +116,7 @@ BY_KIND = {
         ranges,
         st.none() | sections(),
     ),
-    p.Kind.OFFLINEACK_R: st.builds(p.AckR, handles, named, st.just(True), ranges, ranges),
+    p.Kind.OFFLINEACK_R: st.builds(p.AckR, handles, named, st.just(True), ranges, ranges, ranges),
     p.Kind.NUDGE: st.just(p.Nudge()),
     p.Kind.SIGNAL_R: st.builds(p.SignalR, names, signals),
     p.Kind.SIGNAL_N: st.builds(p.SignalN, names, names, names, signals),
@@ -154,7 +154,7 @@ EXAMPLES = {
     p.Kind.MSG_R: p.MsgR(1, _LONG_ID, 5, FULL_RUNS, 2**2050 | 1, _LONG_SECTION),
     p.Kind.MSG_A: p.MsgA(2, 3, _SHORT_RANGES),
     p.Kind.MSG_N: p.MsgN(3, _LONG_ID, 1, U64_MAX, _LONG_SECTION),
-    p.Kind.ACK_R: p.AckR(4, _LONG_ID, False, _SHORT_RANGES, ((2, 2),)),
+    p.Kind.ACK_R: p.AckR(4, _LONG_ID, False, _SHORT_RANGES, ((2, 2),), ((5, 6),)),
     p.Kind.ACK_A: p.AckA(5, _SHORT_RANGES),
     p.Kind.ACK_N: p.AckN(6, _LONG_ID, 7, 8, 9, ((1, 2),), (), ((4, 4),), _SHORT_RANGES),
     p.Kind.REFUSE: p.Refuse(7, 22, _SHORT_RANGES, "ü"),

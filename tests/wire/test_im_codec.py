@@ -59,7 +59,10 @@ def declared_fields(packet):
             fields[key] = [Container(first=a, last=b) for a, b in fields[key]]
     if "runs" in fields:
         fields["runs"] = [Container(run._asdict()) for run in fields["runs"]]
-    if "settled" in fields:
+    if isinstance(packet, p.AckR):
+        flags |= im_schema.FLAG_SETTLED if packet.settled else 0
+        fields["settled"] = [Container(first=a, last=b) for a, b in packet.settled]
+    elif "settled" in fields:
         fields["settled"] = fields["settled"].to_bytes(512, "little").rstrip(b"\0")
     section = fields.get("section")
     fields["has_section"] = int(section is not None)
@@ -327,6 +330,8 @@ def value_from(kind, fields):
     for key in RANGE_FIELDS:
         if key in fields:
             fields[key] = tuple(map(tuple, fields[key]))
+    if isinstance(fields.get("settled"), list):
+        fields["settled"] = tuple(map(tuple, fields["settled"]))
     if "runs" in fields:
         fields["runs"] = tuple(p.EpochRun(*run) for run in fields["runs"])
     if "members" in fields:

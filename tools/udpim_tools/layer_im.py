@@ -90,6 +90,12 @@ class MsgN(UDPIMImPacket):
     )
 
 
+_SETTLED = [
+    ConditionalField(field, lambda packet: packet.flags.settled)
+    for field in counted("settled", SeqRange)
+]
+
+
 class AckR(UDPIMImPacket):
     """B → S: B's verdicts."""
 
@@ -98,6 +104,7 @@ class AckR(UDPIMImPacket):
         *stream_head(0x04),
         *counted("delivered", SeqRange),
         *counted("void", SeqRange),
+        *_SETTLED,
     )
 
 
@@ -247,6 +254,7 @@ class OfflineAckR(UDPIMImPacket):
         *stream_head(0x12),
         *counted("delivered", SeqRange),
         *counted("void", SeqRange),
+        *_SETTLED,
     )
 
 

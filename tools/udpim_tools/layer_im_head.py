@@ -51,7 +51,7 @@ LABELS = {
 }
 """What people call each kind, by its first byte."""
 
-_FLAGS = ["named", "whole", "more", "durable", "waiting", "continues", "four", "flag7"]
+_FLAGS = ["named", "whole", "more", "durable", "waiting", "continues", "four", "settled"]
 
 
 def head(kind: int) -> list[Field]:

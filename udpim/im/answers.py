@@ -10,7 +10,7 @@ from itertools import zip_longest
 
 from udpim.im.conversations import Conversations
 from udpim.im.session import Named, ReadRelay, Relay, Round, Session, Told
-from udpim.im.tally import DELIVERED, STORED, VOID, Tallies, packets_of
+from udpim.im.tally import DELIVERED, EXCUSED, STORED, VOID, Tallies, packets_of
 from udpim.model import Endpoint, StreamId, is_group
 from udpim.ranges import Range, RangeSet, chunked, intersect
 from udpim.wire.im_packets import AckN, Members, ReadN, StatusA
@@ -106,6 +106,22 @@ class Answers:
             handle, name = sender.outbound.of(stream)
             packet = AckN(handle, name, line.ordinal, 0, self._store_epoch, (), (), (), ())
             sender.send(packet, Named(stream))
+
+    def forgotten(
+        self, sender: Session, stream: StreamId, endpoint: Session, ranges: Sequence[Range]
+    ) -> None:
+        """An endpoint has these settled below a floor of the sender's, and knows no more."""
+        line = self._conversations.line(stream, endpoint.endpoint)
+        if line is None or not ranges:
+            return
+        self.members(sender, stream)
+        if is_group(stream.conversation):
+            self.tallies.add(sender, stream, line.ordinal, EXCUSED, ranges)
+            return
+        head = (line.ordinal, endpoint.incarnation, self._store_epoch)
+        for part in chunked(ranges, RANGES_A_PACKET):
+            handle, name = sender.outbound.of(stream)
+            sender.send(AckN(handle, name, *head, (), (), (), part), Named(stream))
 
     def _collect(self, sender: Session, ordinal: int, relay: Relay, *, kept: bool) -> None:
         for verdict, ranges in ((DELIVERED, relay.delivered), (VOID, relay.void)):

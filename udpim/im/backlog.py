@@ -48,12 +48,14 @@ class Backlog:
         """
         return self._uncommitted_bytes + self._shown_bytes
 
-    def room(self, stream: InStream | None, base: int, section: Section) -> int:
+    def room(self, stream: InStream | None, base: int, section: Section | None) -> int:
         """Tell whether a run may be taken.
 
         One above its stream's window is not. While the application has more waiting than its limit
         no message is, but with one that fills a gap: those behind it count, too.
         """
+        if section is None:
+            return FREE
         cum = base - 1 if stream is None else max(stream.cum, base - 1)
         if section.last > cum + WINDOW:
             return BEYOND

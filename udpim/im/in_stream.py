@@ -8,6 +8,8 @@ one (I8).
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from udpim.config import VOID_RUNS_MAX, WINDOW
 from udpim.im.records import InStreamRecord
 from udpim.model import StreamId
@@ -31,10 +33,21 @@ def _mask(cum: int, first: int, last: int) -> int:
     return ((1 << (last - first + 1)) - 1) << (first - cum - 1)
 
 
+class Report(NamedTuple):
+    """What an ack:R has to say."""
+
+    pulled: bool
+    delivered: list[Range]
+    void: list[Range]
+    settled: list[Range]
+    """Below the floor that the sender has told, so nothing more is known of them."""
+
+
 class InStream:
     """B's memory of one stream. Bits are relative to ``cum + 1``."""
 
     __slots__ = (
+        "asked",
         "busy",
         "cum",
         "delivered",
@@ -67,6 +80,8 @@ class InStream:
         """Bits of messages that a memory inbox holds until the application is done with them."""
         self.busy = RangeSet()
         """Settled in this memory, not yet durable: no answer leaves before the commit (I7)."""
+        self.asked = RangeSet()
+        """Below floor, with copies that came of them since the last report."""
         self.report = RangeSet()
         """Verdicts to send at the end of this turn."""
         self.pulled = RangeSet()
@@ -182,8 +197,22 @@ class InStream:
                 void += bit_ranges(self.void & mask, self.cum + 1)
         return delivered, void
 
-    def take_report(self) -> list[tuple[bool, list[Range], list[Range]]]:
-        """Return the open verdicts: (of the offline queue's items?, delivered, void).
+    def ask(self, first: int, last: int) -> None:
+        """A copy of first..last came; one below floor is of a sender that does not know it."""
+        if first < self.floor and first <= last:
+            self.asked.add(first, min(last, self.floor - 1))
+
+    def _forgotten(self, ranges: list[Range]) -> list[Range]:
+        """Return what of ``ranges`` somebody asks for, and is below floor: no verdict is known."""
+        found = []
+        for first, last in ranges if len(self.asked) else ():
+            if first <= self.cum:
+                found += self.asked.within(first, min(last, self.cum))
+        self.asked.subtract(ranges)
+        return found
+
+    def take_report(self) -> list[Report]:
+        """Return the open verdicts, of what was pushed and of the offline queue's items.
 
         What is not durable yet is reported after its commit (I7).
         """
@@ -192,7 +221,10 @@ class InStream:
         pulled = [part for a, b in ranges for part in self.pulled.within(a, b)]
         pushed = [part for a, b in ranges for part in self.pulled.missing(a, b)]
         self.pulled.subtract(pulled)
-        return [(False, *self.verdicts(pushed)), (True, *self.verdicts(pulled))]
+        return [
+            Report(is_pulled, *self.verdicts(parts), self._forgotten(parts))
+            for is_pulled, parts in ((False, pushed), (True, pulled))
+        ]
 
     def settled_from_floor(self) -> list[Range]:
         """Return everything that a login offers again: settled, durable, not below floor."""

@@ -42,9 +42,13 @@ def emit_receipts(
     emit: Callable[[ImPacket, StreamId | None], None], stream: InStream, handles: OutHandles
 ) -> None:
     """Emit the open verdicts of one stream."""
-    for is_pulled, delivered, void in stream.take_report():
+    for is_pulled, delivered, void, settled in stream.take_report():
         for at in range(0, max(len(delivered), len(void)), RANGES_MAX // 2):
             end = at + RANGES_MAX // 2
             handle, name = handles.of(stream.id)
             some, none = tuple(delivered[at:end]), tuple(void[at:end])
             emit(AckR(handle, name, is_pulled, some, none), stream.id)
+        for at in range(0, len(settled), RANGES_MAX):
+            handle, name = handles.of(stream.id)
+            part = tuple(settled[at : at + RANGES_MAX])
+            emit(AckR(handle, name, is_pulled, (), (), part), stream.id)

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from udpim import config
 from udpim.config import Limits
 from udpim.im.aside import Aside
-from udpim.im.backlog import FREE, Backlog
+from udpim.im.backlog import Backlog
 from udpim.im.gaps import Gaps
 from udpim.im.handles import OutHandles
 from udpim.im.in_stream import InStream
@@ -139,8 +139,6 @@ class Inbox:
 
     def room(self, id_: StreamId, base: int, section: Section | None) -> int:
         """Tell whether an IM packet may be taken, as `Backlog.room` does (R9, R10)."""
-        if section is None:
-            return FREE
         return self._backlog.room(self._streams.get(id_), base, section)
 
     def receive_msg_n(self, id_: StreamId, packet: MsgN) -> None:
@@ -157,8 +155,8 @@ class Inbox:
         stream = self._stream(id_, packet.floor, packet.base)
         if stream is None:
             return
-        for first, last in packet.void:
-            self._void(stream, first, last, pulled=True)
+        for part in packet.void:
+            self._void(stream, part, pulled=True)
         if packet.section is not None:
             self._take(stream, packet.section, pulled=True)
 
@@ -166,8 +164,8 @@ class Inbox:
         """Void what is not committed; answer the rest as ever (R4)."""
         stream = self._stream(id_, packet.floor, packet.base)
         if stream is not None:
-            for first, last in packet.ranges:
-                self._void(stream, first, last, pulled=False)
+            for part in packet.ranges:
+                self._void(stream, part, pulled=False, asked_from=packet.floor)
 
     def receive_status_n(self, id_: StreamId, packet: StatusN) -> None:
         """Offer this stream's receipts again."""
@@ -179,8 +177,8 @@ class Inbox:
         """We are no member any more: give up what is missing, and release the rest (R5)."""
         stream = self._streams.get(id_)
         if stream is not None:
-            for first, last in stream.gaps():
-                self._void(stream, first, last, pulled=False)
+            for part in stream.gaps():
+                self._void(stream, part, pulled=False)
 
     def receive_read_a(self, packet: ReadA) -> None:
         """The server answers for a read watermark."""
@@ -208,8 +206,7 @@ class Inbox:
         if stream.raise_floor(floor):
             self._dirty[stream] = None
         if base > stream.cum + 1:
-            voided = stream.raise_base(base)
-            if voided:
+            if voided := stream.raise_base(base):
                 self._settled(stream, voided)
         return stream
 
@@ -222,6 +219,7 @@ class Inbox:
 
     def _take(self, stream: InStream, section: Section, *, pulled: bool) -> None:
         first, last = section.first, section.last
+        stream.ask(first, last)
         new = stream.open_in(first, last)
         if sum(b - a + 1 for a, b in new) < section.count:
             self._again(stream, first, last)
@@ -252,14 +250,15 @@ class Inbox:
         stream.report.add(first, last)
         self._reports[stream] = None
 
-    def _void(self, stream: InStream, first: int, last: int, *, pulled: bool) -> None:
-        open_ = stream.open_in(first, last)
+    def _void(self, stream: InStream, part: Range, *, pulled: bool, asked_from: int = 1) -> None:
+        open_ = stream.open_in(*part)
         if open_ and not stream.room_for_void():
             self._drop("void runs at their limit")
             return
-        self._again(stream, first, last)
+        stream.ask(max(part[0], asked_from), part[1])
+        self._again(stream, *part)
         if pulled:
-            stream.pulled.add(first, last)
+            stream.pulled.add(*part)
         for low, high in open_:
             stream.settle_void(low, high)
         if open_:

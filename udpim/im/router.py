@@ -341,9 +341,12 @@ class Router:
             if is_group(stream.conversation) and not verdicts:
                 self.delivery.gone(session, stream)
             return
-        if not verdicts:
+        if packet.settled:
+            self._forgotten(session, stream, packet.settled)
+        elif not verdicts:
             self.endings.tell(session, stream)
             self.standstills.asked(session, stream)
+        if not verdicts:
             return
         complete = self.delivery.receipted(session, stream, verdicts)
         relay = Relay(stream, session.endpoint, session.incarnation, packet.delivered, packet.void)
@@ -355,6 +358,15 @@ class Router:
         self.standstills.offered(session, stream, verdicts, sender.floors.get(stream, 0))
         if complete:
             self.answers.tallies.hurry(sender, stream)
+
+    def _forgotten(self, session: Session, stream: StreamId, ranges: Sequence[Range]) -> None:
+        """B knows a floor above these: who does not know it any more is told that nobody waits."""
+        self.delivery.receipted(session, stream, ranges)
+        sender = self.sessions.get(Endpoint(stream.user, stream.device))
+        if sender is not None:
+            floor = sender.floors.get(stream, 1)
+            asked = [(max(first, floor), last) for first, last in ranges if last >= floor]
+            self.answers.forgotten(sender, stream, session, asked)
 
     # --- After a commit of queue rows ---
 

@@ -335,7 +335,7 @@ class Outbox:
             self._changed(stream, stream.take_delivered(view, first, last))
         for first, last in packet.void:
             stream.take_void(view, first, last)
-        for first, last in stream.used(packet.excused):
+        for first, last in without(stream.used(packet.excused), stream.settled):
             view.take_excused(first, last)
         if packet.store_epoch == stream.store_epoch:
             self._changed(stream, stream.take_stored(view, packet.stored))

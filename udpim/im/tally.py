@@ -56,7 +56,7 @@ class Pending:
 
     def forget(self, ordinal: int) -> None:
         """The endpoint's verdicts do not hold any more; what is stored for it does."""
-        for verdict in (DELIVERED, VOID):
+        for verdict in (DELIVERED, VOID, EXCUSED):
             self.verdicts.get(verdict, {}).pop(ordinal, None)
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from udpim.im.member_view import MemberView
 from udpim.im.out_stream import OutStream
 from udpim.im.tally import DELIVERED, STORED, VOID
-from udpim.ranges import Range
+from udpim.ranges import Range, without
 from udpim.wire.im_packets import Tally, TallyEntry
 
 
@@ -64,4 +64,5 @@ def _take(stream: OutStream, view: MemberView, entry: TallyEntry) -> None:
         elif entry.verdict == STORED:
             stream.take_stored(view, ((first, last),))
         else:
-            view.take_excused(first, last)
+            for part in without(stream.used([(first, last)]), stream.settled):
+                view.take_excused(*part)

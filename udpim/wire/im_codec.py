@@ -35,9 +35,10 @@ from udpim.wire.im_packets import (
     MsgN,
     MsgR,
     OfflineA,
+    Ranges,
     Section,
 )
-from udpim.wire.im_schema import FLAG_MORE, FLAG_NAMED, ORDINAL_BYTES_MAX
+from udpim.wire.im_schema import FLAG_MORE, FLAG_NAMED, FLAG_SETTLED, ORDINAL_BYTES_MAX
 
 SECTION_HEAD_BYTES = 10
 """First seq and count."""
@@ -108,11 +109,14 @@ def _decode_msg_n(body: bytes) -> MsgN:
 
 
 def _decode_ack_r(body: bytes) -> AckR:
-    _, handle, name, at = read_head(body, FLAG_NAMED)
+    flags, handle, name, at = read_head(body, FLAG_NAMED | FLAG_SETTLED)
     delivered, at = read_ranges(body, at, 0)
     void, at = read_ranges(body, at, 0)
+    settled: Ranges = ()
+    if flags & FLAG_SETTLED:
+        settled, at = read_ranges(body, at, 1)
     check_end(body, at)
-    return AckR(handle, name, body[0] == Kind.OFFLINEACK_R, delivered, void)
+    return AckR(handle, name, body[0] == Kind.OFFLINEACK_R, delivered, void, settled)
 
 
 def _decode_ack_a(body: bytes) -> AckA:
@@ -248,8 +252,10 @@ def _encode_msg_n(packet: MsgN) -> bytes:
 
 def _encode_ack_r(packet: AckR) -> bytes:
     kind = Kind.OFFLINEACK_R if packet.pulled else Kind.ACK_R
-    head = write_head(kind, packet.handle, packet.name)
-    return head + write_ranges(packet.delivered) + write_ranges(packet.void)
+    flags = FLAG_SETTLED if packet.settled else 0
+    head = write_head(kind, packet.handle, packet.name, flags)
+    verdicts = head + write_ranges(packet.delivered) + write_ranges(packet.void)
+    return verdicts + write_ranges(packet.settled) if packet.settled else verdicts
 
 
 def _encode_ack_a(packet: AckA) -> bytes:

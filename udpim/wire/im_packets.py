@@ -95,6 +95,8 @@ class AckR(NamedTuple):
     pulled: bool
     delivered: Ranges
     void: Ranges
+    settled: Ranges = ()
+    """Below a floor that A has told: B has forgotten what became of them."""
 
 
 class AckA(NamedTuple):

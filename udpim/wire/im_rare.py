@@ -31,6 +31,11 @@ def _ranges(items: Any) -> p.Ranges:
     return tuple((item.first, item.last) for item in items)
 
 
+def _ack_r(parsed: Any, *, pulled: bool) -> p.AckR:
+    lists = (parsed.delivered, parsed.void, parsed.settled or ())
+    return p.AckR(parsed.handle, _name(parsed), pulled, *map(_ranges, lists))
+
+
 def _runs(items: Any) -> tuple[p.EpochRun, ...]:
     return tuple(p.EpochRun(item.first, item.epoch) for item in items)
 
@@ -86,10 +91,8 @@ _TO_VALUE: dict[Kind, Callable[[Any], Any]] = {
         c.base,
         _section(c.section),  # type: ignore[arg-type]  # always there in this declaration
     ),
-    Kind.ACK_R: lambda c: p.AckR(c.handle, _name(c), False, _ranges(c.delivered), _ranges(c.void)),
-    Kind.OFFLINEACK_R: lambda c: p.AckR(
-        c.handle, _name(c), True, _ranges(c.delivered), _ranges(c.void)
-    ),
+    Kind.ACK_R: lambda c: _ack_r(c, pulled=False),
+    Kind.OFFLINEACK_R: lambda c: _ack_r(c, pulled=True),
     Kind.ACK_A: lambda c: p.AckA(c.handle, _ranges(c.ranges)),
     Kind.ACK_N: lambda c: p.AckN(
         c.handle,

@@ -33,6 +33,8 @@ FLAG_CONTINUES = 0x20
 """The client's store still has messages of an older incarnation to bring to their end."""
 FLAG_FOUR = 0x40
 """The session does without msg:A and ack:A."""
+FLAG_SETTLED = 0x80
+"""Ranges that are settled, and no more is known of them, follow."""
 
 RANGES_MAX = 48
 """Ranges in one list: 768 bytes, so that a list and a name always fit one packet."""
@@ -136,6 +138,16 @@ def _stream_packet(kind: Kind, *fields: Any, flags: int = FLAG_NAMED) -> c.Const
     )
 
 
+def _ack_r(kind: Kind) -> c.Construct[Any, Any]:
+    return _stream_packet(
+        kind,
+        "delivered" / _ranges(0),
+        "void" / _ranges(0),
+        "settled" / c.If(c.this.flags & FLAG_SETTLED, _ranges(1)),
+        flags=FLAG_NAMED | FLAG_SETTLED,
+    )
+
+
 def _plain_packet(kind: Kind, *fields: Any, flags: int = 0) -> c.Construct[Any, Any]:
     return c.Struct(
         "kind" / c.Const(int(kind), c.Int8ub), "flags" / _flags(flags), *fields, c.Terminated
@@ -194,7 +206,7 @@ SCHEMAS: dict[Kind, c.Construct[Any, Any]] = {
     ),
     Kind.MSG_A: _stream_packet(Kind.MSG_A, "rtt_us" / c.Int32ub, "ranges" / _ranges(1), flags=0),
     Kind.MSG_N: _stream_packet(Kind.MSG_N, "floor" / SEQ, "base" / SEQ, "section" / SECTION),
-    Kind.ACK_R: _stream_packet(Kind.ACK_R, "delivered" / _ranges(0), "void" / _ranges(0)),
+    Kind.ACK_R: _ack_r(Kind.ACK_R),
     Kind.ACK_A: _stream_packet(Kind.ACK_A, "ranges" / _ranges(1), flags=0),
     Kind.ACK_N: _stream_packet(
         Kind.ACK_N,
@@ -264,9 +276,7 @@ SCHEMAS: dict[Kind, c.Construct[Any, Any]] = {
         "section" / c.If(c.this.has_section, SECTION),
         flags=FLAG_NAMED | FLAG_MORE,
     ),
-    Kind.OFFLINEACK_R: _stream_packet(
-        Kind.OFFLINEACK_R, "delivered" / _ranges(0), "void" / _ranges(0)
-    ),
+    Kind.OFFLINEACK_R: _ack_r(Kind.OFFLINEACK_R),
     Kind.NUDGE: _plain_packet(Kind.NUDGE),
     Kind.GROUP_R: _plain_packet(
         Kind.GROUP_R,

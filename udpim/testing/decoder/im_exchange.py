@@ -15,6 +15,7 @@ from udpim.wire import im_packets as p
 NAMED = 0x01
 WHOLE = 0x02
 MORE = 0x04
+SETTLED = 0x80
 _PULLED = 0x12
 
 _u16 = struct.Struct(">H").unpack_from
@@ -68,7 +69,10 @@ def ack_r(body: bytes) -> tuple[p.AckR, int]:
     handle, name, at = handle_and_name(body)
     delivered, at = f.ranges(body, at)
     void, at = f.ranges(body, at)
-    return p.AckR(handle, name, body[0] == _PULLED, delivered, void), at
+    settled: p.Ranges = ()
+    if body[1] & SETTLED:
+        settled, at = f.some_ranges(body, at)
+    return p.AckR(handle, name, body[0] == _PULLED, delivered, void, settled), at
 
 
 def ack_a(body: bytes) -> tuple[p.AckA, int]:
