@@ -1,15 +1,8 @@
 """Several server processes on one store: this process's part in it, as home or as gate.
 
-Between `udpim.server`, which has the port, and `udpim.serving`, which is the home's work: looks
-into the directory, claims and renews the lease, and starts or stops the serving accordingly. What
-a gate does meanwhile is in `udpim.cluster.door`. PROTOCOL §8.
-
-::
-
-    look ─► not ours, fresh ─► gate ─┐           claim ─► fence raised ─► home ─► renew ─┐
-      ▲                              │             ▲                        ▲            │
-      └──────────────────────────────┴─ run out ───┘                        └────────────┤
-      └──────────────────────────────────────── lost: stop serving ◄─────────────────────┘
+Between `udpim.server`, which has the port, and `udpim.serving`, which is the home's work. What this
+process is to be, `udpim.cluster.role` decides; here it gets an event loop, threads for the
+directory, and the serving. What a gate does meanwhile is in `udpim.cluster.door`. PROTOCOL §8.
 """
 
 from __future__ import annotations
@@ -25,7 +18,7 @@ from typing import Any, Self
 
 from udpim.cluster.directory import Directory, Lease
 from udpim.cluster.door import Door
-from udpim.cluster.election import Election
+from udpim.cluster.role import Role, RoleName
 from udpim.cluster.sqlite_directory import SQLiteDirectory
 from udpim.cluster.unix_bus import UnixBus
 from udpim.errors import (
@@ -34,16 +27,12 @@ from udpim.errors import (
     NotHome,
     StoreError,
     StoreFenced,
-    StoreLocked,
 )
 from udpim.runtime.driver import internal_error
 from udpim.runtime.endpoint_base import Burst, DatagramEndpoint
 from udpim.serving import ServerSettings, Serving
 
 logger = logging.getLogger("udpim")
-
-LOOKS_A_LEASE = 6
-"""How often a process looks into the directory, or renews, within one lease time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +63,7 @@ class Cluster:
 
 
 class Clustered:
-    """The `Work` of one process of a cluster."""
+    """The `Work` of one process of a cluster, and its role's `udpim.cluster.role.Process`."""
 
     def __init__(
         self, settings: ServerSettings, name: str, cluster: Cluster, directory: Directory
@@ -88,23 +77,13 @@ class Clustered:
         self._node = f"{os.getpid()}-{os.urandom(3).hex()}"
         self._bus = UnixBus(cluster.folder, self._node, self._on_frames)
         self._door: Door | None = None
-        self._election = Election(cluster.lease_s)
-        self._lease: Lease | None = None
-        """Ours, while this process is the home."""
-        self._good_until = 0.0
-        """When our lease ends, unless it is renewed."""
-        self._pause_s = cluster.lease_s / LOOKS_A_LEASE
-        self._least_epoch = 1
+        self._role: Role | None = None
+        self._starting: asyncio.Task[Serving] | None = None
         self._serving: Serving | None = None
         self._task: asyncio.Task[None] | None = None
         self._kick = asyncio.Event()
-        self._leaving = False
-        self._fenced: StoreFenced | None = None
-        """Why our serving cannot go on, whatever the directory says."""
         self._watching: asyncio.Task[None] | None = None
         self._over: asyncio.Future[None] = self._loop.create_future()
-        self._terms = 0
-        """How often this process has become the home."""
 
     @classmethod
     async def start(cls, settings: ServerSettings, name: str, cluster: Cluster) -> Self:
@@ -126,8 +105,9 @@ class Clustered:
     def attach(self, endpoint: DatagramEndpoint) -> None:
         """The port is open: take part."""
         self._door = Door(self._node, endpoint, self._bus)
+        self._role = Role(self, self._door, self._cluster.lease_s)
         self._bus.sweep()
-        self._task = self._loop.create_task(self._take_part())
+        self._task = self._loop.create_task(self._take_part(self._role))
 
     def receive(self, burst: Burst) -> None:
         """Take a burst of datagrams from the port."""
@@ -136,7 +116,7 @@ class Clustered:
 
     def fail(self, error: Exception) -> None:
         """The port is lost."""
-        self._end(internal_error(error))
+        self._finish(internal_error(error))
 
     def serving(self) -> Serving:
         """Return the node at work, if it is here.
@@ -145,20 +125,21 @@ class Clustered:
             NotHome: It is in another process, or nowhere.
         """
         if self._serving is None:
-            home = self._election.home
+            home = None if self._role is None else self._role.home
             raise NotHome(None if home is None else home.node)
         return self._serving
 
     def stats(self) -> dict[str, Any]:
         """Return the counters of the door, and at the home those of the serving too."""
         assert self._door is not None, "started"
-        home = self._election.home
+        assert self._role is not None, "started"
+        home = self._role.home
         about = {
             "node": self._node,
             "role": "gate" if self._serving is None else "home",
             "home": None if home is None else home.node,
             "epoch": None if home is None else home.epoch,
-            "terms": self._terms,
+            "terms": self._role.terms,
         }
         if self._serving is not None:
             return {"cluster": about, **self._serving.stats()}
@@ -171,18 +152,17 @@ class Clustered:
 
     async def stop(self) -> None:
         """Leave: say goodbye if we are the home, and give the lease back."""
-        self._leaving = True
-        self._kick.set()
         try:
-            if self._task is not None:
+            if self._role is not None and self._task is not None:
+                self._role.leave()
                 await self._task  # not cancelled: a thread may be at work on the directory
-            await self._step_down(goodbye=True)
+                await self._role.step_down(goodbye=True)
         finally:
             self._bus.close()
             self._directory.close()
-            self._end(None)
+            self._finish(None)
 
-    def _end(self, error: Exception | None) -> None:
+    def _finish(self, error: Exception | None) -> None:
         if self._over.done():
             return
         if error is None:
@@ -195,145 +175,100 @@ class Clustered:
         if self._door is not None:
             self._door.receive_frames(frames)
 
-    # --- Taking part ---
-
-    async def _take_part(self) -> None:
-        """Look, claim, renew, until cancelled or until something fails for good."""
+    async def _take_part(self, role: Role) -> None:
         try:
-            while not self._leaving:
-                self._kick.clear()
-                try:
-                    await self._do_next()
-                except StoreLocked as error:  # by a process that is slow, stopped, or another's
-                    logger.warning("%s: %s", self._name, error)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._pause_s):
-                        await self._kick.wait()
+            await role.take_part()
         except Error as error:
             logger.error("%s: %s", self._name, error)
-            self._end(error)
+            self._finish(error)
 
-    async def _do_next(self) -> None:
-        if self._lease is None:
-            await self._look()
-        elif self._fenced is not None:
-            await self._on_fenced(self._fenced)
-        elif await self._renew():
-            await self._step_down(goodbye=False)
-            self._kick.set()
+    # --- For the role: clock and directory ---
 
-    async def _look(self) -> None:
-        """See who the home is, and try to be it if there is none."""
+    def now(self) -> float:
+        """See `Process.now`."""
+        return self._loop.time()
+
+    async def look(self) -> Lease | None:
+        """See `Process.look`."""
+        return await asyncio.to_thread(self._directory.look)
+
+    async def claim(self, seen: Lease | None, least_epoch: int) -> Lease | None:
+        """See `Process.claim`."""
+        return await asyncio.to_thread(self._directory.claim, self._node, seen, least_epoch)
+
+    async def renew(self, lease: Lease) -> Lease | None:
+        """See `Process.renew`."""
+        return await asyncio.to_thread(self._directory.renew, lease)
+
+    async def release(self, lease: Lease) -> None:
+        """See `Process.release`."""
+        await asyncio.to_thread(self._directory.release, lease)
+
+    def is_dead(self, node: str) -> bool:
+        """See `Process.is_dead`."""
+        return self._bus.is_dead(node)
+
+    async def rest(self, for_s: float) -> None:
+        """See `Process.rest`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(for_s):
+                await self._kick.wait()
+        self._kick.clear()
+
+    def wake(self) -> None:
+        """See `Process.wake`."""
+        self._kick.set()
+
+    # --- For the role: the node ---
+
+    def begin(self, epoch: int) -> None:
+        """See `Process.begin`."""
+        self._starting = self._loop.create_task(Serving.start(self._settings, self._name, epoch))
+
+    async def begun(self, within_s: float) -> bool:
+        """See `Process.begun`."""
+        assert self._starting is not None, "begin() first"
+        if not (await asyncio.wait([self._starting], timeout=within_s))[0]:
+            return False
+        starting, self._starting = self._starting, None
+        self._serving = starting.result()
+        return True
+
+    def serve(self) -> None:
+        """See `Process.serve`."""
         assert self._door is not None, "attached"
-        found = await asyncio.to_thread(self._directory.look)
-        now = self._loop.time()
-        self._election.saw(found, now)
-        home = self._election.home
-        dead = home is not None and self._bus.is_dead(home.node)
-        if self._election.may_claim(now, dead=dead):
-            await self._claim(found)
-        else:
-            self._door.follow(home)
+        assert self._serving is not None, "restored"
+        self._serving.attach(self._door)
+        self._watching = self._loop.create_task(self._watch(self._serving))
 
-    async def _claim(self, seen: Lease | None) -> None:
-        """Become the home, if nobody is quicker and the store lets us."""
-        assert self._door is not None, "attached"
-        self._door.follow(None)
-        begun = self._loop.time()
-        lease = await asyncio.to_thread(self._directory.claim, self._node, seen, self._least_epoch)
-        if lease is None:
-            return
-        self._lease, self._good_until = lease, begun + self._cluster.lease_s
-        try:
-            self._serving = await self._start_serving(lease.epoch)
-        except StoreFenced as error:
-            # The directory is younger than the store: the next claim is above what stands there.
-            self._least_epoch = error.epoch + 1
-            await self._give_back()
-            self._kick.set()
-        except StoreError:
-            await self._give_back()
-            raise
-        else:
-            self._terms += 1
-            self._election.saw(self._lease, self._loop.time())
-            self._door.become_home(lease, self._receive_as_home)
-            self._serving.attach(self._door)
-            self._watching = self._loop.create_task(self._watch(self._serving))
-            self._tell_role("home", lease)
+    def take(self, burst: Burst) -> None:
+        """See `Process.take`."""
+        self.serving().receive(burst)
 
-    async def _start_serving(self, epoch: int) -> Serving:
-        """Restore the node from the store, which may take longer than a lease."""
-        starting = self._loop.create_task(Serving.start(self._settings, self._name, epoch))
-        while not (await asyncio.wait([starting], timeout=self._pause_s))[0]:
-            await self._renew()  # if it is lost, the fence or the next renewal will tell
-        return starting.result()
-
-    def _receive_as_home(self, burst: Burst) -> None:
-        """Take what clients send, while the lease holds; a process that slept may have lost it."""
-        if self._serving is not None and self._loop.time() < self._good_until:
-            self._serving.receive(burst)
-        else:
-            self._kick.set()
+    async def end(self, *, goodbye: bool) -> None:
+        """See `Process.end`."""
+        serving, self._serving = self.serving(), None
+        await serving.stop(goodbye=goodbye)
 
     async def _watch(self, serving: Serving) -> None:
         """Look at once when the serving had to stop."""
         try:
             await serving.wait()
         except StoreFenced as error:
-            self._fenced = error
-            self._kick.set()
+            assert self._role is not None, "it serves"
+            self._role.on_fenced(error)
         except Error as error:
-            self._end(error)
+            self._finish(error)
 
-    async def _on_fenced(self, error: StoreFenced) -> None:
-        """Somebody else has the store: the next claim, if there is one, is above theirs."""
+    def warn(self, error: StoreError) -> None:
+        """See `Process.warn`."""
         logger.warning("%s: %s", self._name, error)
-        self._least_epoch = error.epoch + 1
-        self._fenced = None
-        await self._step_down(goodbye=False)
 
-    async def _renew(self) -> bool:
-        """Show that we live; tell whether the lease is lost."""
-        lease = self._lease
-        assert lease is not None, "only the home renews"
-        begun = self._loop.time()
-        try:
-            renewed = await asyncio.to_thread(self._directory.renew, lease)
-        except StoreError as error:
-            logger.warning("%s: %s", self._name, error)
-            return begun >= self._good_until
-        if renewed is None:
-            return True
-        self._lease, self._good_until = renewed, begun + self._cluster.lease_s
-        self._election.saw(renewed, begun)
-        return False
-
-    async def _step_down(self, *, goodbye: bool) -> None:
-        """Serve no more; what a client has not heard of, the next home will tell."""
-        serving, self._serving = self._serving, None
-        try:
-            if serving is not None:
-                assert self._lease is not None, "only then it serves"
-                if not goodbye:
-                    self._tell_role("gate", self._lease)
-                await serving.stop(goodbye=goodbye)
-        finally:
-            if self._door is not None:
-                self._door.follow(None)
-            if self._lease is not None:
-                await self._give_back()
-
-    def _tell_role(self, role: str, lease: Lease) -> None:
-        logger.info("%s: %s, epoch %d", self._name, role, lease.epoch)
+    def tell(self, role: RoleName, epoch: int) -> None:
+        """See `Process.tell`."""
+        logger.info("%s: %s, epoch %d", self._name, role, epoch)
         if self._cluster.on_role is not None:
-            self._cluster.on_role(role, lease.epoch)
-
-    async def _give_back(self) -> None:
-        lease, self._lease = self._lease, None
-        assert lease is not None, "given once"
-        with suppress(StoreError):  # it runs out by itself
-            await asyncio.to_thread(self._directory.release, lease)
+            self._cluster.on_role(role, epoch)
 
 
 def _open_directory(folder: str) -> SQLiteDirectory:
