@@ -2,7 +2,7 @@
 
 import pytest
 
-from udpim.errors import StoreError, StoreFull
+from udpim.errors import StoreError, StoreFenced, StoreFull
 from udpim.im.records import (
     InStreamRecord,
     PutInbox,
@@ -13,6 +13,7 @@ from udpim.im.records import (
     ReadQueue,
 )
 from udpim.model import Endpoint, StreamId
+from udpim.store.state import StoreState
 from udpim.testing.clock import VirtualClock
 from udpim.testing.storage import VirtualStore
 
@@ -171,3 +172,86 @@ def test_disks_are_lost_backed_up_and_restored(clock, store):
     assert meta(store) == {"a": b"1"}
     store.lose_disk()
     assert meta(store) == {}
+
+
+# A process that stands still
+
+
+def test_what_is_due_while_frozen_is_done_at_the_thaw_in_order(clock, store):
+    woken = []
+    store.set_wake(lambda: woken.append(clock.now))
+    store.submit(1, [PutMeta("a", b"1")])
+    store.submit(2, [PutMeta("a", b"2")])
+    store.freeze()
+    clock.run_until(5.0)
+    assert (2, [], {}) == (store.pending, woken, meta(store))
+    store.thaw()
+    assert (0, [5.0], {"a": b"2"}) == (store.pending, woken, meta(store))
+    assert [1, 2] == [done.token for done in store.completed()]
+    store.freeze()
+    store.thaw()
+    assert [5.0] == woken
+
+
+def test_what_is_not_due_yet_at_the_thaw_takes_its_time(clock, store):
+    store.freeze()
+    store.submit(1, [PutMeta("a", b"1")])
+    clock.run_until(0.5)
+    store.thaw()
+    assert 1 == store.pending
+    clock.run_until(1.0)
+    assert 0 == store.pending
+
+
+def test_who_dies_frozen_has_written_nothing(clock, store):
+    store.submit(1, [PutMeta("a", b"1")])
+    store.freeze()
+    clock.run_until(5.0)
+    store.crash()
+    store.thaw()
+    assert {} == meta(store)
+    store.submit(2, [PutMeta("a", b"2")])
+    clock.run_until(7.0)
+    assert {"a": b"2"} == meta(store)
+
+
+def test_a_crash_in_the_thaw_loses_the_rest(clock, store):
+    store.on_durable(PutMeta, store.crash)
+    store.submit(1, [PutMeta("a", b"1")])
+    store.submit(2, [PutMeta("a", b"2")])
+    store.freeze()
+    clock.run_until(5.0)
+    store.thaw()
+    assert {"a": b"1"} == meta(store)
+
+
+# A disk that another home has taken
+
+
+class Fenced(StoreState):
+    taken = False
+
+    def apply(self, ops):
+        if self.taken:
+            raise StoreFenced("disk", "taken over", 2)
+        super().apply(ops)
+
+    def read_queue(self, request):
+        self.apply([])
+        return super().read_queue(request)
+
+
+def test_a_fence_refuses_reads_and_writes_for_good(clock):
+    disk = Fenced()
+    store = VirtualStore(clock, "disk", new_disk=lambda: disk)
+    store.submit(1, [PutMeta("a", b"1")])
+    clock.run_until(1.0)
+    disk.taken = True
+    store.read_queue(2, ReadQueue(Endpoint("bob", "phone"), (), 1))
+    clock.run_until(2.0)
+    disk.taken = False
+    store.submit(3, [PutMeta("a", b"2")])
+    clock.run_until(3.0)
+    verdicts = [type(done.error) for done in store.completed()]
+    assert [type(None), StoreFenced, StoreFenced] == verdicts
+    assert {"a": b"1"} == meta(store)

@@ -8,7 +8,7 @@ worlds made from then on.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 from udpim.errors import LocalProtocolError
@@ -39,8 +39,12 @@ class DatabaseDisk:
         """See `udpim.store.base.Store.read_queue`."""
         return self._rows_of("server").read_queue(request)
 
-    def apply(self, ops: Sequence[Op]) -> None:
+    def apply(self, ops: Sequence[Op], check: Callable[[], None] = lambda: None) -> None:
         """Do all operations in one transaction, or none.
+
+        Args:
+            ops: The operations.
+            check: Is asked within the transaction; what it raises ends it.
 
         Raises:
             LocalProtocolError: One of them contradicts what is there.
@@ -50,6 +54,7 @@ class DatabaseDisk:
         rows = self._rows_of(self._kind)
         rows.begin()
         try:
+            check()
             rows.apply(ops)
             rows.commit()
         except sqlite3.IntegrityError as error:
@@ -80,6 +85,11 @@ class SQLiteDisk(DatabaseDisk):
             other._kind = self._kind
             other._rows = rows_of(self._kind, other._connection)
         return other
+
+    def connection(self, kind: Kind) -> sqlite3.Connection:
+        """Return the open database, with its tables."""
+        self._rows_of(kind)
+        return self._connection
 
     def _rows_of(self, kind: Kind) -> Rows:
         if self._rows is None:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
-from udpim.errors import LocalProtocolError, StoreError, StoreFull
+from udpim.errors import LocalProtocolError, StoreError, StoreFenced, StoreFull
 from udpim.im.records import ClientSnapshot, Op, QueueItems, ReadQueue, ServerSnapshot
 from udpim.store.base import Completion
 from udpim.store.state import StoreState
@@ -113,6 +113,8 @@ class VirtualStore:
         self._broken: StoreError | None = None
         self._life = 0
         self._done_at = 0.0
+        self._frozen = False
+        self._overdue = 0
         self._hooks: list[_Hook] = []
         self._failures: deque[tuple[StoreError, bool]] = deque()
 
@@ -179,6 +181,20 @@ class VirtualStore:
         self._failures.clear()
         self.meddle = lambda: None
 
+    def freeze(self) -> None:
+        """Its process stands still, with its writer: nothing more is done until `thaw`."""
+        self._frozen = True
+
+    def thaw(self) -> None:
+        """Do what was due while it was frozen."""
+        self._frozen = False
+        life, overdue, self._overdue = self._life, self._overdue, 0
+        for _ in range(overdue):
+            if self._life == life and self._pending:
+                self._finish()
+        if overdue and self._life == life:
+            self._wake()
+
     def crash(self, *, landing: int = 0) -> None:
         """The process dies: pending transactions are lost, memory is forgotten.
 
@@ -197,6 +213,7 @@ class VirtualStore:
         self._hooks.clear()
         self._failures.clear()
         self._broken = None
+        self._frozen, self._overdue = False, 0
         self._life += 1
         if not self.durable:
             self._disk = self._new_disk()
@@ -227,7 +244,9 @@ class VirtualStore:
         self._done_at = max(self._done_at, self._clock.now + self.sync_s)
 
         def synced() -> None:
-            if self._life == life and self._pending and self._pending[0] is request:
+            if self._life == life and self._frozen:
+                self._overdue += 1
+            elif self._life == life and self._pending and self._pending[0] is request:
                 self._finish()
                 if self._life == life:
                     self._wake()
@@ -245,7 +264,10 @@ class VirtualStore:
 
     def _apply(self, request: _Request) -> Completion:
         if request.read is not None:
-            return Completion(request.token, None, self._disk.read_queue(request.read))
+            try:
+                return Completion(request.token, None, self._disk.read_queue(request.read))
+            except StoreFenced as fenced:
+                self._broken = fenced
         error = request.error
         if self._broken is not None:
             return Completion(request.token, self._broken, ())
@@ -256,6 +278,8 @@ class VirtualStore:
             try:
                 self._disk.apply(request.ops)
                 self.observe(request.ops)
+            except StoreFenced as fenced:
+                self._broken = error = fenced
             except LocalProtocolError as conflict:
                 error = StoreError(self.path, str(conflict))
         return Completion(request.token, error, ())
