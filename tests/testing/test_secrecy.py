@@ -27,9 +27,17 @@ def test_retransmissions_and_doubled_datagrams_use_no_number_twice(seed):
 def test_a_second_packet_under_a_used_number_is_noticed(seed):
     history = told(seed).history
     again = next(c for c in history.crossings if c.content.nonce is not None)
-    history.crossings.append(copy.copy(again))
+    forged = copy.copy(again)
+    forged.data = bytes([*again.data[:-1], again.data[-1] ^ 1])
+    history.crossings.append(forged)
     (story,) = no_nonce_twice(history)
     assert again.content.cid.hex() in story
+
+
+def test_a_packet_that_a_gate_sends_on_twice_is_one_packet(seed):
+    history = told(seed).history
+    history.crossings.append(next(c for c in history.crossings if c.content.nonce is not None))
+    assert [] == list(no_nonce_twice(history))
 
 
 def test_what_a_test_replays_is_no_second_packet(seed):
