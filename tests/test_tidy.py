@@ -36,6 +36,7 @@ TWINLESS = {
     "udpim/cluster/directory.py": "an interface; see test_sqlite_directory.py",
     "udpim/im/changes.py": "named tuples without behaviour",
     "udpim/im/group_records.py": "named tuples without behaviour",
+    "udpim/testing/cluster/meeting.py": "records without behaviour",
     "udpim/testing/power/__main__.py": "tests/testing/power/test_campaign.py calls its main",
     "udpim/__main__.py": "one call of udpim.cli.main",
     "bench/udpim_bench/__main__.py": "one call of the command's main",

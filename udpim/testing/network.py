@@ -64,6 +64,11 @@ class VirtualNetwork:
         """Take the dice of the seed where nobody else decides."""
         self._luck = Choices(self.seed) if self.choices is None else self.choices
 
+    @property
+    def luck(self) -> Choices:
+        """Who decides what strikes."""
+        return self._luck
+
     # --- Hosts ---
 
     def bind(self, address: Address, receive: Receive) -> None:

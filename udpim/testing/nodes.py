@@ -16,7 +16,7 @@ from udpim.hop.config import HopConfig
 from udpim.im.group_desk import GroupRequest
 from udpim.im.out_stream import OutStream
 from udpim.im.records import AsideRow
-from udpim.model import Endpoint, GroupAction, MessageState, MsgId, StreamId
+from udpim.model import Address, Endpoint, GroupAction, MessageState, MsgId, StreamId
 from udpim.node import events as ev
 from udpim.node.client import ClientNode
 from udpim.node.effects import Authenticate, AuthorizeGroup, MaySee, NotifyOffline
@@ -130,6 +130,7 @@ class VirtualClient(VirtualProcess):
         alarms: Where the view of a message differed from the event that announced it.
         signals: What others signalled, and when it came.
         presences: What the server said of who is there.
+        servers: Where it dials, in turn.
     """
 
     def __init__(
@@ -157,6 +158,7 @@ class VirtualClient(VirtualProcess):
         self.group_answers: list[GroupA] = []
         self.signals: list[tuple[float, SignalN]] = []
         self.presences: list[PresenceA] = []
+        self.servers: tuple[Address, ...] = (SERVER_ADDRESS,)
         self._hop_config = hop_config
         self._ports = ports
 
@@ -303,7 +305,8 @@ class VirtualClient(VirtualProcess):
                     if send.accepted is None:  # its commit landed in the crash
                         self.history.on_accepted(msgid, untold=True)
                     self.history.on_shown(msgid, stream.state(msgid.seq), self.life)
-        self.node.connect(SERVER_ADDRESS, self.now)
+        first, *others = self.servers
+        self.node.connect(first, self.now, *others)
 
     def _stream(self, id_: StreamId) -> OutStream:
         stream = self.node.outbox.stream(id_)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypedDict
+from typing import Any, Protocol, TypedDict
 
 from udpim.im.records import Op, ReadQueue
 from udpim.model import Address
@@ -19,8 +19,9 @@ from udpim.node.client import ClientNode
 from udpim.node.server import ServerNode
 from udpim.store.base import Completion
 from udpim.store.executor import EffectExecutor
+from udpim.testing.clock import VirtualClock
 from udpim.testing.history import History
-from udpim.testing.network import VirtualNetwork
+from udpim.testing.network import Receive
 from udpim.testing.storage import Disk, VirtualStore
 
 SOCKET_BUFFER_DATAGRAMS = 512
@@ -31,11 +32,26 @@ SPINS_MAX = 1000
 """Timers of one node in one instant; more is a node that asks for nothing but to be asked."""
 
 
+class Network(Protocol):
+    """What a process has for a network: the world's, or a part of one."""
+
+    clock: VirtualClock
+
+    def bind(self, address: Address, receive: Receive) -> None:
+        """See `VirtualNetwork.bind`."""
+
+    def unbind(self, address: Address) -> None:
+        """See `VirtualNetwork.unbind`."""
+
+    def send(self, source: Address, destination: Address, data: bytes) -> None:
+        """See `VirtualNetwork.send`."""
+
+
 class Surroundings(TypedDict):
     """What every process of a world shares, and its store."""
 
     seed: object
-    network: VirtualNetwork
+    network: Network
     history: History
     store: VirtualStore
 

@@ -28,6 +28,7 @@ from udpim.hop.config import HopConfig
 from udpim.model import MessageState, MsgId, is_group
 from udpim.testing.choices import Choices
 from udpim.testing.clock import VirtualClock
+from udpim.testing.cluster import Member, Setup, VirtualCluster
 from udpim.testing.facts import SERVER
 from udpim.testing.faults import Profile
 from udpim.testing.history import History
@@ -50,6 +51,7 @@ class World:
         history: All facts.
         oracle: Judges them.
         clients: All clients, by host.
+        members: The server's processes, if they are several.
     """
 
     exchange: ClassVar[Exchange] = "six"
@@ -92,6 +94,7 @@ class World:
         self.oracle = Oracle(self.history)
         self.clients: dict[str, VirtualClient] = {}
         self._server: VirtualServer | None = None
+        self.members: VirtualCluster | None = None
         self._sync_s = sync_s
         self._hop_config = hop_config or HopConfig()
         self._new_disk = new_disk
@@ -101,7 +104,9 @@ class World:
     # --- Who is there ---
 
     def server(self, *, durable: bool = True, config: ServerConfig | None = None) -> VirtualServer:
-        """Return the server, started when it is not there yet."""
+        """Return the server, started when it is not there yet; of a cluster the home's node."""
+        if self.members is not None:
+            return self.members.home.node
         if self._server is None:
             self._server = VirtualServer(
                 self._surroundings("server", durable=durable),
@@ -110,6 +115,45 @@ class World:
             )
             self._server.start()
         return self._server
+
+    def cluster(
+        self, setup: Setup | None = None, *, config: ServerConfig | None = None
+    ) -> VirtualCluster:
+        """Let the server be several processes; to be called before anybody else is there.
+
+        Args:
+            setup: How many, and what is wrong between them; None for two and nothing.
+            config: Their nodes' limits; None for the defaults.
+            options: See `VirtualCluster`.
+        """
+        assert self._server is None, "there is a server already"
+        self.members = VirtualCluster(
+            self.network,
+            self.history,
+            setup or Setup(),
+            config=config,
+            hop_config=self._protected(self._server_security()),
+            sync_s=self._sync_s,
+            new_disk=partial(self._new_disk, SERVER) if self._new_disk else VirtualStore.new_disk,
+        )
+        self.members.start()
+        return self.members
+
+    def find(self, who: str) -> VirtualProcess | Member | None:
+        """Return a process that is up; ``server`` is the home of a cluster, ``s2`` one of its."""
+        process: VirtualProcess | Member | None = self.clients.get(who)
+        if self.members is not None:
+            process = process or self.members.find(who)
+        elif who == SERVER:
+            process = self.server()
+        return process if process is not None and process.up else None
+
+    def lose_server_disk(self) -> None:
+        """Let the server, all of it, go on with an empty disk."""
+        if self.members is not None:
+            self.members.lose_disk()
+        else:
+            self.server().lose_disk()
 
     def client(
         self,
@@ -136,6 +180,8 @@ class World:
             ports=lambda: next(self._ports),
         )
         assert client.host not in self.clients, f"{client.host} is there already"
+        if self.members is not None:
+            client.servers = self.members.addresses(len(self.clients))
         self.clients[client.host] = client
         self.server().known_users.add(user)
         if start:
@@ -178,9 +224,14 @@ class World:
         return replace(self._hop_config, security=security(), key_log=learn)
 
     @property
-    def processes(self) -> list[VirtualProcess]:
-        """The server and all clients."""
-        return [self.server(), *self.clients.values()]
+    def servers(self) -> list[VirtualServer] | list[Member]:
+        """The server, or the processes of a cluster."""
+        return [self.server()] if self.members is None else self.members.members
+
+    @property
+    def processes(self) -> list[VirtualProcess | Member]:
+        """The server's processes, and all clients."""
+        return [*self.servers, *self.clients.values()]
 
     # --- Time ---
 
@@ -270,12 +321,18 @@ class World:
 
     def heal_and_settle(self, *, stored: bool = False) -> None:
         """End every fault, start who is down, and demand the liveness of I14."""
-        self.network.heal()
+        self.heal()
         for process in self.processes:
             if not process.up:
                 process.start()
             process.resume()
         self.settle(stored=stored)
+
+    def heal(self) -> None:
+        """End every fault of the network, and of what joins the processes of a cluster."""
+        self.network.heal()
+        if self.members is not None:
+            self.members.heal()
 
     def story(self) -> str:
         """Tell what is still open, for a failing test."""
@@ -284,6 +341,8 @@ class World:
             state = "down"
             if isinstance(process, VirtualClient) and process.up:
                 state = f"{process.node.state.value} {process.node.drops}"
+            elif isinstance(process, Member) and process.up:
+                state = "home" if process.is_home else "gate"
             elif isinstance(process, VirtualServer) and process.up:
                 state = f"up {process.node.drops} {process.node.router.drops}"
             disk = "disk" if process.store.durable else "memory"

@@ -30,6 +30,7 @@ class World:
         self.history = history
         self.network = self
         self.counters = {name: 0 for name in LINK_LABELS}
+        self.members = None
 
 
 class Stage:

@@ -11,6 +11,8 @@ from random import Random
 
 from udpim.errors import Error
 from udpim.model import GroupAction
+from udpim.testing.cluster import Member
+from udpim.testing.facts import SERVER
 from udpim.testing.nodes import Sent, VirtualClient
 from udpim.testing.process import VirtualProcess
 from udpim.testing.sim.plan import Action, Plan, Value
@@ -61,7 +63,7 @@ class Stage:
             self.log.append((self.world.history.tick(), str(action)))
             ACTIONS[action.kind](self, action.args)
 
-    def crash(self, process: VirtualProcess, landing: int, down_s: float) -> None:
+    def crash(self, process: VirtualProcess | Member, landing: int, down_s: float) -> None:
         """Let a process die, and come back after a while."""
         if not process.up:
             return
@@ -71,7 +73,7 @@ class Stage:
         process.crash(landing=landing)
         self._start_later(process, down_s)
 
-    def _start_later(self, process: VirtualProcess, down_s: float) -> None:
+    def _start_later(self, process: VirtualProcess | Member, down_s: float) -> None:
         def start() -> None:
             if not process.up and not self.ended:
                 process.start()
@@ -80,10 +82,8 @@ class Stage:
 
     # --- Who ---
 
-    def _process(self, args: Args) -> VirtualProcess | None:
-        who = args["who"]
-        process = self.world.server() if who == "server" else self.world.clients.get(str(who))
-        return process if process is not None and process.up else None
+    def _process(self, args: Args) -> VirtualProcess | Member | None:
+        return self.world.find(str(args["who"]))
 
     def _client(self, args: Args) -> VirtualClient | None:
         client = self.world.clients.get(str(args["who"]))
@@ -239,6 +239,44 @@ class Stage:
             source = ELSEWHERE if args["elsewhere"] else None
             network.replay(crossing, source=source, delay_s=float(args["delay_s"]))
 
+    # --- Clusters ---
+
+    def _member(self, args: Args) -> Member | None:
+        process = self._process(args)
+        return process if isinstance(process, Member) else None
+
+    def part_process(self, args: Args) -> None:
+        """A server process is cut off from the others, from the directory, or from both."""
+        if (member := self._member(args)) is None:
+            return
+        meeting, host, where = member.meeting, member.host, args["from"]
+        if where != "directory":
+            meeting.bus.cut(host)
+        if where != "bus":
+            meeting.directory.cut(host)
+
+        def mend() -> None:
+            meeting.bus.mend(host)
+            meeting.directory.mend(host)
+
+        self.world.clock.call_later(float(args["for_s"]), mend)
+
+    def shut_port(self, args: Args) -> None:
+        """Clients do not reach a server process, nor it them; the other processes do."""
+        if (member := self._member(args)) is not None:
+            member.shut()
+            self.world.clock.call_later(float(args["for_s"]), member.open)
+
+    def lose_directory(self, args: Args) -> None:
+        """Somebody deletes the directory."""
+        if (member := self.world.find(SERVER)) is not None and isinstance(member, Member):
+            member.meeting.directory.lose()
+
+    def give_back(self, args: Args) -> None:
+        """A server process ends as it should, and is started again."""
+        if (member := self._member(args)) is not None:
+            member.leave()
+
     # --- Disks ---
 
     def store_fails(self, args: Args) -> None:
@@ -247,7 +285,7 @@ class Stage:
             process.store.fail(lands=bool(args["lands"]))
             self.world.clock.call_later(REPAIR_S, lambda: self._repair(process))
 
-    def _repair(self, process: VirtualProcess) -> None:
+    def _repair(self, process: VirtualProcess | Member) -> None:
         """Whoever looks after a process starts it anew when its store has failed it."""
         self.store_failures += bool(process.errors)
         if process.errors and not self.ended:
@@ -262,7 +300,7 @@ class Stage:
 
     def lose_server_disk(self, args: Args) -> None:
         """The server's disk dies."""
-        self.world.server().lose_disk()
+        self.world.lose_server_disk()
 
     def back_up(self, args: Args) -> None:
         """Somebody copies a client's store."""
@@ -300,6 +338,12 @@ ACTIONS: dict[str, Callable[[Stage, Args], None]] = {
     "rebind": Stage.rebind,
     "migrate": Stage.migrate,
     "replay": Stage.replay,
+    "crash process": Stage.crashes_now,
+    "pause process": Stage.pause,
+    "part process": Stage.part_process,
+    "shut port": Stage.shut_port,
+    "lose directory": Stage.lose_directory,
+    "give back": Stage.give_back,
     "store fails": Stage.store_fails,
     "lose disk": Stage.lose_disk,
     "lose server disk": Stage.lose_server_disk,

@@ -5,10 +5,11 @@ What an inbox keeps of a stream is I6; here are the tables that peers and applic
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from udpim.config import Limits
 from udpim.hop.connection import Connection
+from udpim.testing.cluster import Member
 from udpim.testing.nodes import VirtualClient, VirtualServer
 from udpim.testing.oracle import Oracle
 from udpim.testing.world import World
@@ -36,7 +37,10 @@ def _excesses(world: World) -> Iterator[str]:
     for process in world.processes:
         if not process.up:
             continue
-        if isinstance(process, VirtualServer):
+        tables: Iterable[Table]
+        if isinstance(process, Member):
+            tables = _of_server(process.node) if process.node.up else ()
+        elif isinstance(process, VirtualServer):
             tables = _of_server(process)
         else:
             assert isinstance(process, VirtualClient)

@@ -16,6 +16,7 @@ from typing import get_args
 
 from udpim.config import Exchange
 from udpim.testing.crossings import Crossing
+from udpim.testing.facts import SERVER
 from udpim.testing.faults import Loss
 from udpim.testing.process import VirtualProcess
 from udpim.testing.sim.run import judged
@@ -96,8 +97,8 @@ class _Trouble:
             self._process().store.meddle = self._boundary
 
     def _process(self) -> VirtualProcess:
-        processes = {process.host: process for process in self._world.processes}
-        return processes[self._case.role]
+        world, role = self._world, self._case.role
+        return world.server() if role == SERVER else world.clients[role]
 
     def _gate(self, crossing: Crossing) -> bool:
         lost = False

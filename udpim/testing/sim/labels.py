@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from udpim.model import Endpoint, MessageState, MsgId, is_group
+from udpim.testing.cluster import VirtualCluster
 from udpim.testing.crossings import Crossing
 from udpim.testing.facts import SERVER, SeenFrame, endpoint_of
 from udpim.testing.history import History
@@ -48,6 +49,12 @@ OP_LABELS = {
     "SetAside": "a message set aside",
     "DropMember": "a member left",
 }
+CLUSTER_LABELS = {
+    "takeovers": "a takeover",
+    "rivals": "two claims at once",
+    "homes fenced": "a home learnt from the fence that it is none",
+}
+"""Counters of a cluster."""
 ALL: tuple[str, ...] = (
     *(f"{label} lost" for label in LOSABLE),
     *LINK_LABELS.values(),
@@ -77,6 +84,10 @@ ALL: tuple[str, ...] = (
     "a group message delivered",
     "a store failed",
     "a refused copy",
+    *CLUSTER_LABELS.values(),
+    "a client through a gate",
+    "a client changed its gate",
+    "a bus frame of another epoch",
 )
 """Every label."""
 
@@ -90,6 +101,8 @@ def reached(world: World, stage: Stage) -> Iterator[str]:
     yield from _shown(h)
     yield from _frames(h)
     yield from _crashes(h, stage.crashes)
+    if world.members is not None:
+        yield from _cluster(world.members, h.crossings)
     if stage.store_failures:
         yield "a store failed"
     if len(h.lines) > 1:
@@ -98,6 +111,21 @@ def reached(world: World, stage: Stage) -> Iterator[str]:
         yield "a stream was reborn"
     if h.rebirths:
         yield "a restored store drew a new incarnation"
+
+
+def _cluster(members: VirtualCluster, crossings: Iterable[Crossing]) -> Iterator[str]:
+    yield from (words for name, words in CLUSTER_LABELS.items() if members.counters[name])
+    if members.drops["bus frame of another epoch"]:
+        yield "a bus frame of another epoch"
+    gates: dict[str, set[int]] = {}
+    for crossing in crossings:
+        host, port = crossing.source
+        if host == SERVER and crossing.arrivals and "WELCOME" in crossing.content.labels:
+            gates.setdefault(crossing.destination[0], set()).add(port)
+    if any(len(ports) > 1 for ports in gates.values()):
+        yield "a client changed its gate"
+    if members.counters["arrived"]:
+        yield "a client through a gate"
 
 
 def _on_the_wire(crossings: Iterable[Crossing]) -> Iterator[str]:

@@ -68,7 +68,8 @@ class Plan:
     exchange: Exchange = "six"
     encrypted: bool = True
     disk: str = "objects"
-    """What stores are made of: ``objects``, or ``power``: the real SQLite, whose power may fail."""
+    """What stores are made of: ``objects``; ``power``: the real SQLite, whose power may fail; or
+    ``database``: its SQL and nothing else, for a cluster."""
     crash_ratio: float = 0.0
     """Share of writes in flight in which their process dies."""
     key_update_packets: int = 0
@@ -77,6 +78,8 @@ class Plan:
     """How long the NAT before each client keeps a binding; 0: there is none."""
     limits: Mapping[str, int] = field(default_factory=dict)
     """Limits of the nodes that are tighter than the product's."""
+    cluster: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of `udpim.testing.cluster.Setup`; empty: the server is one process."""
     quiet: bool = False
     """Whether the end is watched for silence, which takes a virtual minute."""
 

@@ -23,6 +23,7 @@ from udpim.errors import ConfigError
 from udpim.hop.config import HopConfig
 from udpim.testing.canary import CANARY_BYTES, no_plaintext
 from udpim.testing.choices import Choices, Tape
+from udpim.testing.cluster import Member, Setup
 from udpim.testing.faults import Profile
 from udpim.testing.invariants import i14_liveness
 from udpim.testing.ledger import no_amplification
@@ -33,6 +34,7 @@ from udpim.testing.sim.actions import Stage
 from udpim.testing.sim.budgets import over_budget
 from udpim.testing.sim.labels import reached
 from udpim.testing.sim.plan import Plan, Seat
+from udpim.testing.sqlite_disk import SQLiteDisk
 from udpim.testing.storage import Disk
 from udpim.testing.world import World
 
@@ -164,6 +166,12 @@ def build(plan: Plan, choices: Choices) -> World:
         new_disk=_new_disk(plan, choices),
     )
     config = ServerConfig(limits=Limits(**plan.limits))
+    if plan.cluster:
+        bus = Profile(**plan.cluster["bus"])
+        members = world.cluster(Setup(**{**plan.cluster, "bus": bus}), config=config).members
+        for member in members:
+            member.store.sync_s = plan.server.sync_s
+        return world
     world.server(durable=plan.server.durable, config=config).store.sync_s = plan.server.sync_s
     return world
 
@@ -171,6 +179,8 @@ def build(plan: Plan, choices: Choices) -> World:
 def _new_disk(plan: Plan, choices: Choices) -> Callable[[str], Disk] | None:
     if plan.disk == "objects":
         return None
+    if plan.disk == "database":
+        return lambda host: SQLiteDisk()
     if find_spec("apsw") is None:
         raise ConfigError("power losses of the SQLite store need apsw: pip install 'udpim[sim]'")
     power = import_module("udpim.testing.power.disk")
@@ -234,7 +244,7 @@ def _seat(world: World, plan: Plan, seat: Seat) -> None:
         world.clock.call_at(seat.from_s, lambda: None if client.up else client.start())
 
 
-def _endanger(plan: Plan, choices: Choices, stage: Stage, process: VirtualProcess) -> None:
+def _endanger(plan: Plan, choices: Choices, stage: Stage, process: VirtualProcess | Member) -> None:
     """Let a process die in the middle of writes, as often as the plan says."""
     if not plan.crash_ratio or not process.store.durable:
         return
@@ -254,7 +264,7 @@ def _endanger(plan: Plan, choices: Choices, stage: Stage, process: VirtualProces
 def heal(world: World, stage: Stage) -> None:
     """End every trouble: fair links, and everybody is up."""
     stage.ended = True
-    world.network.heal()
+    world.heal()
     for process in world.processes:
         process.store.heal()
         dead = process.up and (bool(process.errors) or getattr(process, "closed", False))

@@ -160,7 +160,7 @@ class _Search:
         """Try without encryption, without NATs, on the plainest disks, and on swift links."""
         changes: list[dict[str, Any]] = [
             {"encrypted": False}, {"nat_s": 0.0}, {"disk": "objects"}, {"key_update_packets": 0},
-            {"quiet": False}, {"limits": {}}, {"crash_ratio": 0.0},
+            {"quiet": False}, {"cluster": {}}, {"limits": {}}, {"crash_ratio": 0.0},
             {"link": {**self.best.plan.link, "rate_bits_per_s": None, "mtu_bytes": None}},
         ]  # fmt: skip
         for change in changes:

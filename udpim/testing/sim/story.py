@@ -29,6 +29,9 @@ def _doings(stage: Stage) -> Iterator[Line]:
         what = f"dies, {in_flight} transactions in flight" if in_flight else "dies"
         yield order, host, what + (f", {landed} of them land" if landed else "")
 
+    if stage.world.members is not None:
+        yield from stage.world.members.meeting.roles
+
 
 def _wire(h: History) -> Iterator[Line]:
     for order, kind, crossing, _ in h.passages:

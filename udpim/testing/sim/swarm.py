@@ -7,13 +7,14 @@ al., "Swarm testing", ISSTA 2012). About twenty messages a run.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
 from udpim.testing.faults import Loss, Profile
-from udpim.testing.sim.plan import Action, Plan, Seat, Value
+from udpim.testing.sim.clusters import clustered
+from udpim.testing.sim.draws import Args, log_uniform
+from udpim.testing.sim.plan import Action, Plan, Seat
 
 USERS = ("alice", "bob", "carol", "dave")
 LENGTH_S = (4.0, 14.0)
@@ -29,14 +30,6 @@ SQLITE_EVERY = 10
 """One seed in this many runs on the real SQLite store, whose power may fail."""
 RATE_PER_S = (0.02, 0.4)
 """How often an event of a kind that is on happens."""
-
-Args = dict[str, Value]
-
-
-def log_uniform(dice: Random, low: float, high: float) -> float:
-    """Draw between two positive numbers, evenly in the logarithm."""
-    return math.exp(dice.uniform(math.log(low), math.log(high)))
-
 
 # --- Links ---
 
@@ -246,7 +239,7 @@ def draw(seed: str) -> Plan:
         "limits": _tight(dice) if on("tight limits") else {},
         "quiet": dice.random() < 0.15,
     }
-    return Plan(
+    plan = Plan(
         seed=seed,
         server=Seat(user="server", durable=not on("memory server", 0.2)),
         seats=tuple(seats),
@@ -256,3 +249,4 @@ def draw(seed: str) -> Plan:
         link={name: getattr(profile, name) for name in Profile.__dataclass_fields__},
         **settings,
     )
+    return clustered(plan)
