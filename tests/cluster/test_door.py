@@ -102,15 +102,15 @@ def test_without_a_home_datagrams_are_dropped_and_counted(net):
 def test_frames_of_another_epoch_are_dropped(net, kind):
     home, _, gate, gate_port, taken = home_and_gate(net)
     for door in (home, gate):
-        door.receive_frames([encode(BusFrame(kind, 2, "gate", [(b"old", CLIENT)]))])
+        door.receive_frames([encode(BusFrame(kind, 2, 1, "gate", [(b"old", CLIENT)]))])
         assert 1 == door.drops["bus frame of another epoch"]
     assert [] == taken == gate_port.sent
 
 
 def test_frames_for_another_role_are_dropped(net):
     home, home_port, gate, _, taken = home_and_gate(net)
-    home.receive_frames([encode(BusFrame(Kind.OUTWARD, 3, "gate", [(b"x", CLIENT)]))])
-    gate.receive_frames([encode(BusFrame(Kind.INWARD, 3, "gate", [(b"x", CLIENT)]))])
+    home.receive_frames([encode(BusFrame(Kind.OUTWARD, 3, 1, "gate", [(b"x", CLIENT)]))])
+    gate.receive_frames([encode(BusFrame(Kind.INWARD, 3, 1, "gate", [(b"x", CLIENT)]))])
     for door in (home, gate):
         assert 1 == door.drops["bus frame for another role"]
     assert [] == taken == home_port.sent == net.waiting
@@ -135,3 +135,16 @@ def test_it_shows_port_and_bus_in_its_counters(net):
     door, _ = net.door("gate")
     assert "sham" == door.kind
     assert {"datagrams_sent": 0, "bus_frames_sent": 0} == door.stats()
+
+
+def test_a_bus_that_doubles_makes_nobody_answer_or_send_twice(net):
+    home, _, gate, gate_port, taken = home_and_gate(net)
+    gate.receive([(b"hello", CLIENT)])
+    net.waiting *= 2
+    net.deliver()
+    assert [b"hello"] == [data for data, _ in taken]
+    home.send([(b"welcome", taken[0][1])])
+    net.waiting *= 2
+    net.deliver()
+    assert [(b"welcome", CLIENT)] == gate_port.sent
+    assert 1 == home.drops["bus frame once more"] == gate.drops["bus frame once more"]

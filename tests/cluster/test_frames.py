@@ -14,7 +14,12 @@ datagrams = st.lists(
     max_size=5,
 )
 frames = st.builds(
-    BusFrame, st.sampled_from(Kind), st.integers(0, 2**64 - 1), st.text(max_size=20), datagrams
+    BusFrame,
+    st.sampled_from(Kind),
+    st.integers(0, 2**64 - 1),
+    st.integers(0, 2**64 - 1),
+    st.text(max_size=20),
+    datagrams,
 )
 
 
@@ -34,24 +39,25 @@ def test_a_mutilated_frame_is_a_frame_or_refused(frame, data):
 
 
 def test_a_frame_of_another_version_is_refused():
-    raw = encode(BusFrame(Kind.INWARD, 1, "gate", []))
+    raw = encode(BusFrame(Kind.INWARD, 1, 1, "gate", []))
     with pytest.raises(DecodeError, match="another version"):
         decode(b"\x02" + raw[1:])
 
 
 def test_a_frame_that_ends_within_a_datagram_is_refused():
-    raw = encode(BusFrame(Kind.INWARD, 1, "gate", [(b"data", ("host", 1))]))
+    raw = encode(BusFrame(Kind.INWARD, 1, 1, "gate", [(b"data", ("host", 1))]))
     with pytest.raises(DecodeError, match="cut short"):
         decode(raw[:-1])
 
 
 def test_a_large_burst_takes_several_frames_and_keeps_its_order():
     burst = [(bytes((i,)) * 1200, ("198.51.100.7", i)) for i in range(200)]
-    frames = in_frames(Kind.OUTWARD, 5, "gate", burst)
+    frames = in_frames(Kind.OUTWARD, 5, 7, "gate", burst)
     assert 1 < len(frames)
     assert max(map(len, frames)) < FRAME_BYTES_MAX + 1300
+    assert list(range(7, 7 + len(frames))) == [decode(raw).number for raw in frames]
     assert burst == [item for raw in frames for item in decode(raw).datagrams]
 
 
 def test_nothing_takes_no_frame():
-    assert [] == in_frames(Kind.OUTWARD, 5, "gate", [])
+    assert [] == in_frames(Kind.OUTWARD, 5, 7, "gate", [])

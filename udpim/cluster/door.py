@@ -19,6 +19,7 @@ from typing import Protocol
 from udpim.cluster.bus import Bus
 from udpim.cluster.directory import Lease
 from udpim.cluster.frames import Kind, decode, in_frames
+from udpim.cluster.once import Once
 from udpim.errors import DecodeError
 from udpim.model import Address
 
@@ -56,6 +57,9 @@ class Door:
         self._bus = bus
         self._home: Lease | None = None
         self._inward: Callable[[Burst], None] | None = None
+        self._number = 1
+        """Of the next frame that goes out."""
+        self._once = Once()
         self._drops: dict[str, int] = {}
 
     # --- Who is the home ---
@@ -77,8 +81,7 @@ class Door:
         if self._inward is not None:
             self._inward(burst)
         elif self._home is not None:
-            frames = in_frames(Kind.INWARD, self._home.epoch, self._node, burst)
-            self._bus.send(self._home.node, frames)
+            self._pass_on(Kind.INWARD, self._home, self._home.node, burst)
         else:
             self._drop("no home", len(burst))
 
@@ -93,10 +96,12 @@ class Door:
                 continue
             if self._home is None or frame.epoch != self._home.epoch:
                 self._drop("bus frame of another epoch")
+            elif not self._once.is_new(frame.sender, frame.number):
+                self._drop("bus frame once more")
             elif frame.kind is Kind.OUTWARD and self._inward is None:
                 self._port.send(frame.datagrams)
             elif frame.kind is Kind.INWARD and self._inward is not None:
-                at = f"{MARK}{frame.gate}"
+                at = f"{MARK}{frame.sender}"
                 burst += [(data, (host + at, port)) for data, (host, port) in frame.datagrams]
             else:
                 self._drop("bus frame for another role")
@@ -131,7 +136,12 @@ class Door:
             self._port.send(own)
         if self._home is not None:
             for gate, part in by_gate.items():
-                self._bus.send(gate, in_frames(Kind.OUTWARD, self._home.epoch, self._node, part))
+                self._pass_on(Kind.OUTWARD, self._home, gate, part)
+
+    def _pass_on(self, kind: Kind, home: Lease, to: str, burst: Burst) -> None:
+        frames = in_frames(kind, home.epoch, self._number, self._node, burst)
+        self._number += len(frames)
+        self._bus.send(to, frames)
 
     def _drop(self, reason: str, count: int = 1) -> None:
         self._drops[reason] = self._drops.get(reason, 0) + count

@@ -1,6 +1,6 @@
 """What travels on the bus: datagrams with the addresses of clients, between a gate and the home.
 
-``version u8 | kind u8 | epoch u64 | gate u8 + bytes`` and then, for each datagram,
+``version u8 | kind u8 | epoch u64 | number u64 | sender u8 + bytes`` and then, for each datagram,
 ``host u8 + bytes | port u16 | size u16 + bytes``. Only processes of one cluster read it, so it is
 no part of the wire; what cannot be read is dropped, as a lost one would be. PROTOCOL §8.3.
 """
@@ -18,7 +18,7 @@ from udpim.model import Address
 VERSION = 1
 FRAME_BYTES_MAX = 60_000
 """Of the datagrams in one frame: what a local socket takes at once, with room to spare."""
-_HEAD = struct.Struct(">BBQB")
+_HEAD = struct.Struct(">BBQQB")
 _PORT_SIZE = struct.Struct(">HH")
 
 
@@ -37,15 +37,17 @@ class BusFrame(NamedTuple):
     kind: Kind
     epoch: int
     """Of the home, as the sender of the frame knows it."""
-    gate: str
-    """Whose UDP port they came from or leave by."""
+    number: int
+    """Counts the frames of its sender."""
+    sender: str
+    """Which process sends it: a gate says here whose UDP port the datagrams came from."""
     datagrams: list[tuple[bytes, Address]]
 
 
 def encode(frame: BusFrame) -> bytes:
     """Return the bytes of a frame."""
-    gate = frame.gate.encode()
-    parts = [_HEAD.pack(VERSION, frame.kind, frame.epoch, len(gate)), gate]
+    sender = frame.sender.encode()
+    parts = [_HEAD.pack(VERSION, frame.kind, frame.epoch, frame.number, len(sender)), sender]
     for data, (host, port) in frame.datagrams:
         name = host.encode()
         parts += (bytes((len(name),)), name, _PORT_SIZE.pack(port, len(data)), data)
@@ -59,11 +61,11 @@ def decode(raw: bytes) -> BusFrame:
         DecodeError: It is none, or of another version.
     """
     try:
-        version, kind, epoch, size = _HEAD.unpack_from(raw)
+        version, kind, epoch, number, size = _HEAD.unpack_from(raw)
         if version != VERSION:
             raise DecodeError("bus frame of another version")
         at = _HEAD.size + size
-        gate = raw[_HEAD.size : at].decode()
+        sender = raw[_HEAD.size : at].decode()
         datagrams = []
         while at < len(raw):
             start = at + 1 + raw[at]
@@ -74,24 +76,24 @@ def decode(raw: bytes) -> BusFrame:
             if at > len(raw):
                 raise DecodeError("bus frame cut short")
             datagrams.append((raw[start:at], (host, port)))
-        return BusFrame(Kind(kind), epoch, gate, datagrams)
+        return BusFrame(Kind(kind), epoch, number, sender, datagrams)
     except (struct.error, ValueError) as error:
         raise DecodeError("malformed bus frame") from error
 
 
 def in_frames(
-    kind: Kind, epoch: int, gate: str, datagrams: Sequence[tuple[bytes, Address]]
+    kind: Kind, epoch: int, number: int, sender: str, datagrams: Sequence[tuple[bytes, Address]]
 ) -> list[bytes]:
-    """Return the frames for a burst, none larger than the bus takes."""
+    """Return the frames for a burst, numbered from ``number``; none larger than the bus takes."""
     frames: list[bytes] = []
     part: list[tuple[bytes, Address]] = []
     size = 0
     for data, address in datagrams:
         if part and size + len(data) > FRAME_BYTES_MAX:
-            frames.append(encode(BusFrame(kind, epoch, gate, part)))
+            frames.append(encode(BusFrame(kind, epoch, number + len(frames), sender, part)))
             part, size = [], 0
         part.append((data, address))
         size += len(data) + 64
     if part:
-        frames.append(encode(BusFrame(kind, epoch, gate, part)))
+        frames.append(encode(BusFrame(kind, epoch, number + len(frames), sender, part)))
     return frames
