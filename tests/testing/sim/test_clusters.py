@@ -25,7 +25,13 @@ def test_one_seed_in_six_has_a_cluster():
 
 def test_each_kind_is_on_in_about_half_of_them():
     on = Counter(kind for one in CLUSTERED for kind in one.kinds)
-    kinds = {*clusters._BUS, *clusters._EVENTS, "slow restore", "directory fails"}
+    kinds = {
+        *clusters._BUS,
+        *clusters._EVENTS,
+        "slow restore",
+        "directory fails",
+        "slow shared disk",
+    }
     assert {} == {k: on[k] for k in kinds if abs(on[k] / len(CLUSTERED) - 0.5) > 0.15}
     drawn = {action.kind for one in CLUSTERED for action in one.actions}
     assert set(clusters._EVENTS) <= drawn <= set(ACTIONS)
@@ -54,7 +60,7 @@ def bus():
 @pytest.mark.parametrize("kind", clusters._EVENTS)
 @pytest.mark.parametrize("who", ["server", "gate", "s1"])
 def test_what_befalls_a_process_costs_time_and_no_message(kind, who):
-    args = {"who": who, "landing": 1, "down_s": 0.5, "for_s": 2.0, "from": "both"}
+    args = {"who": who, "landing": 1, "down_s": 0.5, "for_s": 2.0, "by_s": 9.0, "from": "both"}
     befalls = replace(send(1.5), kind=kind, args=args)
     cluster = {"size": 2, "lease_s": 0.5, **bus()}
     result, _world, stage = watched(
@@ -67,7 +73,7 @@ def test_what_befalls_a_process_costs_time_and_no_message(kind, who):
 
 @pytest.mark.parametrize("kind", clusters._EVENTS)
 def test_without_a_cluster_it_befalls_nobody(kind):
-    args = {"who": "server", "landing": 0, "down_s": 0.1, "for_s": 0.1, "from": "bus"}
+    args = {"who": "server", "landing": 0, "down_s": 0.1, "for_s": 0.1, "by_s": 9.0, "from": "bus"}
     befalls = replace(send(1.2), kind=kind, args=args)
     seats = (Seat(user="alice", device="phone"), Seat(user="bob", device="phone"))
     assert () == watched(plan(send(1.0), befalls, seats=seats))[0].violated

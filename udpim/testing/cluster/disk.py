@@ -42,7 +42,7 @@ class FencedDisk:
     def __init__(self, shared: SharedDisk) -> None:
         """Have no epoch yet, so write nothing."""
         self._shared = shared
-        self._fence: Fence | _PlainFence = _PlainFence(shared, -1)
+        self._fence: Fence | PlainFence = PlainFence(shared, -1)
 
     def raise_fence(self, epoch: int) -> None:
         """Become the home of this epoch.
@@ -51,7 +51,7 @@ class FencedDisk:
             StoreFenced: If this one or a later one is there already.
         """
         disk = self._shared.disk
-        self._fence = _PlainFence(self._shared, epoch)
+        self._fence = PlainFence(self._shared, epoch)
         if isinstance(disk, SQLiteDisk):
             self._fence = Fence(NAME, disk.connection("server"), epoch)
         self._fence.raise_it()
@@ -92,21 +92,27 @@ class FencedDisk:
         return self._shared.disk.copy()
 
 
-class _PlainFence:
+class PlainFence:
     """The fence of a disk that is no database: see `udpim.store.fence.Fence`."""
 
     def __init__(self, shared: SharedDisk, epoch: int) -> None:
+        """Keep the epoch."""
         self._shared = shared
         self._epoch = epoch
 
     def raise_it(self) -> None:
-        if self._shared.fence >= self._epoch:
+        """See `Fence.raise_it`."""
+        if self._found() >= self._epoch:
             raise self._fenced()
         self._shared.fence = self._epoch
 
     def check(self) -> None:
-        if self._shared.fence != self._epoch:
+        """See `Fence.check`."""
+        if self._found() != self._epoch:
             raise self._fenced()
+
+    def _found(self) -> int:
+        return self._shared.fence
 
     def _fenced(self) -> StoreFenced:
         found = self._shared.fence

@@ -340,6 +340,7 @@ ACTIONS: dict[str, Callable[[Stage, Args], None]] = {
     "replay": Stage.replay,
     "crash process": Stage.crashes_now,
     "pause process": Stage.pause,
+    "jump process": Stage.jump,
     "part process": Stage.part_process,
     "shut port": Stage.shut_port,
     "lose directory": Stage.lose_directory,

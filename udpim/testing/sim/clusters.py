@@ -47,12 +47,17 @@ def _part(dice: Random) -> Args:
     return {**_for_a_while(dice), "from": dice.choice(["bus", "directory", "both"])}
 
 
+def _jumps(dice: Random) -> Args:
+    return {"who": _who(dice), "by_s": round(log_uniform(dice, 0.1, 1e5), 3)}
+
+
 _EVENTS: dict[str, tuple[Callable[[Random], Args], float]] = {
     "crash process": (_dies, 1.0),
     "pause process": (_for_a_while, 1.0),
     "part process": (_part, 1.0),
     "shut port": (_for_a_while, 0.5),
-    "lose directory": (lambda dice: {}, 0.3),
+    "jump process": (_jumps, 1.0),
+    "lose directory": (lambda dice: {}, 1.0),
     "give back": (lambda dice: {"who": _who(dice)}, 0.5),
 }
 
@@ -81,6 +86,7 @@ def clustered(plan: Plan) -> Plan:
         bus=bus,
         directory_fails=(round(log_uniform(dice, 0.005, 0.2), 4) if on("directory fails") else 0.0),
     )
+    sync_s = round(log_uniform(dice, 0.002, 0.2), 4) if on("slow shared disk") else 0.002
     actions = list(plan.actions)
     for kind, (args, weight) in _EVENTS.items():
         if on(kind):
@@ -91,7 +97,7 @@ def clustered(plan: Plan) -> Plan:
                 at_s += dice.expovariate(rate)
     return replace(
         plan,
-        server=replace(plan.server, durable=True),
+        server=replace(plan.server, durable=True, sync_s=sync_s),
         actions=tuple(sorted(actions, key=lambda action: action.at_s)),
         kinds=(*plan.kinds, *kinds),
         # A loss of power would end all processes of a host.
