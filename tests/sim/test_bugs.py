@@ -4,7 +4,7 @@ import pytest
 
 from tests.semantics.mutants.every import MUTANTS
 from tests.sim.bugs import BUGS, NOT_FOUND
-from tests.sim.plants import PLANTS
+from tests.sim.cluster_plants import PLANTS
 from udpim.testing.sim import swarm
 from udpim.testing.sim.calibrate import play
 from udpim.testing.sim.run import run
