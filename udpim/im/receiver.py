@@ -205,9 +205,8 @@ class Inbox:
                 self._settled(stream, list(undue))
         if stream.raise_floor(floor):
             self._dirty[stream] = None
-        if base > stream.cum + 1:
-            if voided := stream.raise_base(base):
-                self._settled(stream, voided)
+        if base > stream.cum + 1 and (voided := stream.raise_base(base)):
+            self._settled(stream, voided)
         return stream
 
     def _settled(self, stream: InStream, ranges: list[Range]) -> None:
