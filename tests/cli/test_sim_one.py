@@ -54,7 +54,7 @@ def test_what_fails_is_shrunk_to_a_tape_that_fails_and_its_story_told(capsys, tm
     with planted(FORGETFUL):
         assert 1 == main(["sim", "shrink", "7", "--out", str(out)])
     told = capsys.readouterr().out.splitlines()
-    assert told[0].startswith("2 faults and 2 messages left")
+    assert told[0].startswith("2 faults and 1 messages left")
     assert any("— CUT" in line for line in told)
     assert ("i2_no_duplicate",) == load(out).violated
 

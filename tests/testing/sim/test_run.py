@@ -13,7 +13,7 @@ pytest.importorskip("apsw", reason="needs the extra sim")
 
 from tests.semantics.mutants.every import MUTANTS
 from tests.semantics.mutants.mutant import planted
-from tests.testing.sim.plans import ALICE, BOB, LOSSY, crash, cut_short, plan, send, watched
+from tests.testing.sim.plans import ALICE, BOB, LOSSY, action, crash, cut_short, plan, send, watched
 from udpim.errors import ConfigError
 from udpim.testing.oracle import Violated
 from udpim.testing.sim import run as module
@@ -247,3 +247,18 @@ def test_nobody_is_up_in_a_new_world_but_the_server():
     drawn = plan(seats=(ALICE, BOB))
     world = build(drawn, module.Choices(drawn.seed))
     assert ["server"] == [process.host for process in world.processes if process.up]
+
+
+def test_what_was_lost_is_named_as_its_decisions_are():
+    sends = [send(n / 10, *who) for n in range(1, 30) for who in ((), ("bob/phone", "alice"))]
+    cut = action(1.0, "cut", "bob/phone", way="both", for_s=0.5)
+    again = action(2.0, "replay", which=0.5, delay_s=0.1, elsewhere=False)
+    lossy = plan(*sends, cut, again, link=LOSSY)
+    assert () == run(lossy).lost
+    with planted(MUTANTS["receipt_before_commit"]):
+        result = run(lossy)
+    decided = {(label, n) for label, made in result.tape.items() for n in made}
+    named = {(f"{one.source} > {one.destination}: loss", one.number) for one in result.lost}
+    assert len(result.lost) > 20
+    assert decided == named
+    assert list(result.lost) == sorted(result.lost, key=lambda one: one.at_s)

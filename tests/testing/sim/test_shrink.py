@@ -1,6 +1,7 @@
 """What fails is made small: the same invariant, few faults, and nothing that it does not need."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from tests.semantics.mutants.mutant import planted
 from tests.testing.sim.plans import ALICE, BOB, action, plan, receipt_is_cut_off, send
 from udpim.testing.sim import shrink as module
 from udpim.testing.sim.plan import Seat
-from udpim.testing.sim.run import Result, run
+from udpim.testing.sim.run import Lost, Result, run
 from udpim.testing.sim.shrink import faults_of, shrink
 
 FORGETFUL = MUTANTS["dedup_dies_with_the_process"]
@@ -71,8 +72,8 @@ def test_only_what_is_needed_stays(failing):
 
 def test_a_search_that_has_to_end_keeps_what_it_has(failing):
     assert failing == shrink(failing, enough=lambda: True).result
-    cut = shrink(failing, runs_max=10)
-    assert cut.runs == 10
+    cut = shrink(failing, runs_max=20)
+    assert cut.runs == 20
     assert ("i1_no_loss",) == cut.result.violated
     assert cut.faults < 320
 
@@ -99,6 +100,105 @@ def test_devices_that_nobody_needs_go(failing):
     seats = plan(send(1.0), action(1.0, "crash", "bob/phone"), seats=(ALICE, BOB, carol))
     shrunk = shrink(made_up(seats, {"loss": {17: 1, 80: 1}}, True))
     assert (BOB,) == shrunk.result.plan.seats
+
+
+def searched(failing, fails):
+    """Shrink a run whose candidates fail as ``fails`` says; also return all candidates."""
+    played = []
+
+    def play(plan, tape):
+        result = made_up(plan, tape, fails(plan, tape))
+        played.append((result.plan, result.tape))
+        return result
+
+    return shrink(failing, play=play), played
+
+
+def numbers(tape):
+    return set(tape.get("loss", {}))
+
+
+def test_what_went_makes_room_for_bolder_cuts():
+    # Nothing can go as a whole, nor can half of it; but with one action less, all decisions can.
+    def fails(plan, tape):
+        actions = len(plan.actions)
+        return actions >= 4 and (
+            numbers(tape) >= set(range(20)) or (actions == 4 and not numbers(tape))
+        )
+
+    start = made_up(plan(*[send(n) for n in range(5)]), {"loss": dict.fromkeys(range(20), 1)}, True)
+    shrunk, _ = searched(start, fails)
+    assert ({}, 4) == (shrunk.result.tape, len(shrunk.result.plan.actions))
+
+
+def test_two_that_hold_each_other_go_together():
+    start = made_up(plan(send(1.0)), {"loss": dict.fromkeys((3, 7, 9, 12), 1)}, True)
+    shrunk, _ = searched(
+        start, lambda p, t: 9 in numbers(t) and (3 in numbers(t)) == (12 in numbers(t))
+    )
+    assert {"loss": {9: 1}} == shrunk.result.tape
+
+
+def test_no_candidate_is_played_twice():
+    start = made_up(plan(send(1.0), *[action(1.0, "cut")] * 3), {"loss": {3: 1, 7: 4}}, True)
+    shrunk, played = searched(start, lambda p, t: {3, 7} <= numbers(t))
+    assert shrunk.runs == len(played)
+    assert len({repr(one) for one in played}) == len(played)
+
+
+def test_the_plainest_numbers_stay():
+    start = made_up(
+        plan(send(1.0, count=40, size=9000), send(2.0, count=40)), {"loss": {3: 77, 5: 4}}, True
+    )
+
+    def fails(plan, tape):
+        many = any(one.args["count"] == 40 for one in plan.actions)
+        return many and {3, 5} == numbers(tape) and tape["loss"][5] == 4
+
+    shrunk, _ = searched(start, fails)
+    (sent,) = shrunk.result.plan.actions
+    assert (40, 0) == (sent.args["count"], sent.args["size"])
+    assert {"loss": {3: 1, 5: 4}} == shrunk.result.tape
+
+
+def lossy_link(*, needed_s):
+    """Bob's way down is lost for a while; it fails as long as nothing passes in ``needed_s``."""
+    lost = tuple(Lost(n / 10, "server", "bob/phone", n) for n in range(10, 30))
+    label = "server > bob/phone: loss"
+    start = made_up(plan(send(1.0)), {label: {one.number: 1 for one in lost}}, True)
+
+    def stopped(plan, tape, at_s):
+        number = round(at_s * 10)
+        return number in tape.get(label, {}) or any(
+            one.kind == "cut" and 0 <= at_s - one.at_s <= one.args["for_s"] for one in plan.actions
+        )
+
+    def fails(plan, tape):
+        return all(stopped(plan, tape, at_s) for at_s in needed_s)
+
+    def play(plan, tape):
+        still = tuple(one for one in lost if one.number in tape.get(label, {}))
+        return replace(made_up(plan, tape, fails(plan, tape)), lost=still)
+
+    return replace(start, lost=lost), play
+
+
+def test_losses_in_a_row_become_one_cut():
+    failing, play = lossy_link(needed_s=[1.0, 1.1, 1.2, 2.5])
+    shrunk = shrink(failing, play=play)
+    (cut,) = (one for one in shrunk.result.plan.actions if one.kind == "cut")
+    assert {} == shrunk.result.tape
+    assert (1, "bob/phone") == (shrunk.faults, cut.args["who"])
+    end_s = cut.at_s + cut.args["for_s"]
+    assert cut.at_s < 1.0
+    assert 2.5 < end_s < 2.6
+
+
+def test_a_single_loss_stays_one():
+    failing, play = lossy_link(needed_s=[1.4])
+    shrunk = shrink(failing, play=play)
+    assert {"server > bob/phone: loss": {14: 1}} == shrunk.result.tape
+    assert 1 == shrunk.faults
 
 
 def test_ordinary_things_are_no_faults():

@@ -17,6 +17,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 from udpim.config import ClientConfig, Limits, ServerConfig
 from udpim.errors import ConfigError
@@ -44,6 +45,16 @@ AFTERMATH_S = 5.0
 """What is left to say when everything has settled."""
 
 
+class Lost(NamedTuple):
+    """A datagram that the dice lost."""
+
+    at_s: float
+    source: str
+    destination: str
+    number: int
+    """Of the decisions about this direction, counted from 0."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What became of one run."""
@@ -63,6 +74,8 @@ class Result:
     virtual_s: float
     faults: Counter[str] = field(default_factory=Counter)
     """What the links did."""
+    lost: tuple[Lost, ...] = ()
+    """Where something was violated: which datagrams did not arrive, for whoever looks for less."""
 
 
 def run(
@@ -123,7 +136,18 @@ def _run(
         datagrams=len(world.network.trace),
         virtual_s=world.clock.now,
         faults=Counter(world.network.counters),
+        lost=tuple(_lost(world)) if names else (),
     )
+
+
+def _lost(world: World) -> Iterator[Lost]:
+    """Find what was lost, and number it as pipes do: in the order of what reached them."""
+    offered: Counter[tuple[str, str]] = Counter()
+    for crossing in world.network.trace:
+        pair = (crossing.source[0], crossing.destination[0])
+        if crossing.fate in ("lost", "outage"):
+            yield Lost(crossing.sent_at, *pair, offered[pair])
+        offered[pair] += not crossing.replayed and crossing.fate not in ("dropped", "cut")
 
 
 def judged(play: Callable[[], None]) -> tuple[tuple[str, ...], str]:

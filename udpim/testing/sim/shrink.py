@@ -3,25 +3,37 @@
 An *atom* is one recorded decision or one action of the plan. A candidate leaves atoms out and is
 played; it counts if the same invariant is violated. The boldest cuts come first, for each that
 succeeds makes all further candidates quicker to play: everything, whole kinds (all losses, all
-crashes), everybody who is not needed, the end of the run. Then halves, quarters, … of what is left
-(Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input", IEEE TSE 2002).
+crashes) or all but one kind, everybody who is not needed, the end of the run. Then halves,
+quarters, … of what is left (Zeller and Hildebrandt, "Simplifying and isolating failure-inducing
+input", IEEE TSE 2002), one cut in the place of losses in a row, and two atoms at once. What went
+makes room for bolder cuts, so all of it is done again until nothing goes; no candidate is played
+twice.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 from udpim.testing.choices import Tape
-from udpim.testing.sim.plan import Plan
-from udpim.testing.sim.run import Result, run
+from udpim.testing.facts import SERVER
+from udpim.testing.sim.plan import Action, Plan, Value
+from udpim.testing.sim.run import Lost, Result, run
 
 RUNS_MAX = 2000
 """Candidates that are played for one failure."""
 
 END_STEPS = 5
 """How often the time in which a run must end is halved."""
+
+PAIRS_OF_MAX = 20
+"""Of how many atoms every two are tried together, which makes 190 candidates."""
+
+CUT_MARGIN_S = 0.0005
+"""How much sooner a cut begins than the first datagram that it stops, and ends later."""
 
 Atom = tuple[str, str, int]
 """(``decision``, label, number), or (``action``, kind, its place in the plan)."""
@@ -68,16 +80,15 @@ def shrink(
         play: Plays a candidate; None for `run`.
     """
     search = _Search(failing, runs_max, enough, tell, play=play or run)
-    search.everything()
-    search.kinds()
-    search.seats()
-    search.end()
-    search.settings()
-    search.halves("decision")
-    search.halves("action")
-    search.halves("decision", "action")
-    search.seats()
-    search.settings()
+    weight = None
+    while weight != (weight := search.weight()):
+        search.boldly()
+        search.halves("decision")
+        search.halves("action")
+        search.halves("decision", "action")
+        search.losses()
+        search.pairs()
+        search.values()
     return Shrunk(result=search.best, runs=search.runs, faults=faults_of(search.best))
 
 
@@ -100,6 +111,14 @@ class _Search:
         self._enough = enough
         self._tell = tell
         self._play = play
+        self._tried: set[bytes] = set()
+
+    def weight(self) -> tuple[int, ...]:
+        """Return how much is left; what is done again stops when this does not fall any more."""
+        plan, tape = self.best.plan, self.best.tape
+        messages = sum(int(one.args.get("count", 0)) for one in plan.actions)
+        values = sum(sum(made.values()) for made in tape.values())
+        return len(self.atoms()), len(plan.seats), messages, values
 
     # --- Candidates ---
 
@@ -108,8 +127,10 @@ class _Search:
 
     def _fails(self, plan: Plan, tape: Tape) -> bool:
         """Play a candidate; keep it if it fails in the same way."""
-        if self._over():
+        key = hashlib.blake2b(repr((plan, sorted(tape.items()))).encode()).digest()
+        if self._over() or key in self._tried:
             return False
+        self._tried.add(key)
         self.runs += 1
         result = self._play(plan, tape)
         if self._why not in result.violated:
@@ -149,12 +170,31 @@ class _Search:
 
     # --- Passes ---
 
+    def boldly(self) -> None:
+        """Try the cuts that take much away."""
+        self.everything()
+        self.only()
+        self.kinds()
+        self.seats()
+        self.end()
+        self.settings()
+
     def everything(self) -> None:
         """Try without any trouble, without all decisions, and without all actions but sends."""
         decisions = set(self.atoms("decision"))
         actions = {atom for atom in self.atoms("action") if atom[1] not in ORDINARY}
         if not self._without(decisions | actions) and not self._without(decisions):
             self._without(actions)
+
+    def only(self) -> None:
+        """Try with one kind of trouble alone."""
+        trouble = self._trouble()
+        for name in sorted({_sort_of(atom) for atom in trouble}):
+            if self._without({atom for atom in trouble if _sort_of(atom) != name}):
+                return
+
+    def _trouble(self) -> list[Atom]:
+        return [atom for atom in self.atoms() if atom[0] == "decision" or atom[1] not in ORDINARY]
 
     def settings(self) -> None:
         """Try without encryption, without NATs, on the plainest disks, and on swift links."""
@@ -215,6 +255,72 @@ class _Search:
                 if action.args.get("who") != seat.host and action.args.get("to") not in strangers
             )
             self._fails(replace(plan, seats=others, actions=actions), self.best.tape)
+
+    def losses(self) -> None:
+        """Try one cut in the place of many losses, of all of a client's or of those in a row."""
+        clients = sorted({_client_of(lost) for lost in self.best.lost})
+        for client in clients:
+            for way in ("both", "up", "down"):
+                self._cut_instead(client, way, self._lost(client, way))
+
+    def _lost(self, client: str, way: str) -> list[Lost]:
+        ways = {"up": [(client, SERVER)], "down": [(SERVER, client)]}
+        pairs = ways.get(way) or [*ways["up"], *ways["down"]]
+        return [one for one in self.best.lost if (one.source, one.destination) in pairs]
+
+    def _cut_instead(self, client: str, way: str, lost: list[Lost]) -> None:
+        """Try a cut for all of these; else for each half of them."""
+        if len(lost) < 2 or self._over():
+            return
+        plan, tape = self.best.plan, self.best.tape
+        gone = {(f"{one.source} > {one.destination}", one.number) for one in lost}
+        left = {
+            label: {n: v for n, v in made.items() if (label.rpartition(":")[0], n) not in gone}
+            if label.endswith((": loss", ": outage"))
+            else made
+            for label, made in tape.items()
+        }
+        at_s = round(max(0.0, lost[0].at_s - CUT_MARGIN_S), 6)
+        args: dict[str, Value] = {
+            "who": client,
+            "way": way,
+            "for_s": lost[-1].at_s + CUT_MARGIN_S - at_s,
+        }
+        actions = (*plan.actions, Action(at_s=at_s, kind="cut", args=args))
+        ordered = tuple(sorted(actions, key=lambda action: action.at_s))
+        if not self._fails(replace(plan, actions=ordered), left):
+            self._cut_instead(client, way, lost[: len(lost) // 2])
+            # The first half may have become a cut, which stops more than it has to.
+            still = set(self.best.lost)
+            self._cut_instead(client, way, [one for one in lost[len(lost) // 2 :] if one in still])
+
+    def pairs(self) -> None:
+        """Try without any two atoms, where none can go alone."""
+        atoms = self.atoms()
+        if len(atoms) > PAIRS_OF_MAX:
+            atoms = self._trouble()
+        if len(atoms) <= PAIRS_OF_MAX and any(
+            self._without(set(two)) for two in combinations(atoms, 2)
+        ):
+            self.pairs()
+
+    def values(self) -> None:
+        """Try with the smallest numbers: one message, of no size; a delay of a microsecond."""
+        for _, label, number in self.atoms("decision"):
+            made = self.best.tape.get(label, {})
+            if made.get(number, 1) > 1:
+                self._fails(self.best.plan, {**self.best.tape, label: {**made, number: 1}})
+        for place in range(len(self.best.plan.actions)):
+            for plain in ({"count": 1}, {"size": 0}, {"landing": 0}):
+                actions = list(self.best.plan.actions)
+                action = actions[place]
+                if any(float(action.args.get(name, 0)) > value for name, value in plain.items()):
+                    actions[place] = replace(action, args={**action.args, **plain})
+                    self._fails(replace(self.best.plan, actions=tuple(actions)), self.best.tape)
+
+
+def _client_of(lost: Lost) -> str:
+    return lost.source if lost.destination == SERVER else lost.destination
 
 
 def _sort_of(atom: Atom) -> str:
