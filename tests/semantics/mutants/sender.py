@@ -397,7 +397,7 @@ def new_incarnation_is_taken_for_the_old_one(planting):
 )
 def floor_is_never_told_again(planting):
     @planting.replace(Outbox, "_tell_floor")
-    def tell_floor(original, self, stream):
+    def tell_floor(original, self, stream, top=None):
         pass
 
 
