@@ -16,6 +16,7 @@ from udpim.errors import ConfigError
 from udpim.testing.sim import calibrate as module
 from udpim.testing.sim.calibrate import FAULTS_MAX, Catch, bugs_of, calibrate, hunt
 from udpim.testing.sim.run import run
+from udpim.testing.sim.shrink import Shrunk
 
 BUGS = "bugs_of_this_test"
 
@@ -69,6 +70,25 @@ def test_what_is_not_found_in_time_is_said_so(bugs, monkeypatch):
     monkeypatch.setattr(module, "HUNT_S", -1.0)
     catch = hunt(BUGS, "receipt_before_commit")
     assert ("", 0, False) == (catch.seed, catch.seeds, catch.ok)
+
+
+def test_a_seed_that_shrinks_too_little_is_not_the_last_word(bugs, monkeypatch):
+    left = {"1": 14, "2": 12, "3": 13}
+    shrunk = []
+
+    def shrinks_little(result, **options):
+        shrunk.append(result.plan.seed)
+        return Shrunk(result=result, runs=1, faults=left[result.plan.seed])
+
+    monkeypatch.setattr(module, "shrink", shrinks_little)
+    catch = hunt(BUGS, "receipt_before_commit")
+    assert ["1", "2", "3"] == shrunk
+    assert ("2", 12, False) == (catch.seed, catch.faults, catch.ok)
+    left["2"] = FAULTS_MAX
+    shrunk.clear()
+    catch = hunt(BUGS, "receipt_before_commit")
+    assert ["1", "2"] == shrunk
+    assert ("2", 2, True) == (catch.seed, catch.seeds, catch.ok)
 
 
 def test_what_fails_without_the_bug_is_another_one(bugs, monkeypatch):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -20,10 +20,12 @@ from udpim.errors import ConfigError
 from udpim.testing.sim import swarm
 from udpim.testing.sim.plan import Plan
 from udpim.testing.sim.run import Result, run
-from udpim.testing.sim.shrink import faults_of, shrink
+from udpim.testing.sim.shrink import Shrunk, faults_of, shrink
 
-HUNT_S = 45.0
+HUNT_S = 120.0
 """How long one bug is hunted."""
+FINDS_MAX = 3
+"""How many seeds that find it are shrunk, if too much is left of each."""
 SHRINK_S = 60.0
 """How long its failure is shrunk …"""
 POLISH_S = 5.0
@@ -97,17 +99,50 @@ def play(bug: Bug, plan: Plan, tape: Mapping[str, Mapping[int, int]] | None = No
 
 
 def hunt(module: str, name: str) -> Catch:
-    """Plant one bug, play seeds until one of them finds it, and shrink that."""
+    """Plant one bug, play seeds until one of them finds it, and shrink that.
+
+    If too much is left of it, the next seed that finds the bug may show it in fewer faults.
+    """
     bug = bugs_of(module)[name]
-    started = time.monotonic()
-    for number in count():
-        if time.monotonic() - started > HUNT_S:
-            return Catch(name=name, rule=bug.rule, seeds=number, found_s=HUNT_S)
-        plan = swarm.draw(str(number))
-        result = play(bug, plan)
-        if result.violated:
+    catch = Catch(name=name, rule=bug.rule)
+    hunted_s, numbers = 0.0, count()
+    for _ in range(FINDS_MAX):
+        started = time.monotonic() - hunted_s
+        result, seeds = _find(bug, numbers, started)
+        hunted_s = time.monotonic() - started
+        if not catch.seed:
+            catch = replace(catch, seeds=seeds, found_s=hunted_s)
+        if result is None:
             break
-    found_s = time.monotonic() - started
+        started = time.monotonic()
+        shrunk = _shrink(bug, result)
+        shrunk_s = catch.shrunk_s + time.monotonic() - started
+        if not catch.seed or shrunk.faults < catch.faults:
+            catch = replace(
+                catch,
+                seed=result.plan.seed,
+                violated=shrunk.result.violated[0],
+                faults=shrunk.faults,
+                messages=shrunk.result.account["attempts"],
+            )
+        catch = replace(catch, shrunk_s=shrunk_s)
+        if catch.ok:
+            break
+    return catch
+
+
+def _find(bug: Bug, numbers: Iterator[int], started: float) -> tuple[Result | None, int]:
+    """Play seeds until one finds the bug; also return how many were played."""
+    seeds = 0
+    while time.monotonic() - started < HUNT_S:
+        seeds += 1
+        result = play(bug, swarm.draw(str(next(numbers))))
+        if result.violated:
+            return result, seeds
+    return None, seeds
+
+
+def _shrink(bug: Bug, result: Result) -> Shrunk:
     started = time.monotonic()
     small = faults_of(result)
 
@@ -122,18 +157,7 @@ def hunt(module: str, name: str) -> Catch:
         spent_s = time.monotonic() - started
         return spent_s > SHRINK_S or (spent_s > POLISH_S and small <= FAULTS_MAX)
 
-    shrunk = shrink(result, enough=enough, play=candidate)
-    return Catch(
-        name=name,
-        rule=bug.rule,
-        seed=plan.seed,
-        violated=shrunk.result.violated[0],
-        seeds=number + 1,
-        found_s=found_s,
-        shrunk_s=time.monotonic() - started,
-        faults=shrunk.faults,
-        messages=shrunk.result.account["attempts"],
-    )
+    return shrink(result, enough=enough, play=candidate)
 
 
 def calibrate(
