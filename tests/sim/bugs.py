@@ -93,6 +93,11 @@ _WHY = {
         "deadline_in_milliseconds",
         "backoff_has_no_end",
     ),
+    "Reached, but not violated within 120 s of seeds.": (
+        "floor_is_never_told_again",
+        "end_to_end_timer_fires_once",
+        "waiting_flights_are_overtaken",
+    ),
     "Virtual disks do not open the store as a process does.": ("commit_is_not_synced",),
     "No seed reached the planted code within eight seconds.": (
         "whole_group_gets_one_verdict",
@@ -129,7 +134,6 @@ _WHY = {
     "Only noticed by an exception of the product or of the world, not by an invariant.": (
         "sender_says_void_alone",
         "resending_burns_a_new_seq",
-        "floor_is_never_told_again",
         "push_overtakes_the_queue",
         "dedup_floor_off_by_one",
         "probe_timer_is_never_set_again",
