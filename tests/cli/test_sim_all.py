@@ -17,7 +17,7 @@ def failures(monkeypatch):
     """Sweeps that are not played: 16 cases each, and these failures in each."""
     found = []
 
-    def sweep(mode, role, boundary):
+    def sweep(mode, role, boundary, calm):
         reached = 16 * (boundary <= LAST.get(role, 0))
         made = Sweep(exchange=mode, role=role, boundary=boundary, runs=4, covered=16)
         made.reached, made.failures = reached * bool(role), list(found)

@@ -6,7 +6,7 @@ from tests.semantics.mutants.every import MUTANTS
 from tests.semantics.mutants.mutant import planted
 from tests.testing.sim.pools import InProcess
 from udpim.testing.sim import exhaustive as module
-from udpim.testing.sim.exhaustive import MODES, NOBODY, ROLES, Case, exhaust, play, sweep
+from udpim.testing.sim.exhaustive import MODES, NOBODY, ROLES, Case, exhaust, learn, play, sweep
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +40,55 @@ def test_runs_that_are_alike_are_played_once(monkeypatch):
     assert original is play
 
 
+def one_by_one(mode, role, boundary):
+    """What a sweep comes to that plays every pattern: cases, deaths, and what failed."""
+    covered = reached = 0
+    failures = []
+    while covered < module.PATTERNS:
+        case = Case(exchange=mode, role=role, boundary=boundary, pattern=covered)
+        played = play(case)
+        if played.violated:
+            failures.append((str(case), f"{', '.join(played.violated)}: {played.story}"))
+        reached += played.alike * played.died
+        covered += played.alike
+    return covered, reached, failures
+
+
+@pytest.mark.parametrize(
+    ("mode", "role", "boundary"),
+    [("six", "server", 2), ("six", "server", 12), ("four", "alice/phone", 2)],
+)
+def test_what_is_not_played_again_would_have_been_the_same(monkeypatch, mode, role, boundary):
+    monkeypatch.setattr(module, "DATAGRAMS", 5)
+    monkeypatch.setattr(module, "PATTERNS", 32)
+    _, calm = learn(mode)
+    done = sweep(mode, role, boundary, calm)
+    assert one_by_one(mode, role, boundary) == (done.covered, done.reached, done.failures)
+    assert done.runs < 32
+
+
+def test_failures_are_the_same_too():
+    with planted(MUTANTS["dedup_dies_with_the_process"]):
+        _, calm = learn("six")
+        done = sweep("six", "bob/phone", 3, calm)
+        assert one_by_one("six", "bob/phone", 3) == (done.covered, done.reached, done.failures)
+    assert done.failures
+
+
+def test_what_fails_without_a_death_fails_with_one_that_does_not_come():
+    with planted(MUTANTS["receipt_before_commit"]):
+        _, calm = learn("six")
+        done = sweep("six", "server", 64, calm)
+        assert one_by_one("six", "server", 64) == (done.covered, done.reached, done.failures)
+    assert (0, 16) == (done.reached, len(done.failures))
+
+
+def test_a_death_that_nobody_reaches_is_not_played():
+    _, calm = learn("six")
+    done = sweep("six", "server", 64, calm)
+    assert (0, 16, 0) == (done.runs, done.covered, done.reached)
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_every_role_dies_where_it_is_told_to_and_nothing_is_lost(role):
     for boundary in (1, 2):
@@ -69,7 +118,7 @@ def test_losses_are_those_of_the_pattern(monkeypatch):
 def test_sweeps_go_on_to_the_last_moment_of_every_role(monkeypatch):
     last = {"alice/phone": 3, "server": 5, "bob/phone": 1}
 
-    def made_up(mode, role, boundary):
+    def made_up(mode, role, boundary, calm):
         reached = int(bool(role) and boundary <= last[role])
         return module.Sweep(exchange=mode, role=role, boundary=boundary, reached=reached)
 

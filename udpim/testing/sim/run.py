@@ -93,12 +93,12 @@ def run(
         watch: Is given the world before anything happens in it.
         hashed: Whether the trace is wanted.
     """
-    with _garbage_at_the_end():
+    with garbage_at_the_end():
         return _run(plan, tape, watch, hashed=hashed)
 
 
 @contextmanager
-def _garbage_at_the_end() -> Iterator[None]:
+def garbage_at_the_end() -> Iterator[None]:
     """Collect no cycles during a run: nearly all that it makes lives as long as its world.
 
     Looking for garbage again and again costs a tenth of it; once, when the world is gone, little.
