@@ -132,7 +132,7 @@ class World:
             self.history,
             setup or Setup(),
             config=config,
-            hop_config=self._protected(self._server_security()),
+            hop_config=self._protected(self._server_security),
             sync_s=self._sync_s,
             new_disk=partial(self._new_disk, SERVER) if self._new_disk else VirtualStore.new_disk,
         )
