@@ -93,3 +93,23 @@ def test_what_was_given_up_may_yet_show_that_it_was_delivered():
     s.audience.view(0).take_excused(1, 1)
     assert [(1, 1, MessageState.UNKNOWN)] == s.refresh(1, 1)
     assert [(1, 1, DELIVERED)] == s.take_delivered(s.audience.view(0), 1, 1)
+
+
+def test_the_senders_own_devices_are_heard_after_the_message_was_excused():
+    """They have no say, and the row waits for them."""
+    s = OutStream(GROUP, FRESH._replace(conversation=GROUP.conversation))
+    s.append([0], [b"x"])
+    learn_members(s, p.Members(1, None, True, 77, 1, (member(0, user="alice", device="b"),)))
+    assert (["EXCUSED"], 1) == ([s.state(1).name], s.floor)
+    s.take_delivered(s.audience.view(0), 1, 1)
+    s.refresh(1, 1)
+    assert (2, MessageState.EXCUSED) == (s.floor, s.state(1))
+
+
+def test_what_ends_is_shown_as_before_until_the_end_is_durable():
+    s = stream(GROUP)
+    s.take_accepted([(1, 1)])
+    s.audience.view(0).take_excused(1, 1)
+    assert [(1, 1, EXCUSED)] == s.refresh(1, 1)
+    s.closing.add(1, 1)
+    assert (2, MessageState.ACCEPTED) == (s.floor, s.state(1))

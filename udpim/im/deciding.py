@@ -11,6 +11,7 @@ from udpim.model import MessageState
 from udpim.ranges import Range, RangeSet, intersect, without
 
 if TYPE_CHECKING:
+    from udpim.im.member_view import MemberView
     from udpim.im.out_stream import OutStream
 
 
@@ -18,8 +19,9 @@ def decide(stream: OutStream, judgement: Judgement) -> list[Change]:
     """Note in a stream what a judgement says of a run of its seqs, and return what it shows."""
     changes: list[Change] = []
     if stream.audience.group:
-        stored = stream.undecided(without(judgement.kept, RangeSet(judgement.decided)))
-        stream.kept.update(judgement.kept)
+        kept = without(judgement.kept, RangeSet(judgement.decided))
+        stored = stream.undecided(kept)
+        stream.kept.update(kept)
         changes += [(a, b, MessageState.STORED) for a, b in stored]
         delivered = without(without(judgement.delivered, stream.delivered), stream.void)
         stream.delivered.update(delivered)
@@ -51,9 +53,12 @@ def without_a_taker(stream: OutStream) -> RangeSet:
     return RangeSet(without(stream.decided, stream.delivered))
 
 
-def not_excused(stream: OutStream, first: int, last: int) -> list[Range]:
-    """Return what of first..last is not EXCUSED for good: a verdict on the rest comes too late."""
-    late = stream.decided.within(first, last)
+def not_excused(stream: OutStream, view: MemberView, first: int, last: int) -> list[Range]:
+    """Return what of first..last is not EXCUSED for good: a verdict on the rest comes too late.
+
+    The sender's own other devices have no say in what is shown, and are always heard.
+    """
+    late = stream.decided.within(first, last) if stream.audience.counts(view) else []
     for known in (stream.delivered, stream.void, stream.cancelled, stream.doubtful):
         if late:
             late = without(late, known)

@@ -201,7 +201,7 @@ class OutStream:
     def take_delivered(self, view: MemberView, first: int, last: int) -> list[Change]:
         """An endpoint has first..last; of a group, `refresh` tells what that amounts to."""
         new: list[Range] = []
-        for low, high in not_excused(self, first, last):
+        for low, high in not_excused(self, view, first, last):
             view.delivered.add(low, high)
             view.confirmed.add(low, high)
             new += without(self.delivered.missing(low, high), self.void)
@@ -212,7 +212,7 @@ class OutStream:
 
     def take_void(self, view: MemberView, first: int, last: int) -> None:
         """An endpoint will not deliver these; of an inbox in memory that is no promise (§5.1)."""
-        for low, high in without(not_excused(self, first, last), view.delivered):
+        for low, high in without(not_excused(self, view, first, last), view.delivered):
             view.take_void(low, high)
             if self.audience.counts(view) and not view.durable:
                 self.doubtful.add(low, high)
@@ -331,10 +331,9 @@ class OutStream:
             self.floor = floor
             self.onward.floor_passed(floor)
             self.resent.remove(1, floor - 1)
-            self.accepted.remove(1, floor - 1)
-            self.kept.remove(1, floor - 1)
-            for view in self.audience.views:
-                view.stored.remove(1, floor - 1)
+            shown = self.durable_floor - 1  # above, an end may not be shown yet
+            for known in (self.accepted, self.kept, *[view.stored for view in self.audience.views]):
+                known.remove(1, shown)
             self.audience.forget_below(floor)
             forget_oldest(self)
 

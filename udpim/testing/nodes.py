@@ -208,7 +208,8 @@ class VirtualClient(VirtualProcess):
 
     def cancel(self, sent: Sent) -> None:
         """Give up on messages."""
-        self.node.outbox.cancel(self._stream(sent.stream), sent.first, sent.last)
+        for msgid in map(self._now, sent.msgids):
+            self.node.outbox.cancel(self._stream(msgid.stream), msgid.seq, msgid.seq)
         self._turn()
 
     def ask_group(self, action: GroupAction, group: str = "", user: str = "") -> int:
@@ -224,13 +225,18 @@ class VirtualClient(VirtualProcess):
 
     def resend(self, msgid: MsgId) -> None:
         """Send one message again by hand."""
+        msgid = self._now(msgid)
         self.node.outbox.resend(self._stream(msgid.stream), msgid.seq)
         self._turn()
 
     def state(self, msgid: MsgId) -> MessageState:
         """Return what the node shows of a message now."""
-        msgid = self.history.moved.get(msgid, msgid)
+        msgid = self._now(msgid)
         return self._stream(msgid.stream).state(msgid.seq)
+
+    def _now(self, msgid: MsgId) -> MsgId:
+        """Return under which msgid a message goes on: a receipt follows it by itself."""
+        return self.history.moved.get(msgid, msgid)
 
     def states(self, sent: Sent) -> Counter[str]:
         """Count what the node shows of messages now."""
