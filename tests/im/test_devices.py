@@ -52,6 +52,22 @@ def test_nobody_is_told_of_a_login_before_it_is_durable_but_it_holds_its_place()
     assert 2 == r.latest("bob")["phone"].login_count
 
 
+def test_a_login_that_did_not_happen_gives_its_number_and_its_place_back():
+    r = Registry(())
+    r.undo(r.logged_in(PHONE, 1, 1))
+    r.put(r.logged_in(LAPTOP, 1, 1))
+    assert 0 == r.latest_count("zoe")
+    again = r.logged_in(PHONE, 1, 2)
+    assert (3, 3) == (again.joined, again.renewed), "or it would be due what was sent before"
+    r.put(again)
+    assert 3 == r.epoch("bob")
+    r.undo(r.logged_in(PHONE, 9, 1))
+    assert 1 == r.latest("bob")["phone"].incarnation
+    first, _second = r.logged_in(PHONE, 1, 5), r.logged_in(PHONE, 1, 6)
+    r.undo(first)
+    assert r.is_stale(PHONE, 1, 6), "the second one is still on its way"
+
+
 @pytest.mark.parametrize(
     ("incarnation", "count", "stale"), [(2, 6, False), (2, 5, True), (1, 9, True), (3, 1, False)]
 )

@@ -74,6 +74,8 @@ def test_what_did_not_become_durable_is_asked_again_later():
     s.finish(ok=False)
     assert [BUSY] == [a.code for a in of(GroupA, s.hop_acks(session))]
     assert s.router.groups.get("#g") is None
+    assert DONE == s.code("alice", CREATE, "#g")
+    assert s.router.groups.get("#g") is not None, "the second time it is not done already"
 
 
 def test_every_action_may_be_asked_twice():

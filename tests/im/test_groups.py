@@ -58,6 +58,27 @@ def test_a_change_counts_at_once_and_is_seen_once_it_is_durable():
     assert {"alice/a": 0, "bob/phone": 1} == ordinals(groups)
 
 
+def test_what_did_not_happen_does_not_count_and_what_is_on_its_way_does():
+    r, groups = registered(ALICE, PHONE, LAPTOP)
+    groups.apply(groups.join("#g", "alice"))
+    first, second = groups.join("#g", "bob"), groups.leave("#g", "bob")
+    other = groups.join("#h", "bob")
+    groups.undo(first)
+    assert (["alice"], ["bob"]) == (
+        list(groups.latest_users("#g")),
+        list(groups.latest_users("#h")),
+    )
+    assert ["#h"] == list(groups.latest_of_user("bob"))
+    assert [] == groups.apply(second), "there is nothing to take away"
+    groups.apply(other)
+    groups.undo(groups.leave("#h", "bob"))
+    assert ["bob"] == list(groups.latest_users("#h"))
+    lines = groups.get("#h").lines
+    groups.undo(groups.device_leaves(LAPTOP, r.next_change()))
+    groups.undo(groups.device_joins(PHONE, r.next_change()))
+    assert [PHONE, LAPTOP] == list(lines)
+
+
 def test_nobody_knows_a_group_that_never_was():
     _, groups = registered()
     assert (False, False, "", {}, {}) == (

@@ -72,6 +72,10 @@ def test_a_login_that_did_not_become_durable_brings_nobody():
     assert [False] == said
     assert LAPTOP not in s.router.groups.get("#g").lines
     assert s.router.registry.get(LAPTOP) is None
+    before = s.router.registry.changes
+    s.login(LAPTOP)
+    assert s.router.registry.get(LAPTOP).joined > before, "or it would be due older messages"
+    assert LAPTOP in s.router.groups.get("#g").lines
 
 
 def test_a_new_incarnation_is_told_to_who_writes_to_a_group():
@@ -188,6 +192,8 @@ def test_a_leave_that_did_not_become_durable_is_none():
     s.finish(ok=False)
     assert ([False], [], []) == (said, phone.frames, alice.frames)
     assert PHONE in s.router.groups.get("#g").lines
+    s.leave("bob")
+    assert PHONE not in s.router.groups.get("#g").lines, "the second time it is not done already"
 
 
 def test_a_leaver_may_end_what_it_began_and_begins_nothing():
@@ -268,6 +274,7 @@ def test_a_retirement_that_did_not_become_durable_is_none():
     s.finish(ok=False)
     assert s.router.registry.get(PHONE) is not None
     assert PHONE in s.router.groups.get("#g").lines
+    assert 1 == s.router.memberships.retire_unseen(1000, 100), "it is tried again"
 
 
 def test_receipts_of_and_for_a_retired_device_are_forgotten():

@@ -88,6 +88,16 @@ class Registry:
         self._epochs[user] = max(self._epochs.get(user, 0), record.joined, record.left)
         self._numbers[user] = max(self._numbers.get(user, 0), record.renewed, self._epochs[user])
 
+    def undo(self, record: DeviceRecord) -> None:
+        """This record did not become durable; a later one that is on its way stays."""
+        devices = self.latest(record.user)
+        if devices.get(record.device) is record:
+            durable = self._users.get(record.user, {}).get(record.device)
+            if durable is None:
+                del devices[record.device]
+            else:
+                devices[record.device] = durable
+
     def reached(self, endpoint: Endpoint, incarnation: int, mark: int) -> DeviceRecord | None:
         """A session's messages bore stamps up to ``mark``: a later login must be above it (R7).
 

@@ -141,8 +141,7 @@ class GroupDesk:
         return groups.is_known(name) or groups.count() < self._groups_max
 
     def _joined(self, name: str, ops: list[Op], after: Continuation, ok: bool) -> None:
-        if ok:
-            self._router.memberships.joined(name, ops)
+        self._router.memberships.joined(name, ops, ok=ok)
         after(ok)
 
     @staticmethod

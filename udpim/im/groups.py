@@ -94,20 +94,49 @@ class Groups:
         self._registry = registry
         self._groups = {record.name: Group(record) for record in groups}
         self._of_user: dict[str, dict[str, None]] = {}
-        self._latest: dict[str, GroupRecord] = {record.name: record for record in groups}
-        self._latest_users: dict[str, dict[str, None]] = {}
-        """By group, with what is not durable yet."""
-        self._latest_of_user: dict[str, dict[str, None]] = {}
-        self._latest_lines: defaultdict[str, set[Endpoint]] = defaultdict(set)
+        self._on_their_way: list[Sequence[Op]] = []
+        """Decided, and not durable yet."""
         for record in groups:
             registry.changes = max(registry.changes, record.epoch)
             self._groups[record.name].left_from = record.epoch
         for member in members:
             self._enter(member)
-            if member.device:
-                self._note_line(member)
+        self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        """Work out what there is once everything on its way is durable."""
+        self._latest: dict[str, GroupRecord] = {}
+        self._latest_users: dict[str, dict[str, None]] = {}
+        self._latest_of_user: dict[str, dict[str, None]] = {}
+        self._latest_lines: defaultdict[str, set[Endpoint]] = defaultdict(set)
+        for name, group in self._groups.items():
+            self._latest[name] = group.record
+            self._latest_lines[name] = set(group.lines)
+            for user in group.users:
+                self._note_latest(name, user, present=True)
+        for ops in self._on_their_way:
+            for op in ops:
+                self._foresee(op)
+
+    def _foresee(self, op: Op) -> None:
+        if isinstance(op, PutGroup):
+            self._latest[op.record.name] = op.record
+        elif isinstance(op, PutMember) and op.record.device:
+            self._note_line(op.record)
+        elif isinstance(op, PutMember):
+            self._note_latest(op.record.group, op.record.user, present=True)
+        else:
+            assert isinstance(op, DropMember), "groups have no other operations"
+            if op.device:
+                self._latest_lines[op.group].discard(Endpoint(op.user, op.device))
             else:
-                self._note_latest(member.group, member.user, present=True)
+                self._note_latest(op.group, op.user, present=False)
+
+    def _decided(self, ops: list[Op]) -> list[Op]:
+        for op in ops:
+            self._foresee(op)
+        self._on_their_way.append(ops)
+        return ops
 
     # --- Looking ---
 
@@ -167,28 +196,23 @@ class Groups:
         old = self._latest.get(name) or GroupRecord(name, user, 0, 0)
         owner = old.owner if self._latest_users.get(name) else user
         number = self._registry.next_change()
-        self._note_latest(name, user, present=True)
         present = [r.device for r in self._registry.latest(user).values() if not r.left]
         ordinals = range(old.next_ordinal, old.next_ordinal + len(present))
         record = GroupRecord(name, owner, number, old.next_ordinal + len(present))
-        self._latest[name] = record
         lines = [
             MemberRecord(name, user, device, ordinal, number)
             for device, ordinal in zip(present, ordinals, strict=True)
         ]
-        for line in lines:
-            self._note_line(line)
         mine = MemberRecord(name, user, "", 0, number)
-        return [PutGroup(record), *map(PutMember, (mine, *lines))]
+        return self._decided([PutGroup(record), *map(PutMember, (mine, *lines))])
 
     def leave(self, name: str, user: str) -> list[Op]:
         """Return what ends a user's membership."""
         number = self._registry.next_change()
-        record = self._latest[name] = self._latest[name]._replace(epoch=number)
-        self._note_latest(name, user, present=False)
+        record = self._latest[name]._replace(epoch=number)
         devices = ["", *(r.device for r in self._registry.latest(user).values())]
-        self._latest_lines[name] -= {Endpoint(user, device) for device in devices}
-        return [PutGroup(record), *(DropMember(name, user, device) for device in devices)]
+        drops = [DropMember(name, user, device) for device in devices]
+        return self._decided([PutGroup(record), *drops])
 
     def device_joins(self, endpoint: Endpoint, number: int) -> list[Op]:
         """Return what brings a newly registered device into its user's groups."""
@@ -199,19 +223,16 @@ class Groups:
                 continue
             line = MemberRecord(name, *endpoint, record.next_ordinal, number)
             record = record._replace(epoch=number, next_ordinal=record.next_ordinal + 1)
-            self._latest[name] = record
-            self._note_line(line)
             ops += [PutGroup(record), PutMember(line)]
-        return ops
+        return self._decided(ops)
 
     def device_leaves(self, endpoint: Endpoint, number: int) -> list[Op]:
         """Return what takes a retired device out of its user's groups."""
         ops: list[Op] = []
         for name in self.latest_of_user(endpoint.user):
-            record = self._latest[name] = self._latest[name]._replace(epoch=number)
-            self._latest_lines[name].discard(endpoint)
+            record = self._latest[name]._replace(epoch=number)
             ops += [PutGroup(record), DropMember(name, *endpoint)]
-        return ops
+        return self._decided(ops)
 
     def _note_line(self, line: MemberRecord) -> None:
         endpoint = Endpoint(line.user, line.device)
@@ -234,6 +255,7 @@ class Groups:
         Returns:
             The endpoints whose lines ended.
         """
+        self._arrived(ops)
         left = []
         for op in ops:
             if isinstance(op, PutGroup):
@@ -248,6 +270,14 @@ class Groups:
                 left += self._remove(op)
         return left
 
+    def undo(self, ops: Sequence[Op]) -> None:
+        """These operations did not happen: decisions that follow do not build on them."""
+        self._arrived(ops)
+        self._look_ahead()
+
+    def _arrived(self, ops: Sequence[Op]) -> None:
+        self._on_their_way = [one for one in self._on_their_way if one is not ops]
+
     def _enter(self, record: MemberRecord) -> None:
         group = self._groups[record.group]
         if record.device:
@@ -261,7 +291,8 @@ class Groups:
         group = self._groups[op.group]
         if not op.device:
             group.users.pop(op.user, None)
-            self._of_user[op.user].pop(op.group, None)
+            # Where the join that came before did not happen there is nothing to take away.
+            self._of_user.get(op.user, {}).pop(op.group, None)
             return []
         endpoint = Endpoint(op.user, op.device)
         if endpoint not in group.lines:

@@ -61,7 +61,17 @@ class Memberships:
             if before != (record.incarnation, record.continues):
                 router.endings.logged_in(endpoint)
                 router.receipts.sender_left(endpoint, router.registry.has_ended)
+        else:
+            self._undo(record, joins)
         after(ok)
+
+    def _undo(self, record: DeviceRecord, ops: Sequence[Op]) -> None:
+        """It did not happen, and its number was given for nothing: who comes again gets another.
+
+        A device that then took the old number would be due what was sent before it came.
+        """
+        self._router.registry.undo(record)
+        self._router.groups.undo(ops)
 
     def leave(self, group: str, user: str, after: Continuation) -> None:
         """A user leaves a group."""
@@ -75,12 +85,17 @@ class Memberships:
                 router.receipts.forget_conversation(endpoint, group)
                 router.delivery.left(endpoint)
             router.answers.changed(group)
+        else:
+            self._router.groups.undo(ops)
         after(ok)
 
-    def joined(self, group: str, ops: Sequence[Op]) -> None:
-        """A user's joining is durable."""
-        self._router.groups.apply(ops)
-        self._router.answers.changed(group)
+    def joined(self, group: str, ops: Sequence[Op], *, ok: bool) -> None:
+        """A user's joining is durable, or did not happen."""
+        if ok:
+            self._router.groups.apply(ops)
+            self._router.answers.changed(group)
+        else:
+            self._router.groups.undo(ops)
 
     def _tell(self, user: str) -> None:
         """Lines of a user's devices are other ones now: tell who sends to them, or beside them."""
@@ -118,6 +133,7 @@ class Memberships:
 
     def _retired(self, record: DeviceRecord, leaves: Sequence[Op], ok: bool) -> None:
         if not ok:
+            self._undo(record, leaves)
             return
         router = self._router
         endpoint = Endpoint(record.user, record.device)
