@@ -1,6 +1,6 @@
 """What a refusal leads to, and messages that go on to somebody else (PROTOCOL §5.6)."""
 
-from tests.im.helpers import DURABLE, INC, STREAM, TWO, Sender, member
+from tests.im.helpers import DURABLE, EPOCH, INC, STREAM, TWO, Sender, member
 from udpim.im.changes import Rerouted
 from udpim.im.records import PutOutbox, PutOutStream, Reroute, TrimOutbox
 from udpim.im.refusals import REDIRECTS_MAX
@@ -81,6 +81,38 @@ def test_where_another_copy_left_it_goes_on_once_everybody_is_void():
     a.verdict(stream, void=[(2, 2)])
     assert ["2-2 VOID"] == a.changes()
     assert {1: b"2"} == payloads(a, a.outbox.stream(TO_CAROL))
+
+
+def test_a_refused_question_about_the_only_copy_is_no_refusal_of_it():
+    a, stream = met(b"2", b"3")
+    a.verdict(stream, stored=[(2, 2)])
+    a.login(store_epoch=EPOCH)
+    assert ["status 2-3", "msg 3-3"] == a.told()
+    a.refuse(RejectCode.UNKNOWN_RECIPIENT, (2, 3))
+    assert ["2-2 STORED", "2-3 UNKNOWN"] == a.changes()
+    a.verdict(stream, delivered=[(2, 2)])
+    assert ["2-2 DELIVERED"] == a.changes()
+
+
+def test_nor_is_the_refusal_of_what_told_the_floor():
+    a, stream = met(b"2", b"3", b"4")
+    a.verdict(stream, delivered=[(2, 2)])
+    a.changes()
+    a.verdict(stream)  # it asks for the floor
+    assert ["status 2-2"] == a.told()
+    a.refuse(RejectCode.UNKNOWN_RECIPIENT, (3, 3))
+    a.refuse(RejectCode.UNKNOWN_RECIPIENT, (4, 4))
+    assert ["3-3 UNKNOWN", "4-4 REJECTED"] == a.changes(), "only the second one was about a copy"
+
+
+def test_what_has_not_left_when_the_question_is_asked_may_still_be_rejected():
+    a, stream = met(b"2")
+    a.verdict(stream, stored=[(2, 2)])
+    a.send(b"3")
+    a.login()
+    assert ["status 2-3", "msg 3-3"] == a.told()
+    a.refuse(RejectCode.FORBIDDEN, (3, 3))
+    assert "3-3 REJECTED" in a.changes()
 
 
 def two(*given):

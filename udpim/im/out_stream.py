@@ -77,7 +77,7 @@ class OutStream:
         """Some payload had a section of its own."""
         known = [(record.floor, record.next_seq - 1)] if record.next_seq > record.floor else []
         self.resent = RangeSet(known)
-        """Seqs of which more than one copy may have left."""
+        """Seqs whose refusal need not be about the only copy: sent again, or asked about (R6)."""
         self.repeats: list[tuple[int, int, int]] = []
         """(number of a flight, first, last): sent again in it, so earlier flights rest."""
         self.told_floor = 1

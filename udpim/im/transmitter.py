@@ -142,6 +142,11 @@ class Transmitter:
 
     def _emit_question(self, emit: Emit, stream: OutStream, first: int, last: int) -> None:
         emit(StatusR(*self._head(stream), ((first, last),)), self._flight(stream, (1, 0), 0.0))
+        # A refusal names what was asked, or else the floor: it may be about this packet.
+        asked = max(first, stream.durable_floor), max(last, stream.durable_floor)
+        left = max(asked[0], stream.floor), min(asked[1], stream.fresh_from - 1)
+        if left[0] <= left[1]:
+            stream.resent.add(*left)
 
     def _emit_new(self, emit: Emit, stream: OutStream, room: int) -> int:
         last = _sendable_until(stream)
