@@ -1,6 +1,6 @@
 """The history takes its facts from disks and wires, and believes no node."""
 
-from tests.testing.facts import ALICE, BOB, ONE, STREAM
+from tests.testing.facts import ALICE, BOB, ONE, STREAM, went_well
 from udpim.im import records as r
 from udpim.model import MessageState, MsgId
 from udpim.testing.clock import VirtualClock
@@ -77,6 +77,19 @@ def test_server_s_disk_tells_devices_queue_and_receipts():
     assert (line.endpoint, line.ordinal, line.joined, line.left) == (BOB, 0, 1, 0)
     assert history.stored == {(5, BOB, ONE): 2}
     assert history.kept == {(STREAM, BOB, 9, 1): 3, (STREAM, BOB, 9, 3): 3}
+
+
+def test_message_that_moves_is_known_under_its_old_msgid_if_a_copy_of_it_left():
+    history, new = went_well(), STREAM._replace(incarnation=8)
+    history.on_send(STREAM, 2, [b"two"])
+    history.on_accepted(MsgId(STREAM, 2))
+    history.on_reborn(STREAM, new, 1, 2)
+    known = {(m.stream.incarnation, m.seq): s.payload for m, s in history.sends.items()}
+    assert known == {(8, 1): b"one", (7, 1): b"one", (8, 2): b"two"}
+    assert history.sends[ONE].accepted is None
+    again = STREAM._replace(incarnation=6)
+    history.on_reborn(STREAM, again, 2, 2)
+    assert history.sends[MsgId(again, 2)].payload == b"two", "of a copy that was put back twice"
 
 
 def test_open_messages_are_those_without_an_outcome():

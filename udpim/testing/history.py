@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from udpim.im import records as r
@@ -135,9 +135,9 @@ class History:
             self._move(MsgId(old, seq), MsgId(new, seq))
 
     def _move(self, old: MsgId, new: MsgId) -> None:
-        send = self.sends.pop(old)
-        send.msgid = new
-        self.sends[new] = send
+        # A copy that is put back again gives what it holds another msgid each time.
+        send = self.sends.pop(old, None) or self.sends[self.moved[old]]
+        self.sends[new] = replace(send, msgid=new)
         self.moved[old] = new
         if old in self.rows:
             self.rows[new] = self.rows[old]
@@ -147,6 +147,9 @@ class History:
         if old in self._replaced:
             self.sends[old] = self._replaced.pop(old)
             self.collisions.remove(old)
+        elif any(old in f.section() for f in self.frames if f.stream == old.stream):
+            # After the disk was copied: what is lost with it may be delivered once (PROTOCOL §5.8).
+            self.sends[old] = replace(send, msgid=old, accepted=None)
 
     def on_accepted(self, msgid: MsgId, *, untold: bool = False) -> None:
         """`send()` returned; or it never did, and its row turns out to be durable (``untold``)."""
