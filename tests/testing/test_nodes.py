@@ -74,6 +74,25 @@ def test_states_are_those_of_the_node(world):
     assert alice.alarms == []
 
 
+def test_a_message_that_moved_with_a_restored_store_is_cancelled_as_its_receipt_does(world):
+    alice, bob = world.clients.values()
+    copy = alice.store.backup()
+    alice.send("bob", b"one")
+    world.settle()
+    alice.restore(copy)
+    sent = alice.send("bob", b"two")
+    world.network.cut("server", bob.host)
+    world.online()
+    world.run(1)
+    assert alice.state(sent.msgids[0]) is not MessageState.DELIVERED
+    alice.cancel(sent)
+    world.run(1)
+    assert alice.states(sent) == {"UNKNOWN": 1}
+    again = world.network.intercept("cancel:R", copies=None, drop=False)
+    alice.resend(sent.msgids[0])
+    assert (again.seen, alice.alarms) == (1, [])
+
+
 def test_rebinding_moves_the_address_and_not_the_connection(world):
     alice, bob = world.clients.values()
     address = alice.address

@@ -208,7 +208,7 @@ class VirtualClient(VirtualProcess):
 
     def cancel(self, sent: Sent) -> None:
         """Give up on messages."""
-        for msgid in map(self._now, sent.msgids):
+        for msgid in map(self._present, sent.msgids):
             self.node.outbox.cancel(self._stream(msgid.stream), msgid.seq, msgid.seq)
         self._turn()
 
@@ -225,18 +225,14 @@ class VirtualClient(VirtualProcess):
 
     def resend(self, msgid: MsgId) -> None:
         """Send one message again by hand."""
-        msgid = self._now(msgid)
+        msgid = self._present(msgid)
         self.node.outbox.resend(self._stream(msgid.stream), msgid.seq)
         self._turn()
 
     def state(self, msgid: MsgId) -> MessageState:
         """Return what the node shows of a message now."""
-        msgid = self._now(msgid)
+        msgid = self._present(msgid)
         return self._stream(msgid.stream).state(msgid.seq)
-
-    def _now(self, msgid: MsgId) -> MsgId:
-        """Return under which msgid a message goes on: a receipt follows it by itself."""
-        return self.history.moved.get(msgid, msgid)
 
     def states(self, sent: Sent) -> Counter[str]:
         """Count what the node shows of messages now."""
@@ -313,6 +309,12 @@ class VirtualClient(VirtualProcess):
                     self.history.on_shown(msgid, stream.state(msgid.seq), self.life)
         first, *others = self.servers
         self.node.connect(first, self.now, *others)
+
+    def _present(self, msgid: MsgId) -> MsgId:
+        """Return the msgid that a message has now, as its receipt does."""
+        while msgid in self.history.moved:
+            msgid = self.history.moved[msgid]
+        return msgid
 
     def _stream(self, id_: StreamId) -> OutStream:
         stream = self.node.outbox.stream(id_)
