@@ -226,6 +226,13 @@ def test_at_the_end_everybody_is_up_and_healed():
     assert (1, ()) == (result.account["delivered"], result.violated)
 
 
+def test_a_store_that_fails_at_the_very_end_is_repaired_as_well():
+    fails = action(1.9, "store fails", who="alice/phone", lands=True)
+    result, world, stage = watched(plan(fails, send(1.999), length_s=2.0))
+    assert (1, 2) == (stage.store_failures, world.clients["alice/phone"].life)
+    assert () == result.violated
+
+
 def test_writes_are_dangerous_where_a_plan_says_so():
     sends = [send(1.0 + n / 10) for n in range(5)]
     result, _, stage = watched(plan(*sends, crash_ratio=0.3))

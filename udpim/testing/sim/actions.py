@@ -283,12 +283,12 @@ class Stage:
         """The next transaction fails, and may have happened all the same."""
         if (process := self._process(args)) is not None and process.store.durable:
             process.store.fail(lands=bool(args["lands"]))
-            self.world.clock.call_later(REPAIR_S, lambda: self._repair(process))
+            self.world.clock.call_later(REPAIR_S, lambda: self.repair(process))
 
-    def _repair(self, process: VirtualProcess | Member) -> None:
+    def repair(self, process: VirtualProcess | Member) -> None:
         """Whoever looks after a process starts it anew when its store has failed it."""
         self.store_failures += bool(process.errors)
-        if process.errors and not self.ended:
+        if process.errors:
             process.errors.clear()
             process.restart()
 

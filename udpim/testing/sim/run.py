@@ -31,7 +31,7 @@ from udpim.testing.ledger import no_amplification
 from udpim.testing.oracle import LIVENESS_S, Oracle, Violated
 from udpim.testing.process import VirtualProcess
 from udpim.testing.sim.account import account
-from udpim.testing.sim.actions import Stage
+from udpim.testing.sim.actions import REPAIR_S, Stage
 from udpim.testing.sim.budgets import over_budget
 from udpim.testing.sim.labels import reached
 from udpim.testing.sim.plan import Plan, Seat
@@ -298,6 +298,8 @@ def heal(world: World, stage: Stage) -> None:
         elif not process.up:
             process.start()
         process.resume()
+        # A transaction that is on its way may still fail.
+        world.clock.call_later(REPAIR_S, partial(stage.repair, process))
     for client in world.clients.values():
         client.handle_after_s = client.handle_after_s or 0.0
         client.handle()
