@@ -1,6 +1,6 @@
 """The history takes its facts from disks and wires, and believes no node."""
 
-from tests.testing.facts import ALICE, BOB, ONE, STREAM, went_well
+from tests.testing.facts import ALICE, BOB, ONE, STREAM, frame, msg_r, went_well
 from udpim.im import records as r
 from udpim.model import MessageState, MsgId
 from udpim.testing.clock import VirtualClock
@@ -90,6 +90,36 @@ def test_message_that_moves_is_known_under_its_old_msgid_if_a_copy_of_it_left():
     again = STREAM._replace(incarnation=6)
     history.on_reborn(STREAM, again, 2, 2)
     assert history.sends[MsgId(again, 2)].payload == b"two", "of a copy that was put back twice"
+
+
+def restored_and_sent_again():
+    history = went_well()
+    history.on_disk_lost("alice/phone")
+    history.on_send(STREAM, 1, [b"another"])
+    history.on_accepted(ONE)
+    assert history.collisions == [ONE]
+    return history
+
+
+def test_a_msgid_used_again_is_the_first_message_s_if_the_second_was_withdrawn_in_time():
+    history = restored_and_sent_again()
+    history.on_shown(ONE, MessageState.VOID, 2)
+    assert (history.collisions, history.sends[ONE].payload) == ([], b"one")
+    history = restored_and_sent_again()
+    frame(history, msg_r(), "alice/phone", SERVER)
+    history.on_shown(ONE, MessageState.VOID, 2)
+    assert (history.collisions, history.sends[ONE].payload) == ([ONE], b"another")
+
+
+def test_a_row_has_a_stamp_under_each_store():
+    put = r.PutOutbox(1, 1, 0, 0, (1,), (b"one",))
+    history = history_of(
+        "alice/phone",
+        [put, r.PutOutStream(OUT)],
+        [r.StampOutbox(1, 1, 1, 4), r.PutOutStream(OUT)],
+        [r.StampOutbox(1, 1, 1, 1), r.PutOutStream(OUT._replace(store_epoch=6))],
+    )
+    assert history.stamps[ONE] == {5: (4, 1), 6: (1, 3)}
 
 
 def test_open_messages_are_those_without_an_outcome():

@@ -16,7 +16,7 @@ from tests.testing.facts import (
     went_well,
 )
 from udpim.config import WINDOW
-from udpim.im.records import InStreamRecord
+from udpim.im.records import DeviceRecord, InStreamRecord, PutDevice
 from udpim.model import MessageState, MsgId
 from udpim.testing import invariants as i
 from udpim.testing.crossings import Crossing
@@ -234,6 +234,31 @@ def test_row_that_moved_to_another_msgid_needs_no_verdict():
     old = history.trims[-1][1]
     history.moved[old] = old._replace(seq=99)
     assert stories(i.i9_accepted_never_disarms, history) == []
+
+
+def test_row_that_all_had_answered_before_the_server_lost_its_disk_needs_no_verdict_of_others():
+    history = went_well()
+    order, msgid, _, _ = history.trims.pop()
+    heard = next(f.arrived for f in history.frames if isinstance(f.packet, p.AckN))
+    laptop = DeviceRecord("bob", "laptop", 1, 1, 3, (), 1, renewed=1)
+    history.lines[EPOCH + 1].apply(PutDevice(laptop), history.tick())
+    history.trims.append((order, msgid, EPOCH + 1, 1))
+    history.stamps[msgid] = {EPOCH: (1, 1), EPOCH + 1: (1, heard + 1)}
+    assert stories(i.i9_accepted_never_disarms, history) == []
+    history.stamps[msgid][EPOCH + 1] = (1, heard)
+    assert stories(i.i9_accepted_never_disarms, history), "it was open when the disk was lost"
+
+
+def test_what_a_restored_inbox_handed_over_before_its_rebirth_may_come_again():
+    history = went_well()
+    history.incarnations[BOB] = 10
+    two = MsgId(STREAM, 2)
+    history.on_send(STREAM, 2, [b"two"])
+    history.on_handover(BOB, 2, two, b"two")
+    history.on_handover(BOB, 3, ONE, b"one")
+    assert stories(i.i11_order, history)
+    history.carried.add((BOB, ONE))
+    assert stories(i.i11_order, history) == []
 
 
 def test_a_tally_is_a_verdict_like_another():

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from udpim.im.records import Op, PutOutStream
 from udpim.model import Endpoint, MessageState, MsgId, StreamId
 from udpim.ranges import Range
 from udpim.wire import im_packets as p
@@ -18,12 +19,28 @@ SERVER = "server"
 ByIncarnation = tuple[Endpoint, int]
 """One inbox: an endpoint and the incarnation of its store."""
 
+Stamps = dict[int, tuple[int, int]]
+"""By store epoch: a row's last stamp, and when it first had one."""
+
 
 @lru_cache(maxsize=256)
 def endpoint_of(host: str) -> Endpoint:
     """Return the endpoint whose host this is."""
     user, _, device = host.partition("/")
     return Endpoint(user, device)
+
+
+def msgids_in(stream: StreamId, ranges: Iterable[Range]) -> Iterable[MsgId]:
+    """Yield the msgids of a stream's ranges."""
+    for first, last in ranges:
+        for seq in range(first, last + 1):
+            yield MsgId(stream, seq)
+
+
+def store_epoch_of(number: int, ops: Sequence[Op]) -> int:
+    """Return under which store a client's stream stands after a transaction; 0 for none."""
+    records = (op.record for op in ops if isinstance(op, PutOutStream))
+    return next((record.store_epoch for record in records if record.number == number), 0)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -96,3 +113,9 @@ class SeenFrame:
         if section is not None and self.stream is not None:
             for seq in range(section.first, section.last + 1):
                 yield MsgId(self.stream, seq)
+
+
+def left_since(frames: Iterable[SeenFrame], msgid: MsgId, order: int) -> bool:
+    """Tell whether a copy of a message left its sender after ``order``."""
+    late = (f for f in frames if f.stream == msgid.stream and f.sent > order)
+    return any(msgid in f.section() for f in late if isinstance(f.packet, p.MsgR))

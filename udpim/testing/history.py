@@ -8,13 +8,12 @@ and when) and by the network (every datagram). It believes no node: what a node 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from udpim.im import records as r
 from udpim.model import FINAL_STATES, Endpoint, MessageState, MsgId, StreamId
-from udpim.ranges import Range
 from udpim.testing.clock import VirtualClock
 from udpim.testing.crossings import Crossing
 from udpim.testing.facts import (
@@ -24,7 +23,11 @@ from udpim.testing.facts import (
     SeenFrame,
     Send,
     Shown,
+    Stamps,
     endpoint_of,
+    left_since,
+    msgids_in,
+    store_epoch_of,
 )
 from udpim.testing.lines import Lines, counts
 from udpim.testing.wiretap import Content
@@ -68,6 +71,7 @@ class History:
     rows: dict[MsgId, tuple[int, bytes]] = field(default_factory=dict)
     """When an outbox row became durable, and its payload."""
     epochs: dict[MsgId, int] = field(default_factory=dict)
+    stamps: dict[MsgId, Stamps] = field(default_factory=lambda: defaultdict(dict))
     trims: list[tuple[int, MsgId, int, int]] = field(default_factory=list)
     """(order, msgid, store epoch, membership epoch) of each deleted outbox row."""
     floors: dict[StreamId, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
@@ -145,11 +149,15 @@ class History:
             self.open.discard(old)
             self.open.add(new)
         if old in self._replaced:
-            self.sends[old] = self._replaced.pop(old)
-            self.collisions.remove(old)
-        elif any(old in f.section() for f in self.frames if f.stream == old.stream):
+            self._give_back(old)
+        elif left_since(self.frames, old, 0):
             # After the disk was copied: what is lost with it may be delivered once (PROTOCOL §5.8).
             self.sends[old] = replace(send, msgid=old, accepted=None)
+
+    def _give_back(self, msgid: MsgId) -> None:
+        """A restored store used a msgid again, but no copy left: it is the first message's."""
+        self.sends[msgid] = self._replaced.pop(msgid)
+        self.collisions.remove(msgid)
 
     def on_accepted(self, msgid: MsgId, *, untold: bool = False) -> None:
         """`send()` returned; or it never did, and its row turns out to be durable (``untold``)."""
@@ -162,6 +170,9 @@ class History:
     def on_shown(self, msgid: MsgId, state: MessageState, life: int) -> None:
         """A sender's application saw a state."""
         stream = msgid.stream
+        withdrawn = state is MessageState.VOID and msgid in self._replaced
+        if withdrawn and not left_since(self.frames, msgid, self.sends[msgid].asked):
+            self._give_back(msgid)
         due = self.lines[self.store_epoch].due(stream, self.epochs.get(msgid, 0))
         present = tuple(
             (line.endpoint, self.incarnations[line.endpoint])
@@ -274,41 +285,36 @@ class History:
         elif isinstance(op, r.PutInStream):
             self._in_stream((endpoint, self.incarnations[endpoint]), op.record, order)
         elif isinstance(op, r.MarkHandled):
-            for msgid in _msgids(op.stream, op.ranges):
+            for msgid in msgids_in(op.stream, op.ranges):
                 self.handled[endpoint, msgid].append(order)
         elif isinstance(op, r.PutOutbox):
             stream = self._numbers[host, op.number]
             for seq, payload in enumerate(op.payloads, op.first_seq):
                 self.rows.setdefault(MsgId(stream, seq), (order, payload))
-                self.epochs[MsgId(stream, seq)] = op.epoch
+                self._stamp(MsgId(stream, seq), op.epoch, store_epoch_of(op.number, ops), order)
         elif isinstance(op, r.StampOutbox):
-            for msgid in _msgids(self._numbers[host, op.number], [(op.first, op.last)]):
-                self.epochs[msgid] = op.epoch
+            for msgid in msgids_in(self._numbers[host, op.number], [(op.first, op.last)]):
+                self._stamp(msgid, op.epoch, store_epoch_of(op.number, ops), order)
         elif isinstance(op, r.TrimOutbox):
             self._trim(self._numbers[host, op.number], op, order, ops)
 
+    def _stamp(self, msgid: MsgId, epoch: int, store: int, order: int) -> None:
+        self.epochs[msgid] = epoch
+        self.stamps[msgid][store] = epoch, self.stamps[msgid].get(store, (0, order))[1]
+
     def _trim(self, stream: StreamId, op: r.TrimOutbox, order: int, ops: Sequence[r.Op]) -> None:
-        epoch = next(
-            (
-                other.record.store_epoch
-                for other in ops
-                if isinstance(other, r.PutOutStream) and other.record.number == op.number
-            ),
-            0,
-        )
-        for msgid in _msgids(stream, [(op.first, op.last)]):
+        epoch = store_epoch_of(op.number, ops)
+        for msgid in msgids_in(stream, [(op.first, op.last)]):
             self.trims.append((order, msgid, epoch, self.epochs.get(msgid, 0)))
 
     def _in_stream(self, inbox: ByIncarnation, record: r.InStreamRecord, order: int) -> None:
         self.inboxes[inbox, record.stream].append(record)
-        for msgid in _msgids(record.stream, record.void_runs):
+        for msgid in msgids_in(record.stream, record.void_runs):
             self.voided.setdefault((inbox, msgid), order)
-        void, seq = record.void, record.cum
-        while void:
-            void, bit = void >> 1, void & 1
-            seq += 1
-            if bit:
-                self.voided.setdefault((inbox, MsgId(record.stream, seq)), order)
+        for bit in range(record.void.bit_length()):
+            if record.void >> bit & 1:
+                msgid = MsgId(record.stream, record.cum + 1 + bit)
+                self.voided.setdefault((inbox, msgid), order)
 
     def _server_op(self, op: r.Op, order: int) -> None:
         self.lines[self.store_epoch].apply(op, order)
@@ -321,7 +327,7 @@ class History:
                     self.stored.setdefault(key, order)
         elif isinstance(op, r.PutReceipt):
             record = op.record
-            for msgid in _msgids(record.stream, record.delivered + record.void):
+            for msgid in msgids_in(record.stream, record.delivered + record.void):
                 key_ = (record.stream, record.endpoint, record.incarnation, msgid.seq)
                 self.kept.setdefault(key_, order)
 
@@ -391,9 +397,3 @@ class History:
                 name = name._replace(user=user, device=device)
             self._names[content.cid, handle] = name
         return self._names.get((content.cid, handle))
-
-
-def _msgids(stream: StreamId, ranges: Iterable[Range]) -> Iterable[MsgId]:
-    for first, last in ranges:
-        for seq in range(first, last + 1):
-            yield MsgId(stream, seq)

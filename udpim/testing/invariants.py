@@ -9,7 +9,7 @@ of their own, `udpim.testing.promises` and `udpim.testing.restraint`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from udpim.config import VOID_RUNS_MAX, WINDOW
@@ -203,6 +203,7 @@ def i9_accepted_never_disarms(h: History) -> Stories:
         due = [line.endpoint for line in whole if not 0 < line.left_order < order]
         if epoch == 0:  # a new store: settled under its membership before it was stamped anew
             due = [e for e in lines.devices if heard.get((msgid, e), NEVER) < order]
+        due = [] if _settled_before(h, msgid, store_epoch, heard) else due
         alone = epoch and (whole or is_group(msgid.stream.conversation))
         alone = alone or alone_from.get(msgid.stream, NEVER) < order
         if not due and not closed and not alone:
@@ -210,6 +211,19 @@ def i9_accepted_never_disarms(h: History) -> Stories:
         for endpoint in due:
             if heard.get((msgid, endpoint), NEVER) > order and not closed:
                 yield f"the row of {msgid} was deleted without a verdict of {endpoint}"
+
+
+def _settled_before(
+    h: History, msgid: MsgId, store_epoch: int, heard: Mapping[tuple[MsgId, Endpoint], int]
+) -> bool:
+    """Tell whether everybody whom another store knew had answered before the server lost it."""
+    stamps = h.stamps.get(msgid, {})
+    _, lost = stamps.get(store_epoch, (0, NEVER))
+    for store, (epoch, order) in stamps.items():
+        due = [line.endpoint for line in h.lines[store].due(msgid.stream, epoch)]
+        if order < lost and due and all(heard.get((msgid, e), NEVER) < lost for e in due):
+            return True
+    return False
 
 
 def _told_alone(h: History) -> dict[StreamId, int]:
@@ -246,7 +260,9 @@ def i11_order(h: History) -> Stories:
     top: dict[tuple[Endpoint, int, object], int] = {}
     known: set[tuple[Endpoint, int, MsgId]] = set()
     for one in h.handovers:
-        key = (one.endpoint, one.incarnation, one.msgid)
+        # What a restored store had handed over, it had before it was born again.
+        carried = (one.endpoint, one.msgid) in h.carried
+        key = (one.endpoint, 0 if carried else one.incarnation, one.msgid)
         if key in known:
             continue
         known.add(key)
