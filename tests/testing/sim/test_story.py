@@ -20,7 +20,7 @@ def test_the_story_of_a_shrunk_run_names_the_loss_and_the_messages():
     with planted(MUTANTS["dedup_dies_with_the_process"]):
         small = shrink(run(receipt_is_cut_off())).result
         story = told(small.plan, small.tape)
-    assert any("*              send who=alice/phone to=bob count=2" in line for line in story)
+    assert any("*              send who=alice/phone to=bob count=1" in line for line in story)
     assert any("→ server" in line and "ack:R" in line and line.endswith("— CUT") for line in story)
     assert any(line.endswith("bob/phone      dies") for line in story)
     committed = "bob/phone        has committed alice/phone→bob#1"
