@@ -154,13 +154,20 @@ _SPECIAL: dict[str, Any] = {
     "kind": lambda value: Kind(value).label,
     "incarnation": lambda value: f"{value:016x}",
     "store_epoch": lambda value: f"{value:016x}",
-    "settled": lambda value: _bits(int.from_bytes(value, "little")),
+    "settled": lambda value: _settled(value),
     "entries": lambda value: [_tally_entry(entry) for entry in value],
     "payloads": lambda value: [_payload(raw) for raw in value],
     "payload": _parameters,
     "padding": lambda value: f"{len(value)} bytes",
     "versions": list,
 }
+
+
+def _settled(value: Any) -> list[Any]:
+    """What is settled: bits above a floor in msg:R, ranges in ack:R."""
+    if isinstance(value, bytes):
+        return _bits(int.from_bytes(value, "little"))
+    return [_plain("", item) for item in value or ()]
 
 
 def _bits(bitmap: int) -> list[int]:

@@ -6,6 +6,7 @@ from tests.semantics.mutants.mutant import mutant
 from tests.semantics.mutants.places import EXCHANGE, MATRIX, RECIPIENTS, WINDOW
 from udpim import config
 from udpim.im.aside import Aside
+from udpim.im.backlog import BEYOND, FREE
 from udpim.im.in_stream import InStream
 from udpim.im.receiver import Inbox
 from udpim.im.records import InStreamRecord, MarkHandled, PutInbox
@@ -139,18 +140,18 @@ def dedup_dies_with_the_process(planting):
 def window_over_floor_to_highest(planting):
     """The naive bitmap over [floor, highest]: full until the sender has heard the receipts."""
 
-    def room(stream):
+    def end(stream):
         return stream.floor - 1 + config.WINDOW
 
     @planting.replace(InStream, "open_in")
     def open_in(original, self, first, last):
-        return original(self, first, min(last, room(self)))
+        return original(self, first, min(last, end(self)))
 
-    @planting.replace(Inbox, "has_room")
-    def has_room(original, self, id_, base, section):
+    @planting.replace(Inbox, "room")
+    def room(original, self, id_, base, section):
         stream = self._streams.get(id_)
-        if stream is not None and section is not None and section.last > room(stream):
-            return False
+        if stream is not None and section is not None and section.last > end(stream):
+            return BEYOND
         return original(self, id_, base, section)
 
 
@@ -214,9 +215,9 @@ def base_counts_as_delivered(planting):
     item=12,
 )
 def run_above_the_window_is_taken(planting):
-    @planting.replace(Inbox, "has_room")
-    def has_room(original, self, id_, base, section):
-        return True
+    @planting.replace(Inbox, "room")
+    def room(original, self, id_, base, section):
+        return FREE
 
 
 # --- Verdicts ---

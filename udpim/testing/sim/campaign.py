@@ -141,16 +141,18 @@ def campaign(
     totals = Totals()
     waiting = _batches(first, seeds)
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        running: set[Future[Totals]] = set()
+        running: list[Future[Totals]] = []
         while True:
             while len(running) < 2 * jobs and not until() and not _enough(totals):
                 batch = next(waiting, None)
                 if batch is None:
                     break
-                running.add(pool.submit(play, batch))
+                running.append(pool.submit(play, batch))
             if not running:
                 return totals
-            done, running = wait(running, return_when=FIRST_COMPLETED)
+            wait(running, return_when=FIRST_COMPLETED)
+            done = [future for future in running if future.done()]
+            running = [future for future in running if future not in done]
             for future in done:
                 totals.add(future.result())
                 tell(totals)
