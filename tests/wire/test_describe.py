@@ -234,6 +234,12 @@ def test_no_im_packet_steers_a_terminal(packet):
     assert [] == [line for line in lines if not line.isprintable()]
 
 
+def test_a_refusal_s_recipient_steers_no_terminal():
+    packet = some.EXAMPLES[Kind.REFUSE]._replace(to="\x1b[2J")
+    lines = describe_datagram(sealed(f"{HEADER} {message(1, im_codec.encode(packet))}"))
+    assert any("to: '\\x1b[2J'" in line for line in lines)
+
+
 def test_long_payloads_are_elided_for_people_only():
     section = im_codec.encode_section(1, [0, 0], [b"x" * 65, b"\xff" * 65])
     packet = some.EXAMPLES[Kind.MSG_N]._replace(section=section)

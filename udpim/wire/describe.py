@@ -25,7 +25,7 @@ SHOWN_BYTES_MAX = 64
 """Longer texts and byte strings are elided in the form for people."""
 
 _SKIPPED_KINDS_FROM = 0x80
-_TEXTS = {"user", "device", "conversation", "group", "names", "reason", "text"}
+_TEXTS = {"to", "user", "device", "conversation", "group", "names", "reason", "text"}
 _VERDICTS = ("delivered", "void", "stored", "excused")
 
 _REASONS: dict[type, str] = {
@@ -150,24 +150,24 @@ def _parameters(raw: bytes) -> Any:
         raise DecodeError(f"the handshake parameters: {_cause(error)}") from error
 
 
+def _settled(value: Any) -> list[Any]:
+    """What is settled: bits above a floor in msg:R, ranges in ack:R."""
+    if isinstance(value, bytes):
+        return _bits(int.from_bytes(value, "little"))
+    return [_plain("", item) for item in value or ()]
+
+
 _SPECIAL: dict[str, Any] = {
     "kind": lambda value: Kind(value).label,
     "incarnation": lambda value: f"{value:016x}",
     "store_epoch": lambda value: f"{value:016x}",
-    "settled": lambda value: _settled(value),
+    "settled": _settled,
     "entries": lambda value: [_tally_entry(entry) for entry in value],
     "payloads": lambda value: [_payload(raw) for raw in value],
     "payload": _parameters,
     "padding": lambda value: f"{len(value)} bytes",
     "versions": list,
 }
-
-
-def _settled(value: Any) -> list[Any]:
-    """What is settled: bits above a floor in msg:R, ranges in ack:R."""
-    if isinstance(value, bytes):
-        return _bits(int.from_bytes(value, "little"))
-    return [_plain("", item) for item in value or ()]
 
 
 def _bits(bitmap: int) -> list[int]:
