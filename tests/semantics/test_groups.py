@@ -308,7 +308,7 @@ def test_read_goes_from_the_reader_to_the_sender_and_survives_both(seed):
     world.online()
     world.run(15)  # bob hears of the restart with his next keepalive
     assert alice.states(sent) == {"READ": 3}
-    inbox = world.history.inboxes[(bob.endpoint, bob.node.outbox.incarnation), sent.stream][-1]
+    _, inbox = world.history.inboxes[(bob.endpoint, bob.node.outbox.incarnation), sent.stream][-1]
     assert (3, 3) == (inbox.read, inbox.read_told)
     finish(world)
 

@@ -92,17 +92,17 @@ def void_is_said_of_what_was_committed(h):
 
 def floor_falls(h):
     h.inboxes[INBOX, STREAM] += [
-        InStreamRecord(STREAM, 5, 0, 0, 5, ()),
-        InStreamRecord(STREAM, 5, 0, 0, 4, ()),
+        (1, InStreamRecord(STREAM, 5, 0, 0, 5, ())),
+        (2, InStreamRecord(STREAM, 5, 0, 0, 4, ())),
     ]
 
 
 def bitmap_is_wider_than_the_window(h):
-    h.inboxes[INBOX, STREAM].append(InStreamRecord(STREAM, 0, 1 << WINDOW, 0, 1, ()))
+    h.inboxes[INBOX, STREAM].append((1, InStreamRecord(STREAM, 0, 1 << WINDOW, 0, 1, ())))
 
 
 def seq_is_both_delivered_and_void(h):
-    h.inboxes[INBOX, STREAM].append(InStreamRecord(STREAM, 0, 2, 2, 1, ()))
+    h.inboxes[INBOX, STREAM].append((1, InStreamRecord(STREAM, 0, 2, 2, 1, ())))
 
 
 def both_verdicts_were_said(h):

@@ -97,6 +97,15 @@ class SeenFrame:
     size: int
     """Payload bytes of messages."""
     arrived: int | None = None
+    undone: int = 0
+    """When an old copy was put back of the disk of which its sender said this; 0: never."""
+
+    @property
+    def inboxes(self) -> tuple[ByIncarnation, ...]:
+        """The inbox that a client speaks of; and, if it was put back since, what it was then."""
+        endpoint = endpoint_of(self.source)
+        now = endpoint, self.incarnation
+        return ((endpoint, self.incarnation + (self.undone << 64)), now) if self.undone else (now,)
 
     def ranges(self, name: str) -> Iterable[MsgId]:
         """Yield the msgids in one of the packet's lists of ranges."""

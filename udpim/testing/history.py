@@ -30,6 +30,7 @@ from udpim.testing.facts import (
     store_epoch_of,
 )
 from udpim.testing.lines import Lines, counts
+from udpim.testing.put_back import carry_over, give_back, undo
 from udpim.testing.wiretap import Content
 from udpim.wire import im_packets as p
 
@@ -65,9 +66,10 @@ class History:
         default_factory=lambda: defaultdict(list)
     )
     """When a durable inbox noted that the application had finished with a message."""
-    inboxes: dict[tuple[ByIncarnation, StreamId], list[r.InStreamRecord]] = field(
+    inboxes: dict[tuple[ByIncarnation, StreamId], list[tuple[int, r.InStreamRecord]]] = field(
         default_factory=lambda: defaultdict(list)
     )
+    """What an inbox durably knew of a stream, and since when."""
     rows: dict[MsgId, tuple[int, bytes]] = field(default_factory=dict)
     """When an outbox row became durable, and its payload."""
     epochs: dict[MsgId, int] = field(default_factory=dict)
@@ -108,8 +110,12 @@ class History:
     """How often a restored store went on under a new incarnation."""
     moved: dict[MsgId, MsgId] = field(default_factory=dict)
     """Msgids that were given up before any copy left, and what the messages have instead."""
-    _restored: dict[Endpoint, int] = field(default_factory=dict)
-    _replaced: dict[MsgId, Send] = field(default_factory=dict)
+    restored: dict[Endpoint, int] = field(default_factory=dict)
+    """When the copy was made that a device goes on from, until it is born again."""
+    replaced: dict[MsgId, list[Send]] = field(default_factory=lambda: defaultdict(list))
+    """The messages whose msgids were used again."""
+    taken_back: set[tuple[Endpoint, MsgId]] = field(default_factory=set)
+    """What an inbox durably voided before an older copy of it was put back."""
     _seen: dict[tuple[bytes, int], SeenFrame] = field(default_factory=dict)
     _names: dict[tuple[bytes, int], StreamId] = field(default_factory=dict)
     _logged_in: dict[bytes, int] = field(default_factory=dict)
@@ -130,7 +136,7 @@ class History:
             msgid = MsgId(stream, seq)
             if msgid in self.sends and self.sends[msgid].accepted is not None:
                 self.collisions.append(msgid)
-                self._replaced[msgid] = self.sends[msgid]
+                self.replaced[msgid].append(self.sends[msgid])
             self.sends[msgid] = Send(msgid=msgid, payload=payload, asked=order)
 
     def on_reborn(self, old: StreamId, new: StreamId, first: int, last: int) -> None:
@@ -148,16 +154,11 @@ class History:
         if old in self.open:
             self.open.discard(old)
             self.open.add(new)
-        if old in self._replaced:
-            self._give_back(old)
+        if old in self.replaced:
+            give_back(self, old)
         elif left_since(self.frames, old, 0):
             # After the disk was copied: what is lost with it may be delivered once (PROTOCOL §5.8).
             self.sends[old] = replace(send, msgid=old, accepted=None)
-
-    def _give_back(self, msgid: MsgId) -> None:
-        """A restored store used a msgid again, but no copy left: it is the first message's."""
-        self.sends[msgid] = self._replaced.pop(msgid)
-        self.collisions.remove(msgid)
 
     def on_accepted(self, msgid: MsgId, *, untold: bool = False) -> None:
         """`send()` returned; or it never did, and its row turns out to be durable (``untold``)."""
@@ -170,9 +171,9 @@ class History:
     def on_shown(self, msgid: MsgId, state: MessageState, life: int) -> None:
         """A sender's application saw a state."""
         stream = msgid.stream
-        withdrawn = state is MessageState.VOID and msgid in self._replaced
+        withdrawn = state is MessageState.VOID and msgid in self.replaced
         if withdrawn and not left_since(self.frames, msgid, self.sends[msgid].asked):
-            self._give_back(msgid)
+            give_back(self, msgid)
         due = self.lines[self.store_epoch].due(stream, self.epochs.get(msgid, 0))
         present = tuple(
             (line.endpoint, self.incarnations[line.endpoint])
@@ -229,22 +230,9 @@ class History:
     def on_restored(self, host: str, taken: int) -> None:
         """A disk was replaced by a copy that was made of it at ``taken``."""
         self.on_disk_lost(host)
-        self._restored[endpoint_of(host)] = taken
-
-    def _carry_over(self, endpoint: Endpoint, new: int) -> None:
-        """A restored store goes on under a new incarnation: what the copy held is still true."""
-        taken = self._restored.pop(endpoint, None)
-        old = (endpoint, self.incarnations.get(endpoint, 0))
-        if taken is None:
-            return
-        self.rebirths += 1
-        for (inbox, msgid), orders in list(self.commits.items()):
-            if inbox == old and orders[0] <= taken:
-                self.commits[(endpoint, new), msgid].append(self.tick())
-                self.carried.add((endpoint, msgid))
-        for (inbox, msgid), order in list(self.voided.items()):
-            if inbox == old and order <= taken:
-                self.voided[(endpoint, new), msgid] = self.tick()
+        self.restored[endpoint_of(host)] = taken
+        if host != SERVER:
+            undo(self, host, taken)
 
     def on_opened(self, endpoint: Endpoint, meta: Mapping[str, bytes]) -> None:
         """A process reads its store, which may be a copy older than its last incarnation."""
@@ -273,7 +261,7 @@ class History:
         if isinstance(op, r.PutMeta):
             value = int.from_bytes(op.value, "big")
             if op.key == "incarnation":
-                self._carry_over(endpoint, value)
+                carry_over(self, endpoint, value)
                 self.incarnations[endpoint] = value
             elif op.key == "login_count":
                 login = (self.incarnations.get(endpoint, 0), value)
@@ -308,7 +296,7 @@ class History:
             self.trims.append((order, msgid, epoch, self.epochs.get(msgid, 0)))
 
     def _in_stream(self, inbox: ByIncarnation, record: r.InStreamRecord, order: int) -> None:
-        self.inboxes[inbox, record.stream].append(record)
+        self.inboxes[inbox, record.stream].append((order, record))
         for msgid in msgids_in(record.stream, record.void_runs):
             self.voided.setdefault((inbox, msgid), order)
         for bit in range(record.void.bit_length()):

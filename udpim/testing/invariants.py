@@ -139,20 +139,22 @@ def i5_definite_negative(h: History) -> Stories:
         for shown in states:
             if shown.state is _S.VOID:
                 for inbox in shown.incarnations:
-                    if (inbox, msgid) in h.commits:
+                    told = (inbox[0], msgid) in h.taken_back
+                    if (inbox, msgid) in h.commits and not told:
                         yield f"{msgid} was shown VOID, and {inbox[0]} has it"
     for frame in _honest(h, p.AckR):
-        inbox = (endpoint_of(frame.source), frame.incarnation)
         for msgid in frame.ranges("void"):
-            if (inbox, msgid) in h.commits:
-                yield f"{inbox[0]} said VOID of {msgid}, which it has"
+            then, *since = frame.inboxes
+            known = [h.commits[inbox, msgid][0] for inbox in since if (inbox, msgid) in h.commits]
+            if (then, msgid) in h.commits or any(order < frame.sent for order in known):
+                yield f"{frame.source} said VOID of {msgid}, which it has"
 
 
 def i6_bounded_exact_dedup(h: History) -> Stories:
     """B's state per stream ≤ 24 B + W/4 + capped void runs; `cum` and `floor` only rise."""
     for (inbox, stream), records in h.inboxes.items():
         cum = floor = 0
-        for record in records:
+        for _, record in records:
             if record.cum < cum or record.floor < floor:
                 yield f"{inbox[0]} went back in {stream}: cum {record.cum}, floor {record.floor}"
             cum, floor = record.cum, record.floor
@@ -169,7 +171,7 @@ def i8_equal_answers(h: History) -> Stories:
     for frame in _honest(h, p.AckR):
         for verdict in ("delivered", "void"):
             for msgid in frame.ranges(verdict):
-                key = (endpoint_of(frame.source), frame.incarnation, msgid)
+                key = (*frame.inboxes[0], msgid)
                 if said.setdefault(key, verdict) != verdict:
                     yield f"{frame.source} said both DELIVERED and VOID of {msgid}"
 

@@ -47,13 +47,12 @@ def _msg_r(h: History, frame: SeenFrame) -> Stories:
 
 
 def _ack_r(h: History, frame: SeenFrame) -> Stories:
-    inbox = (endpoint_of(frame.source), frame.incarnation)
     for msgid in frame.ranges("delivered"):
-        if min(h.commits.get((inbox, msgid), (NEVER,))) > frame.sent:
-            yield f"{inbox[0]} said DELIVERED of {msgid} without a durable commit"
+        if all(h.commits.get((i, msgid), (NEVER,))[0] > frame.sent for i in frame.inboxes):
+            yield f"{frame.source} said DELIVERED of {msgid} without a durable commit"
     for msgid in frame.ranges("void"):
-        if h.voided.get((inbox, msgid), NEVER) > frame.sent:
-            yield f"{inbox[0]} said VOID of {msgid} without a durable promise"
+        if all(h.voided.get((i, msgid), NEVER) > frame.sent for i in frame.inboxes):
+            yield f"{frame.source} said VOID of {msgid} without a durable promise"
 
 
 def _ack_n(h: History, frame: SeenFrame) -> Stories:

@@ -87,13 +87,13 @@ def died_before_its_row(h):
 
 
 def void_run(h):
-    h.inboxes[INBOX, STREAM].append(InStreamRecord(STREAM, 0, 0, 0, 1, ((2, 3),)))
+    h.inboxes[INBOX, STREAM].append((1, InStreamRecord(STREAM, 0, 0, 0, 1, ((2, 3),))))
 
 
 def new_incarnation(h):
     void_run(h)
     other = (BOB, 10)
-    h.inboxes[other, STREAM].append(InStreamRecord(STREAM, 0, 0, 0, 1, ()))
+    h.inboxes[other, STREAM].append((1, InStreamRecord(STREAM, 0, 0, 0, 1, ())))
 
 
 def refused(h):
