@@ -44,7 +44,7 @@ TABLE = {
     Kind.MSG_R: (CLIENT, {**STREAM, "floor": WHICH, **RUNS, "settled": WHO, **SECTION}),
     Kind.MSG_A: (SERVER, {**ANSWER, "rtt_us": SAYS, **ranges("ranges")}),
     Kind.MSG_N: (SERVER, {**STREAM, "floor": WHICH, "base": WHICH, **SECTION}),
-    Kind.ACK_R: (CLIENT, {**STREAM, **ranges("delivered", "void")}),
+    Kind.ACK_R: (CLIENT, {**STREAM, **ranges("delivered", "void", "settled")}),
     Kind.ACK_A: (SERVER, {**ANSWER, **ranges("ranges")}),
     Kind.ACK_N: (
         SERVER,
@@ -98,7 +98,7 @@ TABLE = {
             **SECTION,
         },
     ),
-    Kind.OFFLINEACK_R: (CLIENT, {**STREAM, **ranges("delivered", "void")}),
+    Kind.OFFLINEACK_R: (CLIENT, {**STREAM, **ranges("delivered", "void", "settled")}),
     Kind.NUDGE: (SERVER, {"flags": SAYS}),
     Kind.GROUP_R: (
         CLIENT,
@@ -171,7 +171,10 @@ HARMLESS = {
     **{
         (kind, field): OWN_STREAM + ", and who is written to says what has come"
         for kind in (Kind.ACK_R, Kind.OFFLINEACK_R)
-        for field in ("handle", "delivered.first", "delivered.last", "void.first", "void.last")
+        for field in (
+            *("handle", "delivered.first", "delivered.last", "void.first", "void.last"),
+            *("settled.first", "settled.last"),
+        )
     },
     (Kind.READ_R, "handle"): OWN_NUMBER,
     (Kind.READ_R, "read"): "who is written to says what was read",
@@ -260,8 +263,8 @@ def samples(victims):
         Kind.MSG_A: (p.MsgA(1, 5, r), p.MsgA(2, 5, theirs)),
         Kind.MSG_N: (p.MsgN(1, mine, 1, 1, section), p.MsgN(2, victims, 4, 4, stolen)),
         Kind.ACK_R: (
-            p.AckR(1, to_me, False, ((1, 1),), ((2, 2),)),
-            p.AckR(2, victims, False, ((4, 5),), ((6, 7),)),
+            p.AckR(1, to_me, False, ((1, 1),), ((2, 2),), ((3, 3),)),
+            p.AckR(2, victims, False, ((4, 5),), ((6, 7),), ((8, 9),)),
         ),
         Kind.ACK_A: (p.AckA(1, r), p.AckA(2, theirs)),
         Kind.ACK_N: (
@@ -295,8 +298,8 @@ def samples(victims):
             p.OfflineA(2, victims, 1, 1, False, 4, 4, theirs, stolen),
         ),
         Kind.OFFLINEACK_R: (
-            p.AckR(1, to_me, True, ((1, 1),), ((2, 2),)),
-            p.AckR(2, victims, True, ((4, 5),), ((6, 7),)),
+            p.AckR(1, to_me, True, ((1, 1),), ((2, 2),), ((3, 3),)),
+            p.AckR(2, victims, True, ((4, 5),), ((6, 7),), ((8, 9),)),
         ),
         Kind.NUDGE: (p.Nudge(), p.Nudge()),
         Kind.GROUP_R: (

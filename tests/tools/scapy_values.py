@@ -46,7 +46,8 @@ def dissected(value):
         return value.load
     if isinstance(value, Packet):
         names = [f.name for f in value.fields_desc if f.name in value.fields]
-        hidden = {f.name for f in value.fields_desc if isinstance(f, FieldLenField)}
+        declared_fields = (getattr(f, "fld", f) for f in value.fields_desc)
+        hidden = {f.name for f in declared_fields if isinstance(f, FieldLenField)}
         told = ("count",) if isinstance(value, TallyEntry) else ("bitmap_bytes", "count")
         shown = [n for n in names if n not in hidden or n in told]
         fields = ((n, value.getfieldval(n)) for n in shown)
