@@ -263,7 +263,8 @@ def test_a_verdict_for_a_seq_never_used_betrays_a_restored_store():
     a.verdict(stream, void=((2, 2),))
     assert not a.outbox.rolled_back, "of an older stream it says nothing new"
     assert a.outbox.continues
-    a.verdict(stream, delivered=((1, 1),))
+    a.verdict(stream, delivered=((1, 2),))
+    assert ["1-1 DELIVERED"] == a.changes(), "what was lost with the store was in the same packet"
     assert not a.outbox.continues, "of the older incarnation all is settled"
 
 

@@ -120,6 +120,8 @@ def test_of_an_older_incarnation_it_proves_nothing():
     a.outbox.new_incarnation(stream.id.incarnation + 1, 0.0)
     tally(a, stream, entry(DELIVERED, (9, 9)))
     assert not a.outbox.rolled_back
+    tally(a, stream, entry(DELIVERED, (1, 9), ordinals=(0, 1)))
+    assert ["1-3 DELIVERED"] == a.changes()
 
 
 def test_what_is_offered_from_below_floor_brings_the_floor_to_the_members():

@@ -322,18 +322,19 @@ class Outbox:
             return
         top = max((last for _, last in packet.delivered + packet.void), default=0)
         if top >= stream.next_seq:
-            self.rolled_back |= stream.id.incarnation == self.incarnation
             self._drop("verdict for a seq that was never used")
-            return
+            if stream.id.incarnation == self.incarnation:
+                self.rolled_back = True
+                return
         view = stream.audience.view(packet.ordinal)
         server_only = packet.incarnation == 0 and top == 0
         if view is None or not (server_only or packet.incarnation == view.incarnation):
             stream.unread_verdicts = True
             self._drop("verdict of an unknown incarnation")
             return
-        for first, last in packet.delivered:
+        for first, last in stream.used(packet.delivered):
             self._changed(stream, stream.take_delivered(view, first, last))
-        for first, last in packet.void:
+        for first, last in stream.used(packet.void):
             stream.take_void(view, first, last)
         for first, last in without(stream.used(packet.excused), stream.settled):
             view.take_excused(first, last)
@@ -355,9 +356,9 @@ class Outbox:
         if packet.store_epoch != stream.store_epoch:
             self._drop("tally of another store")
             return
-        taken = take_tally(stream, packet, self.drops)
-        if taken.top >= stream.next_seq:
-            self.rolled_back |= stream.id.incarnation == self.incarnation
+        current = stream.id.incarnation == self.incarnation
+        taken = take_tally(stream, packet, self.drops, current=current)
+        self.rolled_back |= current and taken.top >= stream.next_seq
         self._tell_floor(stream, taken.top)
         self._refresh(stream, list(RangeSet(taken.touched)))
 

@@ -23,10 +23,13 @@ class Taken(NamedTuple):
     touched: list[Range]
 
 
-def take_tally(stream: OutStream, packet: Tally, drops: dict[str, int]) -> Taken:
+def take_tally(
+    stream: OutStream, packet: Tally, drops: dict[str, int], *, current: bool
+) -> Taken:
     """Note the verdicts in the views; what they amount to is worked out by `OutStream.refresh`.
 
-    What has no effect is counted in ``drops``, by reason.
+    What has no effect is counted in ``drops``, by reason. An entry about seqs that were never used
+    has none in a ``current`` stream; in an older store's it is about a part that was lost, too.
     """
     top = 0
     touched: list[Range] = []
@@ -35,7 +38,9 @@ def take_tally(stream: OutStream, packet: Tally, drops: dict[str, int]) -> Taken
             top = max(top, entry.ranges[-1][1])
         if entry.ranges[-1][1] >= stream.next_seq:
             _drop(drops, "verdict for a seq that was never used")
-            continue
+            if current:
+                continue
+            entry = entry._replace(ranges=stream.used(entry.ranges))
         touched += entry.ranges
         for ordinal in _ordinals(entry):
             view = stream.audience.view(ordinal)
