@@ -331,6 +331,25 @@ def test_a_row_below_floor_goes_for_its_verdict_has_arrived():
     assert 0 == s.router.queue.count(PHONE)
 
 
+@pytest.mark.parametrize("asks", ["with a copy", "with a cancel"])
+def test_below_the_floor_of_a_queue_nobody_waits_and_nothing_is_stored(asks):
+    s, alice = away()
+    s.msg(alice, run_of(5, 6), floor=5)
+    s.commit()
+    alice = s.login(ALICE, incarnation=alice.incarnation)  # with a store that knows of less
+    if asks == "with a copy":
+        s.msg(alice, run_of(3, 7))
+    else:
+        s.cancel(alice, (3, 7))
+    s.commit()
+    answers = of(AckN, s.hop_acks(alice))
+    assert [((3, 4),)] == [ack.excused for ack in answers if ack.excused]
+    assert (3, 4) not in [part for ack in answers for part in ack.stored]
+    queued = s.router.queue.find(PHONE, STREAM)
+    assert [] == queued.present(((1, 4),))
+    assert [(5, 7)] == queued.present(((1, 9),))
+
+
 @pytest.mark.parametrize("by", ["verdict", "floor"])
 def test_a_pull_that_stalled_is_nudged_when_rows_have_gone(by):
     s, alice = away()

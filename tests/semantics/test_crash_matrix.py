@@ -327,7 +327,7 @@ def a_loses_its_disk(seed):
 
 def a_restores_an_old_disk(seed):
     world, alice, bob = met(seed)
-    backup = alice.store.backup()
+    backup = alice.back_up()
     alice.restart()
     world.online()
     old = alice.send("bob", payloads(5, "old"))
@@ -344,7 +344,7 @@ def a_restores_an_old_disk(seed):
 
 def a_restores_a_disk_copied_within_the_same_session(seed):
     world, alice, bob = met(seed)
-    backup = alice.store.backup()
+    backup = alice.back_up()
     alice.send("bob", payloads(5, "old"))
     world.settle()
     alice.restore(backup)
@@ -358,7 +358,7 @@ def a_restores_a_disk_copied_within_the_same_session(seed):
 
 def a_restores_an_old_disk_and_writes_before_it_is_online(seed):
     world, alice, bob = met(seed)
-    backup = alice.store.backup()
+    backup = alice.back_up()
     alice.restart()
     world.online()
     alice.send("bob", payloads(5, "old"))
@@ -372,7 +372,7 @@ def a_restores_an_old_disk_and_writes_before_it_is_online(seed):
 
 def a_restores_an_old_disk_writes_before_it_is_online_and_dies(seed):
     world, alice, bob = met(seed)
-    backup = alice.store.backup()
+    backup = alice.back_up()
     alice.restart()
     world.online()
     alice.send("bob", payloads(5, "old"))

@@ -70,7 +70,7 @@ def test_disk_that_the_server_hears_of_last_is_the_newest(seed, number):
     world, alice, bob = met(f"{seed}/{number}")
     laptop_away(world, alice)
     bob.crash()
-    copy = bob.store.backup()
+    copy = bob.back_up()
     world.server().lose_disk()
     bob.lose_disk()
     world.run(30)

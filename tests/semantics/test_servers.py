@@ -263,7 +263,7 @@ def test_what_a_restored_store_still_had_to_bring_is_not_voided(seed):
     alice.send("bob", payloads(4))
     world.run(0.5)
     assert got(world, bob) == [b"hello"], "the others wait for the oldest"
-    backup = alice.store.backup()
+    backup = alice.back_up()
     alice.send("bob", b"after the backup")
     world.run(0.5)
     alice.close()

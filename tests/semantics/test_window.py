@@ -7,6 +7,7 @@ from udpim.config import WINDOW
 from udpim.im.records import OutStreamRecord, PutMeta, PutOutStream
 from udpim.store.state import StoreState
 from udpim.testing import World
+from udpim.testing.process import Backup
 from udpim.wire.im_codec import encode_section
 from udpim.wire.im_packets import AckR, MsgR
 
@@ -152,7 +153,7 @@ def begins_at(seed, first):
         PutOutStream(record),
     ]
     state.apply(ops)
-    alice.restore(state)
+    alice.restore(Backup(state, 0))
     world.history.on_durable(alice.host, ops)
     world.online()
     return world, alice, bob

@@ -76,7 +76,7 @@ def test_states_are_those_of_the_node(world):
 
 def test_a_message_that_moved_with_a_restored_store_is_cancelled_as_its_receipt_does(world):
     alice, bob = world.clients.values()
-    copy = alice.store.backup()
+    copy = alice.back_up()
     alice.send("bob", b"one")
     world.settle()
     alice.restore(copy)

@@ -81,7 +81,7 @@ def test_jump_of_the_clock_ends_what_waits_for_it(world):
 def test_disk_may_be_lost_or_replaced(world):
     alice = world.clients["alice/phone"]
     incarnation = world.history.incarnations[alice.endpoint]
-    backup = alice.store.backup()
+    backup = alice.back_up()
     alice.lose_disk()
     world.run(1)
     assert world.history.incarnations[alice.endpoint] != incarnation

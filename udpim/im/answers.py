@@ -108,17 +108,17 @@ class Answers:
             sender.send(packet, Named(stream))
 
     def forgotten(
-        self, sender: Session, stream: StreamId, endpoint: Session, ranges: Sequence[Range]
+        self, sender: Session, stream: StreamId, endpoint: Endpoint, ranges: Sequence[Range]
     ) -> None:
         """An endpoint has these settled below a floor of the sender's, and knows no more."""
-        line = self._conversations.line(stream, endpoint.endpoint)
+        line = self._conversations.line(stream, endpoint)
         if line is None or not ranges:
             return
         self.members(sender, stream)
         if is_group(stream.conversation):
             self.tallies.add(sender, stream, line.ordinal, EXCUSED, ranges)
             return
-        head = (line.ordinal, endpoint.incarnation, self._store_epoch)
+        head = (line.ordinal, line.incarnation, self._store_epoch)
         for part in chunked(ranges, RANGES_A_PACKET):
             handle, name = sender.outbound.of(stream)
             sender.send(AckN(handle, name, *head, (), (), (), part), Named(stream))

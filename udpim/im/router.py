@@ -319,8 +319,14 @@ class Router:
     def _unanswered(
         self, session: Session, line: Member, stream: StreamId, ranges: Sequence[Range]
     ) -> list[Range]:
-        """Answer what a receipt row knows; return the rest."""
+        """Answer what a receipt row knows, and what no row waits for any more; return the rest."""
         endpoint = line.endpoint
+        queued = self.queue.find(endpoint, stream)
+        if queued is not None and ranges and ranges[0][0] < queued.floor:
+            # The sender told that floor before its disk was lost, and B settled all below it.
+            below = [(first, min(last, queued.floor - 1)) for first, last in ranges]
+            self.answers.forgotten(session, stream, endpoint, [r for r in below if r[0] <= r[1]])
+            ranges = without(ranges, RangeSet(((1, queued.floor - 1),)))
         row = self.receipts.find(stream, endpoint)
         if row is None or row.incarnation != line.incarnation:
             return list(ranges)
@@ -366,7 +372,7 @@ class Router:
         if sender is not None:
             floor = sender.floors.get(stream, 1)
             asked = [(max(first, floor), last) for first, last in ranges if last >= floor]
-            self.answers.forgotten(sender, stream, session, asked)
+            self.answers.forgotten(sender, stream, session.endpoint, asked)
 
     # --- After a commit of queue rows ---
 

@@ -23,9 +23,7 @@ class Taken(NamedTuple):
     touched: list[Range]
 
 
-def take_tally(
-    stream: OutStream, packet: Tally, drops: dict[str, int], *, current: bool
-) -> Taken:
+def take_tally(stream: OutStream, packet: Tally, drops: dict[str, int], *, current: bool) -> Taken:
     """Note the verdicts in the views; what they amount to is worked out by `OutStream.refresh`.
 
     What has no effect is counted in ``drops``, by reason. An entry about seqs that were never used
@@ -33,14 +31,15 @@ def take_tally(
     """
     top = 0
     touched: list[Range] = []
-    for entry in packet.entries:
+    for told in packet.entries:
+        entry = told
         if entry.verdict != STORED:
             top = max(top, entry.ranges[-1][1])
         if entry.ranges[-1][1] >= stream.next_seq:
             _drop(drops, "verdict for a seq that was never used")
             if current:
                 continue
-            entry = entry._replace(ranges=stream.used(entry.ranges))
+            entry = told._replace(ranges=tuple(stream.used(told.ranges)))
         touched += entry.ranges
         for ordinal in _ordinals(entry):
             view = stream.audience.view(ordinal)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Protocol, TypedDict
+from typing import Any, NamedTuple, Protocol, TypedDict
 
 from udpim.im.records import Op, ReadQueue
 from udpim.model import Address
@@ -30,6 +30,14 @@ BURST_DATAGRAMS = 8
 """So many at once, and there may be more."""
 SPINS_MAX = 1000
 """Timers of one node in one instant; more is a node that asks for nothing but to be asked."""
+
+
+class Backup(NamedTuple):
+    """A copy of a disk."""
+
+    disk: Disk
+    taken: int
+    """The history's order when it was made."""
 
 
 class Network(Protocol):
@@ -180,17 +188,16 @@ class VirtualProcess:
         self.history.on_disk_lost(self.host)
         self.start()
 
-    def restore(self, backup: Disk, *, taken: int = 0) -> None:
-        """Crash, if it is up, and start with an old copy of the disk.
+    def back_up(self) -> Backup:
+        """Return a copy of what the disk has committed."""
+        return Backup(self.store.backup(), self.history.order)
 
-        Args:
-            backup: The copy.
-            taken: The history's order when it was made.
-        """
+    def restore(self, backup: Backup) -> None:
+        """Crash, if it is up, and start with an old copy of the disk."""
         if self.up:
             self.crash()
-        self.store.restore(backup)
-        self.history.on_restored(self.host, taken)
+        self.store.restore(backup.disk)
+        self.history.on_restored(self.host, backup.taken)
         self.start()
 
     def pause(self) -> None:

@@ -14,9 +14,8 @@ from udpim.model import GroupAction
 from udpim.testing.cluster import Member
 from udpim.testing.facts import SERVER
 from udpim.testing.nodes import Sent, VirtualClient
-from udpim.testing.process import VirtualProcess
+from udpim.testing.process import Backup, VirtualProcess
 from udpim.testing.sim.plan import Action, Plan, Value
-from udpim.testing.storage import Disk
 from udpim.testing.world import World
 
 GROUP = "#room"
@@ -54,7 +53,7 @@ class Stage:
         self.ended = False
         self.canary = canary
         self._sent: list[tuple[VirtualClient, int, Sent]] = []
-        self._backups: dict[str, tuple[Disk, int]] = {}
+        self._backups: dict[str, Backup] = {}
         self._sends = 0
 
     def do(self, action: Action) -> None:
@@ -305,14 +304,13 @@ class Stage:
     def back_up(self, args: Args) -> None:
         """Somebody copies a client's store."""
         if (client := self._client(args)) is not None and client.store.durable:
-            self._backups[client.host] = client.store.backup(), self.world.history.order
+            self._backups[client.host] = client.back_up()
 
     def restore(self, args: Args) -> None:
         """Somebody puts the old copy back."""
         client = self._client(args)
         if client is not None and (backup := self._backups.get(client.host)) is not None:
-            disk, taken = backup
-            client.restore(disk, taken=taken)
+            client.restore(backup)
 
 
 Args = Mapping[str, Value]
