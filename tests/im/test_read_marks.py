@@ -51,6 +51,16 @@ def test_a_mark_for_an_absent_sender_waits_in_the_receipt_row():
     assert [] == told(s, s.login(ALICE)), "told once"
 
 
+def test_a_mark_of_an_older_incarnation_is_not_answered_to_the_newer():
+    s, alice, phone = both()
+    read(s, phone, 3)
+    s.logout(phone)
+    phone = s.login(PHONE, DURABLE | 9)
+    phone.inbound.resolve(9, STREAM)
+    assert [(0, DURABLE | 1, 3)] == told(s, alice)
+    assert [] == answered(s, phone)
+
+
 def test_a_mark_and_receipts_share_a_row_that_stays_until_all_is_known():
     s, alice, phone = both()
     s.logout(alice)

@@ -69,6 +69,19 @@ def test_a_receipt_says_nothing_of_a_newer_incarnation():
     assert [MsgN] == [type(packet) for packet in s.hop_acks(phone)]
 
 
+def test_what_is_safe_of_an_older_incarnation_s_receipt_is_not_told_to_the_newer():
+    s, alice, phone = both()
+    s.ack(phone, (1, 1))
+    s.logout(phone)
+    phone = s.login(PHONE, DURABLE | 9)
+    phone.inbound.resolve(1, STREAM)
+    assert [((1, 1),)] == [ack.delivered for ack in of(AckN, s.hop_acks(alice))]
+    assert [] == of(AckA, s.hop_acks(phone)), "it has said nothing yet"
+    s.ack(phone, (1, 1))
+    s.hop_acks(alice)
+    assert [((1, 1),)] == [ack.ranges for ack in of(AckA, s.hop_acks(phone))]
+
+
 def test_a_row_of_an_older_incarnation_is_forgotten_and_never_answers():
     s, alice, phone = both()
     s.logout(alice)

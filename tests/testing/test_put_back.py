@@ -2,13 +2,13 @@
 
 import pytest
 
-from tests.testing.facts import BOB, INBOX, ONE, RUN, STREAM, frame, went_well
-from udpim.im.records import InStreamRecord
+from tests.testing.facts import ALICE, BOB, INBOX, ONE, RUN, STREAM, frame, msg_r, went_well
+from udpim.im.records import ClientSnapshot, InStreamRecord, OutboxRow, OutStreamRecord
 from udpim.model import MessageState, MsgId
 from udpim.testing import invariants as i
 from udpim.testing.facts import SERVER
 from udpim.testing.promises import i7_promise_after_durable
-from udpim.testing.put_back import undone
+from udpim.testing.put_back import find_moved, undone
 from udpim.wire import im_packets as p
 
 ALL = [i.i1_no_loss, i.i2_no_duplicate, i.i3_receipt_truth, i.i5_definite_negative]
@@ -114,3 +114,59 @@ def test_a_server_s_disk_is_no_inbox():
     history = went_well()
     history.on_restored(SERVER, 0)
     assert history.commits[INBOX, ONE]
+
+
+def used_again(died):
+    """Alice's disk is put back, and the msgid is another message's."""
+    history = went_well()
+    history.on_restored("alice/phone", 0)
+    if died == "before":
+        history.on_died(SERVER)
+    history.on_send(STREAM, 1, [b"another"])
+    history.on_accepted(ONE)
+    if died == "before the login":
+        history.on_died(SERVER)
+    frame(history, msg_r(), "alice/phone", SERVER)
+    if died == "later":
+        history.on_died(SERVER)
+    return history
+
+
+@pytest.mark.parametrize("died", ["before", "before the login"])
+def test_a_msgid_may_be_used_again_where_the_server_died_with_what_it_knew(died):
+    assert not any("two messages" in story for story in i.i1_no_loss(used_again(died)))
+
+
+@pytest.mark.parametrize("died", ["later", "never"])
+def test_a_msgid_is_not_used_again_where_the_server_could_tell(died):
+    assert any("two messages" in story for story in i.i1_no_loss(used_again(died)))
+
+
+@pytest.mark.parametrize(
+    ("taken", "epoch", "excused"), [(0, 1, True), (0, 0, True), (1 << 40, 1, False)]
+)
+def test_void_of_a_message_that_left_after_the_copy_was_made_is_not_held_against(
+    taken, epoch, excused
+):
+    history = went_well()
+    if not epoch:
+        taken = frame(history, msg_r(epoch=0), "alice/phone", SERVER).sent
+        frame(history, msg_r(), "alice/phone", SERVER)
+        del history.frames[0]
+    history.on_restored("alice/phone", taken)
+    history.on_shown(ONE, MessageState.VOID, 2)
+    assert excused == (not any("was shown VOID" in s for s in i.i5_definite_negative(history)))
+
+
+def test_rows_that_moved_as_their_process_died_are_found_again():
+    history = went_well()
+    two, new = MsgId(STREAM, 2), STREAM._replace(incarnation=8)
+    history.on_send(STREAM, 2, [b"two"])
+    record = OutStreamRecord(1, 8, "bob", 3, 2, 0, 0, (), (), ())
+    rows = (OutboxRow(1, 2, 0, 0, 1, b"two"),)
+    history.on_opened(ALICE, {})
+    find_moved(history, ALICE, ClientSnapshot(out_streams=(record,), outbox=rows))
+    assert history.moved == {two: MsgId(new, 2)}
+    assert history.sends[MsgId(new, 2)].payload == b"two"
+    find_moved(history, ALICE, ClientSnapshot(out_streams=(record,), outbox=rows))
+    assert history.moved == {two: MsgId(new, 2)}

@@ -74,6 +74,7 @@ class ReadMarks:
     def _acknowledge(self, relay: ReadRelay) -> None:
         """read:A: the watermark cannot get lost any more."""
         session = self._router.sessions.get(relay.recipient)
-        handle = None if session is None else session.inbound.number(relay.stream)
-        if session is not None and handle is not None:
+        if session is None or session.incarnation != relay.incarnation:
+            return
+        if (handle := session.inbound.number(relay.stream)) is not None:
             session.send(ReadA(handle, relay.read))

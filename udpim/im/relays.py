@@ -81,7 +81,7 @@ class Relays:
     def acknowledge(self, relay: Relay) -> None:
         """ack:A: the receipt cannot get lost any more; in four packets nothing says so."""
         session = self._router.sessions.get(relay.recipient)
-        if session is None or session.four_packets:
+        if session is None or session.four_packets or session.incarnation != relay.incarnation:
             return
         handle = session.inbound.number(relay.stream)
         if handle is None:

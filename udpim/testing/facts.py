@@ -128,3 +128,9 @@ def left_since(frames: Iterable[SeenFrame], msgid: MsgId, order: int) -> bool:
     """Tell whether a copy of a message left its sender after ``order``."""
     late = (f for f in frames if f.stream == msgid.stream and f.sent > order)
     return any(msgid in f.section() for f in late if isinstance(f.packet, p.MsgR))
+
+
+def is_stamped(frame: SeenFrame, seq: int) -> bool:
+    """Tell whether a msg:R gives a message an epoch, without which no server routes it."""
+    assert isinstance(frame.packet, p.MsgR)
+    return [run.epoch for run in frame.packet.runs if run.first <= seq][-1:] > [0]

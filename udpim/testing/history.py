@@ -91,6 +91,8 @@ class History:
     store_epoch: int = 0
     lost_disks: dict[str, int] = field(default_factory=dict)
     """When a host last lost what it had stored, or part of it."""
+    deaths: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    """When processes died."""
     hostile: set[str] = field(default_factory=set)
     """Hosts that a test lets lie: what they claim is no violation, what others believe is."""
     frames: list[SeenFrame] = field(default_factory=list)
@@ -112,6 +114,8 @@ class History:
     """Msgids that were given up before any copy left, and what the messages have instead."""
     restored: dict[Endpoint, int] = field(default_factory=dict)
     """When the copy was made that a device goes on from, until it is born again."""
+    copies: dict[str, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
+    """When the copies of a host's disk were made that it went on from, and when it did."""
     replaced: dict[MsgId, list[Send]] = field(default_factory=lambda: defaultdict(list))
     """The messages whose msgids were used again."""
     taken_back: set[tuple[Endpoint, MsgId]] = field(default_factory=set)
@@ -221,6 +225,10 @@ class History:
 
     # --- From the disks ---
 
+    def on_died(self, host: str) -> None:
+        """A process is no more: killed, or fenced off."""
+        self.deaths[host].append(self.tick())
+
     def on_disk_lost(self, host: str) -> None:
         """A disk was lost or replaced by an old copy, or a memory died."""
         self.lost_disks[host] = self.tick()
@@ -231,6 +239,7 @@ class History:
         """A disk was replaced by a copy that was made of it at ``taken``."""
         self.on_disk_lost(host)
         self.restored[endpoint_of(host)] = taken
+        self.copies[host].append((taken, self.order))
         if host != SERVER:
             undo(self, host, taken)
 

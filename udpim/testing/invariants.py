@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from udpim.config import VOID_RUNS_MAX, WINDOW
 from udpim.model import FINAL_STATES, Endpoint, MessageState, MsgId, StreamId, is_group
-from udpim.testing.facts import SERVER, SeenFrame, endpoint_of
+from udpim.testing.facts import SERVER, SeenFrame, endpoint_of, is_stamped
 from udpim.testing.group_truth import committed_at, i3_groups
 from udpim.testing.history import History
 from udpim.testing.promises import NEVER, Stories, by_ordinal, tallied
@@ -71,13 +71,24 @@ def i1_no_loss(h: History) -> Stories:
         if msgid in trimmed and not any(s.state in outcomes for s in h.shown.get(msgid, ())):
             yield f"{msgid} vanished: its outbox row is gone and no outcome was shown"
     for msgid in h.collisions:
-        # Where a disk was put back nobody can know of a message that nobody has taken.
-        if _sender(msgid) not in h.lost_disks or _first_taken(h, msgid) < h.sends[msgid].asked:
+        if _sender(msgid) not in h.lost_disks or not _hidden(h, msgid):
             yield f"{msgid} was given to two messages"
     for handover in h.handovers:
-        known = h.sends.get(handover.msgid)
-        if known is None or known.payload != handover.payload:
+        known = [*h.replaced.get(handover.msgid, ()), h.sends.get(handover.msgid)]
+        if all(send is None or send.payload != handover.payload for send in known):
             yield f"{handover.msgid} reached {handover.endpoint} with a payload nobody sent"
+
+
+def _hidden(h: History, msgid: MsgId) -> bool:
+    """Tell whether a sender whose disk was put back could not learn that it had used a msgid.
+
+    Nobody had taken the message, or the server died before it noted the stamp (PROTOCOL §5.8).
+    """
+    again = h.sends[msgid].asked
+    copies = (f for f in _of(h, p.MsgR) if f.sent > again and msgid in f.section())
+    left = next((frame.sent for frame in copies), NEVER)
+    died = [order for order in h.deaths[SERVER] if h.replaced[msgid][-1].asked < order < left]
+    return bool(died) or _first_taken(h, msgid) > again
 
 
 def _first_taken(h: History, msgid: MsgId) -> int:
@@ -137,7 +148,7 @@ def i5_definite_negative(h: History) -> Stories:
     """VOID shown ⇒ that incarnation never commits that msgid."""
     for msgid, states in h.shown.items():
         for shown in states:
-            if shown.state is _S.VOID:
+            if shown.state is _S.VOID and not _left_unknown(h, msgid, shown.order):
                 for inbox in shown.incarnations:
                     told = (inbox[0], msgid) in h.taken_back
                     if (inbox, msgid) in h.commits and not told:
@@ -148,6 +159,13 @@ def i5_definite_negative(h: History) -> Stories:
             known = [h.commits[inbox, msgid][0] for inbox in since if (inbox, msgid) in h.commits]
             if (then, msgid) in h.commits or any(order < frame.sent for order in known):
                 yield f"{frame.source} said VOID of {msgid}, which it has"
+
+
+def _left_unknown(h: History, msgid: MsgId, order: int) -> bool:
+    """Tell whether the sender's disk is a copy of before the message left, stamped (§5.8)."""
+    copies = (f for f in _of(h, p.MsgR) if msgid in f.section() and is_stamped(f, msgid.seq))
+    left = next((frame.sent for frame in copies), NEVER)
+    return any(made < left < put < order for made, put in h.copies[_sender(msgid)])
 
 
 def i6_bounded_exact_dedup(h: History) -> Stories:

@@ -24,6 +24,7 @@ from udpim.node.server import ServerNode
 from udpim.node.state import LinkState
 from udpim.testing.facts import SERVER
 from udpim.testing.process import Surroundings, VirtualProcess
+from udpim.testing.put_back import find_moved
 from udpim.wire import im_codec
 from udpim.wire.im_packets import SIGNALS, GroupA, ImPacket, PresenceA, SignalN, is_bulk
 
@@ -289,6 +290,7 @@ class VirtualClient(VirtualProcess):
         self.waiting.clear()
         snapshot = self.store.load_client()
         self.history.on_opened(self.endpoint, snapshot.meta)
+        find_moved(self.history, self.endpoint, snapshot)
         return ClientNode(
             self.config,
             snapshot,

@@ -171,6 +171,7 @@ class VirtualProcess:
         self._paused = False
         self._network.unbind(self.address)
         self.store.crash(landing=landing)
+        self.history.on_died(self.host)
         if not self.store.durable:
             self.history.on_disk_lost(self.host)
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from udpim.model import Endpoint, MsgId
+from udpim.im.records import ClientSnapshot
+from udpim.model import Endpoint, MsgId, StreamId
 from udpim.testing.facts import ByIncarnation, endpoint_of, left_since
 
 if TYPE_CHECKING:
@@ -89,3 +90,20 @@ def carry_over(h: History, endpoint: Endpoint, new: int) -> None:
     for (inbox, msgid), order in list(h.voided.items()):
         if inbox == old and order <= taken:
             h.voided[(endpoint, new), msgid] = h.tick()
+
+
+def find_moved(h: History, sender: Endpoint, snapshot: ClientSnapshot) -> None:
+    """A process finds rows under msgids that nobody was told of: they moved as it died."""
+    streams = {
+        record.number: StreamId(*sender, record.incarnation, record.conversation)
+        for record in snapshot.out_streams
+    }
+    for row in snapshot.outbox:
+        stream = streams[row.number]
+        if MsgId(stream, row.seq) in h.sends:
+            continue
+        for old, send in reversed(list(h.sends.items())):
+            same = old.stream._replace(incarnation=stream.incarnation) == stream
+            if same and old.seq == row.seq and send.payload == row.payload:
+                h.on_reborn(old.stream, stream, row.seq, row.seq)
+                break

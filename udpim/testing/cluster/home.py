@@ -9,6 +9,7 @@ from udpim.errors import StoreFull
 from udpim.model import Address
 from udpim.node import events as ev
 from udpim.testing.clock import VirtualClock
+from udpim.testing.facts import SERVER
 from udpim.testing.network import Receive
 from udpim.testing.nodes import VirtualServer
 
@@ -52,6 +53,8 @@ class HomeServer(VirtualServer):
 
     def halt(self) -> None:
         """Say nothing more, as the product's driver does when the store has failed."""
+        if self._node is not None:
+            self.history.on_died(SERVER)
         self._node = self._executor = None
         self._armed = None
 
