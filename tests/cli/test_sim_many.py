@@ -58,3 +58,28 @@ def test_a_label_that_was_never_reached_is_a_failure(capsys, monkeypatch):
 def test_time_ends_a_run(capsys):
     assert 0 == main(["sim", "run", "--minutes", "0.001", "--jobs", "1", "--json"])
     assert json.loads(capsys.readouterr().out)["seeds"] in (0, 20)
+
+
+def test_a_campaign_goes_on_in_the_next_sitting(capsys, tmp_path):
+    args = ["sim", "run", "--jobs", "1", "--json", "--resume", str(tmp_path / "kept.json")]
+    assert 0 == main([*args, "--seeds", "2"])
+    one = json.loads(capsys.readouterr().out)
+    assert 0 == main([*args, "--seeds", "5"])
+    both = json.loads(capsys.readouterr().out)
+    assert [(2, 1), (5, 2)] == [(said["seeds"], said["sittings"]) for said in (one, both)]
+    assert one["code"] == both["code"]
+    assert one["seconds"] <= both["seconds"]
+
+
+def test_ctrl_c_tells_what_there_is(capsys, monkeypatch):
+    played = campaign.play
+
+    def interrupted(seeds):
+        if "20" in seeds:
+            raise KeyboardInterrupt
+        return played(seeds)
+
+    monkeypatch.setattr(campaign, "AHEAD", 1)
+    monkeypatch.setattr(campaign, "play", interrupted)
+    assert 130 == main(["sim", "run", "--seeds", "40", "--jobs", "1", "--json"])
+    assert 20 == json.loads(capsys.readouterr().out)["seeds"]

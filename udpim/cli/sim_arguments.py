@@ -70,4 +70,7 @@ def _run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--first", type=seed, default=0, metavar="SEED", help="the first seed (default: 0)"
     )
+    parser.add_argument(
+        "--resume", metavar="FILE", help="keep the campaign here, and go on with it next time"
+    )
     parser.add_argument("--tapes", metavar="DIR", help="keep the tapes of seeds that fail here")

@@ -11,32 +11,55 @@ from udpim.cli.sim_output import STORY_CHARS, Stopwatch, command, jobs, keep
 from udpim.testing.sim import swarm
 from udpim.testing.sim.campaign import Failure, Totals, campaign
 from udpim.testing.sim.run import run as play
+from udpim.testing.sim.sittings import code, sit_down
 
 
 def run(args: argparse.Namespace) -> int:
-    """Play the seeds that were asked for."""
+    """Play the seeds that were asked for.
+
+    Raises:
+        ConfigError: If a campaign's file or a tape cannot be read or written.
+    """
+    kept = sit_down(Path(args.resume), args.first) if args.resume else None
+    totals = kept.totals if kept else Totals()
+    before_s = kept.seconds if kept else 0.0
     watch = Stopwatch()
 
     def over() -> bool:
         return args.minutes is not None and watch.seconds > 60 * args.minutes
 
     def progress(totals: Totals) -> None:
+        if kept is not None:
+            kept.save(watch.seconds)
         if watch.due():
-            say(_so_far(totals, watch.seconds))
+            say(_so_far(totals, before_s + watch.seconds))
 
-    totals = campaign(
-        first=args.first, seeds=args.seeds, until=over, jobs=jobs(args), tell=progress
-    )
-    summary = {
-        "first": args.first,
-        "command": command(),
-        **totals.summary(watch.seconds, jobs(args)),
-    }
-    if args.json:
-        put_json(summary)
-    else:
-        for line in words(summary):
-            put(line)
+    def tell() -> None:
+        summary = {
+            "first": args.first,
+            "command": command(),
+            **({"code": code(), "sittings": kept.count} if kept else {}),
+            **totals.summary(before_s + watch.seconds, jobs(args)),
+        }
+        if args.json:
+            put_json(summary)
+        else:
+            for line in words(summary):
+                put(line)
+
+    try:
+        campaign(
+            first=args.first,
+            seeds=args.seeds,
+            until=over,
+            jobs=jobs(args),
+            tell=progress,
+            totals=totals,
+        )
+    except KeyboardInterrupt:
+        tell()
+        raise
+    tell()
     for failure in totals.failures:
         _tell_of(failure, args.tapes)
     return Exit.ERROR if totals.failures or totals.missing() else Exit.OK

@@ -7,9 +7,9 @@ whoever has it can play the run again.
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from multiprocessing import get_context
@@ -20,6 +20,8 @@ from udpim.testing.sim.run import Result, run
 
 BATCH_SEEDS = 20
 """Seeds that a process plays before it reports."""
+AHEAD = 3
+"""Batches a process that are under way: results are taken in order, and one may take long."""
 FAILURES_MAX = 10
 """A campaign ends early when so many seeds have failed."""
 LABELS_FROM_SEEDS = 2000
@@ -111,8 +113,8 @@ def play(seeds: list[str]) -> Totals:
     return totals
 
 
-def _batches(first: int, seeds: int | None) -> Iterator[list[str]]:
-    for start in count(first, BATCH_SEEDS):
+def _batches(first: int, played: int, seeds: int | None) -> Iterator[list[str]]:
+    for start in count(first + played, BATCH_SEEDS):
         end = start + BATCH_SEEDS
         if seeds is not None:
             end = min(end, first + seeds)
@@ -128,6 +130,7 @@ def campaign(
     until: Callable[[], bool] = lambda: False,
     jobs: int = 1,
     tell: Callable[[Totals], None] = lambda totals: None,
+    totals: Totals | None = None,
 ) -> Totals:
     """Play seeds from ``first`` on.
 
@@ -136,26 +139,23 @@ def campaign(
         seeds: How many; None for as many as there is time for.
         until: Asked after each batch; true ends it.
         jobs: How many processes.
-        tell: Is told the totals after each batch.
+        tell: Is told the totals after each batch; they are of all seeds up to one.
+        totals: What earlier sittings did with the first of them; is added to.
     """
-    totals = Totals()
-    waiting = _batches(first, seeds)
+    totals = totals or Totals()
+    waiting = _batches(first, totals.seeds, seeds)
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        running: list[Future[Totals]] = []
+        running: deque[Future[Totals]] = deque()
         while True:
-            while len(running) < 2 * jobs and not until() and not _enough(totals):
+            while len(running) < AHEAD * jobs and not until() and not _enough(totals):
                 batch = next(waiting, None)
                 if batch is None:
                     break
                 running.append(pool.submit(play, batch))
             if not running:
                 return totals
-            wait(running, return_when=FIRST_COMPLETED)
-            done = [future for future in running if future.done()]
-            running = [future for future in running if future not in done]
-            for future in done:
-                totals.add(future.result())
-                tell(totals)
+            totals.add(running.popleft().result())
+            tell(totals)
 
 
 def _enough(totals: Totals) -> bool:
