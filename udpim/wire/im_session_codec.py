@@ -1,4 +1,4 @@
-"""``struct`` codec of the control packets that every session has: logins, memberships, refusals.
+"""``struct`` codec of control packets: logins, memberships, groups, refusals, cancels, questions.
 
 Frequent enough, where many clients come at once, to go without the declarations of `im_schema`
 (PROTOCOL §4). `udpim.wire.im_codec` finds its readers and writers here by kind and by class.
@@ -10,10 +10,15 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from udpim.model import StreamId
 from udpim.wire.im_fields import (
+    RUN,
+    TWO_U64,
+    U64,
     check_end,
     read_head,
     read_ranges,
+    read_runs,
     read_text,
     refuse,
     write_head,
@@ -21,13 +26,21 @@ from udpim.wire.im_fields import (
     write_text,
 )
 from udpim.wire.im_packets import (
+    CancelN,
+    CancelR,
+    EpochRun,
+    GroupA,
+    GroupR,
     ImPacket,
     Kind,
     Login,
     LoginOk,
     Member,
     Members,
+    OfflineR,
+    Ranges,
     Refuse,
+    StatusR,
 )
 from udpim.wire.im_schema import (
     FLAG_CONTINUES,
@@ -39,10 +52,12 @@ from udpim.wire.im_schema import (
 )
 
 _U16 = struct.Struct(">H")
-_TWO_U64 = struct.Struct(">QQ")
 _LOGIN_OK = struct.Struct(">BBQIH")
 _MEMBERS = struct.Struct(">QIH")
 _MEMBER = struct.Struct(">QIII")
+_GROUP_R = struct.Struct(">BBIB")
+_GROUP_A = struct.Struct(">BBIHH")
+_OFFLINE_R = struct.Struct(">BBI")
 
 
 def _decode_login(body: bytes) -> Login:
@@ -52,7 +67,7 @@ def _decode_login(body: bytes) -> Login:
     user, at = read_text(body, 2, 1)
     device, at = read_text(body, at, 1)
     end = at + 2 + _U16.unpack_from(body, at)[0]
-    incarnation, login_count = _TWO_U64.unpack_from(body, end)
+    incarnation, login_count = TWO_U64.unpack_from(body, end)
     check_end(body, end + 16)
     continues, four = bool(flags & FLAG_CONTINUES), bool(flags & FLAG_FOUR)
     return Login(user, device, body[at + 2 : end], incarnation, login_count, continues, four)
@@ -91,11 +106,76 @@ def _decode_members(body: bytes) -> Members:
     return Members(handle, name, bool(flags & FLAG_WHOLE), store_epoch, epoch, tuple(members))
 
 
+def _decode_group_r(body: bytes) -> GroupR:
+    _, flags, request, action = _GROUP_R.unpack_from(body)
+    if flags:
+        refuse("flags")
+    group, at = read_text(body, _GROUP_R.size, 0)
+    user, at = read_text(body, at, 0)
+    check_end(body, at)
+    return GroupR(request, action, group, user)
+
+
+def _decode_group_a(body: bytes) -> GroupA:
+    _, flags, request, code, count = _GROUP_A.unpack_from(body)
+    if flags:
+        refuse("flags")
+    at, names = _GROUP_A.size, []
+    for _ in range(count):
+        name, at = read_text(body, at, 1)
+        names.append(name)
+    check_end(body, at)
+    return GroupA(request, code, tuple(names))
+
+
+def _decode_offline_r(body: bytes) -> OfflineR:
+    _, flags, bytes_max = _OFFLINE_R.unpack_from(body)
+    if flags:
+        refuse("flags")
+    check_end(body, _OFFLINE_R.size)
+    return OfflineR(bytes_max)
+
+
+def _decode_cancel_r(body: bytes) -> CancelR:
+    return CancelR(*_read_claims(body))
+
+
+def _decode_status_r(body: bytes) -> StatusR:
+    return StatusR(*_read_claims(body))
+
+
+def _read_claims(body: bytes) -> tuple[int, StreamId | None, int, tuple[EpochRun, ...], Ranges]:
+    _, handle, name, at = read_head(body, FLAG_NAMED)
+    (floor,) = U64.unpack_from(body, at)
+    if floor < 1:
+        refuse("seq 0")
+    runs, at = read_runs(body, at + 8)
+    ranges, at = read_ranges(body, at, 1)
+    check_end(body, at)
+    return handle, name, floor, runs, ranges
+
+
+def _decode_cancel_n(body: bytes) -> CancelN:
+    _, handle, name, at = read_head(body, FLAG_NAMED)
+    floor, base = TWO_U64.unpack_from(body, at)
+    if not (floor and base):
+        refuse("seq 0")
+    ranges, at = read_ranges(body, at + 16, 1)
+    check_end(body, at)
+    return CancelN(handle, name, floor, base, ranges)
+
+
 READERS: dict[int, Callable[[bytes], ImPacket]] = {
     Kind.LOGIN: _decode_login,
     Kind.LOGIN_OK: _decode_login_ok,
     Kind.REFUSE: _decode_refuse,
     Kind.MEMBERS: _decode_members,
+    Kind.GROUP_R: _decode_group_r,
+    Kind.GROUP_A: _decode_group_a,
+    Kind.OFFLINE_R: _decode_offline_r,
+    Kind.CANCEL_R: _decode_cancel_r,
+    Kind.CANCEL_N: _decode_cancel_n,
+    Kind.STATUS_R: _decode_status_r,
 }
 
 
@@ -107,7 +187,7 @@ def _encode_login(packet: Login) -> bytes:
             write_text(packet.user),
             write_text(packet.device),
             _U16.pack(len(packet.token)) + packet.token,
-            _TWO_U64.pack(packet.incarnation, packet.login_count),
+            TWO_U64.pack(packet.incarnation, packet.login_count),
         )
     )
 
@@ -132,9 +212,48 @@ def _encode_members(packet: Members) -> bytes:
     return b"".join(parts)
 
 
+def _encode_group_r(packet: GroupR) -> bytes:
+    head = _GROUP_R.pack(Kind.GROUP_R, 0, packet.request, packet.action)
+    return head + write_text(packet.group) + write_text(packet.user)
+
+
+def _encode_group_a(packet: GroupA) -> bytes:
+    head = _GROUP_A.pack(Kind.GROUP_A, 0, packet.request, packet.code, len(packet.names))
+    return head + b"".join(map(write_text, packet.names))
+
+
+def _encode_offline_r(packet: OfflineR) -> bytes:
+    return _OFFLINE_R.pack(Kind.OFFLINE_R, 0, packet.bytes_max)
+
+
+def _encode_cancel_r(packet: CancelR) -> bytes:
+    return _write_claims(Kind.CANCEL_R, packet)
+
+
+def _encode_status_r(packet: StatusR) -> bytes:
+    return _write_claims(Kind.STATUS_R, packet)
+
+
+def _write_claims(kind: Kind, packet: CancelR | StatusR) -> bytes:
+    head = write_head(kind, packet.handle, packet.name) + U64.pack(packet.floor)
+    runs = bytes((len(packet.runs),)) + b"".join(RUN.pack(*run) for run in packet.runs)
+    return head + runs + write_ranges(packet.ranges)
+
+
+def _encode_cancel_n(packet: CancelN) -> bytes:
+    head = write_head(Kind.CANCEL_N, packet.handle, packet.name)
+    return head + TWO_U64.pack(packet.floor, packet.base) + write_ranges(packet.ranges)
+
+
 WRITERS: dict[type, Callable[[Any], bytes]] = {
     Login: _encode_login,
     LoginOk: _encode_login_ok,
     Refuse: _encode_refuse,
     Members: _encode_members,
+    GroupR: _encode_group_r,
+    GroupA: _encode_group_a,
+    OfflineR: _encode_offline_r,
+    CancelR: _encode_cancel_r,
+    CancelN: _encode_cancel_n,
+    StatusR: _encode_status_r,
 }
