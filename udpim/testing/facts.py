@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from udpim.im.records import Op, PutOutStream
@@ -100,6 +100,9 @@ class SeenFrame:
     undone: int = 0
     """When an old copy was put back of the disk of which its sender said this; 0: never."""
 
+    _msgids: dict[str, list[MsgId]] = field(default_factory=dict, init=False, repr=False)
+    """What was asked for before: many an invariant looks at the same lists."""
+
     @property
     def inboxes(self) -> tuple[ByIncarnation, ...]:
         """The inbox that a client speaks of; and, if it was put back since, what it was then."""
@@ -107,21 +110,28 @@ class SeenFrame:
         now = endpoint, self.incarnation
         return ((endpoint, self.incarnation + (self.undone << 64)), now) if self.undone else (now,)
 
-    def ranges(self, name: str) -> Iterable[MsgId]:
-        """Yield the msgids in one of the packet's lists of ranges."""
+    def ranges(self, name: str) -> Sequence[MsgId]:
+        """Return the msgids in one of the packet's lists of ranges."""
         ranges: Sequence[Range] = getattr(self.packet, name)
         assert self.stream is not None
-        for first, last in ranges:
-            for seq in range(first, last + 1):
-                yield MsgId(self.stream, seq)
+        if not ranges:
+            return ()
+        known = self._msgids.get(name)
+        if known is None:
+            known = self._msgids[name] = [*msgids_in(self.stream, ranges)]
+        return known
 
-    def section(self) -> Iterable[MsgId]:
-        """Yield the msgids of the messages in it."""
+    def section(self) -> Sequence[MsgId]:
+        """Return the msgids of the messages in it."""
         section = getattr(self.packet, "section", None)
-        assert self.stream is not None or section is None
-        if section is not None and self.stream is not None:
-            for seq in range(section.first, section.last + 1):
-                yield MsgId(self.stream, seq)
+        if section is None:
+            return ()
+        known = self._msgids.get("section")
+        if known is None:
+            assert self.stream is not None
+            run = [(section.first, section.last)]
+            known = self._msgids["section"] = [*msgids_in(self.stream, run)]
+        return known
 
 
 def left_since(frames: Iterable[SeenFrame], msgid: MsgId, order: int) -> bool:

@@ -233,7 +233,7 @@ class VirtualNetwork:
             nat = self._nats.get(source[0])
             if nat is not None:
                 seen_from = nat.outward(source, self.clock.now)
-            for nat in self._nats.values():
+            for nat in () if destination in self._bound else self._nats.values():
                 inside = nat.whose(destination)
                 if inside is not None:
                     destination, sent_to = inside, destination

@@ -84,13 +84,11 @@ class _Mortal:
             self._store.read_queue(token, request)
 
     def completed(self) -> list[Completion]:
-        process = self._process
-        if process.life != self._life or not process.up:
-            return []
-        return self._store.completed()
+        return self._store.completed() if self._alive() else []
 
     def _alive(self) -> bool:
-        return self._process.up and self._process.life == self._life
+        process = self._process
+        return process.life == self._life and process.up
 
 
 class VirtualProcess:

@@ -140,7 +140,9 @@ class VirtualStore:
 
     def completed(self) -> list[Completion]:
         """See `udpim.store.base.Store.completed`."""
-        completions, self._completions = self._completions, []
+        completions = self._completions
+        if completions:
+            self._completions = []
         return completions
 
     def set_wake(self, wake: Callable[[], None]) -> None:

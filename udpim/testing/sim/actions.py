@@ -118,7 +118,9 @@ class Stage:
 
     def _payload(self, number: int, at: int, size: int) -> bytes:
         head = b"%s %d.%d " % (self.canary, number, at)
-        return head + Random(f"{number}.{at}").randbytes(max(0, size - len(head)))
+        if len(head) >= size:
+            return head
+        return head + Random(f"{number}.{at}").randbytes(size - len(head))
 
     def cancel(self, args: Args) -> None:
         """Give up on what was sent."""

@@ -108,9 +108,9 @@ def garbage_at_the_end() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.collect(0)
         if was_on:
             gc.enable()
-        gc.collect(0)
 
 
 def _run(
