@@ -47,5 +47,7 @@ class Bindings:
 
     def frames_to_send(self) -> list[tuple[bytes, Address]]:
         """The answers that are due, each to travel alone."""
-        answers, self._answers = self._answers, []
+        answers = self._answers
+        if answers:
+            self._answers = []
         return answers

@@ -126,6 +126,8 @@ class PathValidator:
 
     def frames_to_send(self, now: float) -> list[tuple[bytes, Address, bytes]]:
         """Path frames, each to travel alone to its address under the id that goes with it."""
+        if self._candidate is None and not self._responses:
+            return []
         out = [
             (encode_path(PATH_RESPONSE, data), path, self.id_for(path))
             for data, path in self._responses

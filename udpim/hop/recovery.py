@@ -138,10 +138,11 @@ class Recovery:
 
     def wants_to_send(self, now: float) -> bool:
         """Whether :meth:`fill` would put something into a packet; a turn of sending begins."""
-        rtt_s = max(self.rtt.smoothed_rtt, RTT_S_MIN)
-        self._pacer.fill(self.congestion.pacing_rate(rtt_s), now)
-        self.queue.datagrams.expire(now)
-        return self._probes_due > 0 or (self.queue.ready and self._window_is_open(now))
+        rtt_s, queue = self.rtt.smoothed_rtt, self.queue
+        self._pacer.fill(self.congestion.pacing_rate(max(rtt_s, RTT_S_MIN)), now)
+        if queue.datagrams.waiting:
+            queue.datagrams.expire(now)
+        return self._probes_due > 0 or (queue.ready and self._window_is_open(now))
 
     def fill(
         self, parts: list[bytes], room: int, number: int, now: float
@@ -170,20 +171,20 @@ class Recovery:
 
     def arm(self, now: float) -> None:
         """Set the timers, when all that can leave now has left."""
-        timers, loss_at = self._timers, self._loss.loss_at
-        oldest = self._loss.oldest_sent_at()
-        pto_at = None
-        if loss_at is None and oldest is not None:
+        timers, loss = self._timers, self._loss
+        oldest, pto_at, window_at, pacing_at = loss.oldest_sent_at(), None, None, None
+        if loss.loss_at is None and oldest is not None:
             pto_at = max(oldest, self._pto_from) + self._pto_interval_s()
-        timers.set(Timer.LOSS, loss_at)
-        timers.set(Timer.PTO, pto_at)
-        ready = self.queue.ready
-        blocked = ready and self._loss.bytes_in_flight >= self.congestion.window
-        self._is_paced = ready and not blocked and self._pacer.left <= 0
-        self._stats.window_waits += blocked
-        self._stats.pacing_waits += self._is_paced
-        timers.set(Timer.WINDOW, self._window_opens_at() if blocked else None)
-        timers.set(Timer.PACING, self._pacer.opens_at() if self._is_paced else None)
+        self._is_paced = False
+        if self.queue.ready:
+            if loss.bytes_in_flight >= self.congestion.window:
+                self._stats.window_waits += 1
+                window_at = self._window_opens_at()
+            elif self._pacer.left <= 0:
+                self._is_paced = True
+                self._stats.pacing_waits += 1
+                pacing_at = self._pacer.opens_at()
+        timers.set_sending(loss.loss_at, pto_at, window_at, pacing_at)
         if not self.queue.in_flight_frames:
             timers.set(Timer.DEAD, None)
         elif not timers.is_set(Timer.DEAD):
@@ -191,7 +192,8 @@ class Recovery:
 
     def pto_s(self) -> float:
         """The probe timeout before any back-off."""
-        return max(self.rtt.pto_s(self._max_ack_delay_s), PTO_S_MIN)
+        pto_s = self.rtt.pto_s(self._max_ack_delay_s)
+        return pto_s if pto_s > PTO_S_MIN else PTO_S_MIN
 
     # Private.
 
@@ -216,6 +218,8 @@ class Recovery:
 
     def _pto_interval_s(self) -> float:
         doublings = self._pto_count
+        if not doublings:
+            return min(self.pto_s(), PTO_S_MAX)
         if self._pto_is_thin:
             doublings = max(0, doublings - THIN_TRIES)
         # Ten doublings of the least PTO are beyond the cap.

@@ -128,6 +128,7 @@ class EncryptedSealing:
         "_send_mask",
         "_stats",
         "_timers",
+        "spent",
         "tag_bytes",
     )
 
@@ -146,11 +147,9 @@ class EncryptedSealing:
         self._timers = timers
         self._stats = stats
         self._forget_at: float | None = None
-
-    @property
-    def spent(self) -> bool:
-        """Whether the send key has reached its limit, and the peer does not let it go."""
-        return self._keys.packets_left <= PACKETS_RESERVED
+        self.spent = schedule.packets_left <= PACKETS_RESERVED
+        """Whether the send key has reached its limit, and the peer does not let it go; looked at
+        when a turn of sending begins and after each packet."""
 
     def seal(self, cid: bytes, number: int, payload: bytes) -> bytes:
         """Seal, then mask: the mask depends on what was sealed."""
@@ -159,6 +158,7 @@ class EncryptedSealing:
         sealed = keys.seal(encode_short_header(flags, cid, number), number, payload)
         bits, mask = _MASK.unpack(self._send_mask(sealed[:16]))
         flags ^= bits & FLAG_KEY_PHASE
+        self.spent = keys.packets_left <= PACKETS_RESERVED
         return encode_short_header(flags, cid, number & MASK ^ mask) + sealed
 
     def read_header(self, datagram: bytes) -> tuple[bytes, bytes, int]:
@@ -193,6 +193,7 @@ class EncryptedSealing:
         if keys.update_due(now):
             keys.update()
         self._stats.key_updates = keys.updates
+        self.spent = keys.packets_left <= PACKETS_RESERVED
         return keys.exhausted or ("confidentiality limit" if self.spent else None)
 
 

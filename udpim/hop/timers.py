@@ -33,6 +33,10 @@ class Timer(enum.IntEnum):
     """Set when the peer has gone on to its next key: when the previous one is forgotten."""
 
 
+_LOSS, _PTO = int(Timer.LOSS), int(Timer.PTO)
+_WINDOW, _PACING = int(Timer.WINDOW), int(Timer.PACING)
+
+
 class TimerTable:
     """One deadline per :class:`Timer`; infinity means not set."""
 
@@ -58,6 +62,16 @@ class TimerTable:
         """The earliest deadline."""
         deadline = min(self._deadlines)
         return None if deadline == inf else deadline
+
+    def set_sending(
+        self, loss: float | None, pto: float | None, window: float | None, pacing: float | None
+    ) -> None:
+        """Set or clear LOSS, PTO, WINDOW and PACING, at the end of every turn of sending."""
+        deadlines = self._deadlines
+        deadlines[_LOSS] = inf if loss is None else loss
+        deadlines[_PTO] = inf if pto is None else pto
+        deadlines[_WINDOW] = inf if window is None else window
+        deadlines[_PACING] = inf if pacing is None else pacing
 
     def clear_all(self) -> None:
         """Nothing is set any more."""

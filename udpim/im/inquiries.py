@@ -26,7 +26,8 @@ class Questions(Generic[Question, Answer]):
         self._open_max = open_max
         self._about = about
         self._open: dict[int, Question] = {}
-        self._unsent: dict[int, None] = {}
+        self.unsent: dict[int, None] = {}
+        """Numbers of those that have not left in this session."""
         self._last = 0
         self._answers: list[Answer] = []
 
@@ -49,24 +50,22 @@ class Questions(Generic[Question, Answer]):
             if self._last not in self._open:
                 break
         self._open[self._last] = question(self._last)
-        self._unsent[self._last] = None
+        self.unsent[self._last] = None
         return self._last
 
     def forget(self, request: int) -> None:
         """Nobody waits for the answer any more."""
         self._open.pop(request, None)
-        self._unsent.pop(request, None)
+        self.unsent.pop(request, None)
 
     def session_started(self) -> None:
         """Ask everything that is open again: an earlier server may have died over it."""
-        self._unsent = dict.fromkeys(self._open)
+        self.unsent = dict.fromkeys(self._open)
 
     def transmit(self, emit: Callable[[Question], None], room: int) -> None:
         """Give the questions that have not left to ``emit``, ``room`` of them at most."""
-        if not self._unsent:
-            return
-        for request in list(self._unsent)[: max(0, room)]:
-            del self._unsent[request]
+        for request in list(self.unsent)[: max(0, room)]:
+            del self.unsent[request]
             emit(self._open[request])
 
     def receive(self, packet: Answer) -> bool:
@@ -79,7 +78,9 @@ class Questions(Generic[Question, Answer]):
 
     def take_answers(self) -> list[Answer]:
         """Return the answers since the last call."""
-        answers, self._answers = self._answers, []
+        answers = self._answers
+        if answers:
+            self._answers = []
         return answers
 
     def __len__(self) -> int:

@@ -416,9 +416,11 @@ class Outbox:
 
     def next_timeout(self) -> float | None:
         """Return when `handle_timeout` has something to do."""
-        waiting = self._transmitter.waiting.next_timeout()
-        times = (waiting, self._deadlines.next_timeout(), self._lease_at)
-        return min([t for t in times if t is not None], default=None)
+        soonest = self._transmitter.waiting.next_timeout()
+        for at in (self._deadlines.next_timeout(), self._lease_at):
+            if at is not None and (soonest is None or at < soonest):
+                soonest = at
+        return soonest
 
     # --- Outputs: durable changes ---
 

@@ -124,8 +124,10 @@ class LinkTimers:
 
     def arm(self, link: Link) -> None:
         """Look at a link's deadlines anew; its connection must not be closed."""
-        times = (link.connection.next_timeout(), link.login_by)
-        when = min(t for t in times if t is not None)
+        when, login_by = link.connection.next_timeout(), link.login_by
+        if when is None or (login_by is not None and login_by < when):
+            assert login_by is not None, "an open connection has a deadline"
+            when = login_by
         if when == link.timer_at:
             return
         link.timer_at = when

@@ -44,9 +44,12 @@ class Outflow:
         """Fill the connection, with messages or without."""
         emit, frames_max = _emitter(connection, now), self._limits.hop_frames_max
         # Receipts make room at the server: they never wait behind payloads without credit.
-        self._reception.groups.transmit(emit, frames_max - connection.queued_control_frames)
+        groups, inquiries = self._reception.groups, self._reception.inquiries
+        if groups.unsent:
+            groups.transmit(emit, frames_max - connection.queued_control_frames)
         self._inbox.transmit(emit, frames_max - connection.queued_control_frames, now)
-        self._reception.inquiries.transmit(emit, frames_max - connection.queued_control_frames)
+        if inquiries.unsent:
+            inquiries.transmit(emit, frames_max - connection.queued_control_frames)
         if messages and connection.queued_bulk_bytes < self._limits.hop_bytes_max:
             self._outbox.transmit(emit, frames_max - connection.queued_frames)
 

@@ -392,12 +392,11 @@ class ServerNode:
 
     def next_timeout(self) -> float | None:
         """Return when `handle_timeout` has something to do."""
-        times = (
-            self._timers.next_timeout(),
-            self.router.answers.tallies.next_timeout(),
-            self._aging.next_timeout(),
-        )
-        return min([t for t in times if t is not None], default=None)
+        soonest = self._aging.next_timeout()
+        for at in (self._timers.next_timeout(), self.router.answers.tallies.next_timeout()):
+            if at is not None and at < soonest:
+                soonest = at
+        return soonest
 
     @property
     def links(self) -> int:

@@ -6,11 +6,14 @@ size is bounded: the reasons for drops are words of the program, and the counter
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import fields
 
 from udpim.hop.connection import Connection
 from udpim.hop.dial import Dialer
 from udpim.hop.stats import HopStats
+
+_COUNTERS = tuple((each.name, each.name.endswith("_peak")) for each in fields(HopStats))
+"""Each counter, and whether it is a highest value."""
 
 
 class HopTotals:
@@ -27,10 +30,12 @@ class HopTotals:
         """Add what a connection or an attempt has counted; its owner adds each only once."""
         for reason, count in counted.drops.items():
             self.drops[reason] = self.drops.get(reason, 0) + count
-        for name, count in asdict(counted.stats).items():
-            before = getattr(self.stats, name)
-            peak = name.endswith("_peak")
-            setattr(self.stats, name, max(before, count) if peak else before + count)
+        ours, theirs = self.stats, counted.stats
+        for name, is_peak in _COUNTERS:
+            count = getattr(theirs, name)
+            if count:
+                before = getattr(ours, name)
+                setattr(ours, name, max(before, count) if is_peak else before + count)
 
     def copy(self) -> HopTotals:
         """Return an independent copy."""

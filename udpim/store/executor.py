@@ -81,13 +81,15 @@ class EffectExecutor:
     def complete(self, now: float) -> bool:
         """Hand the store's completions to the node; tell whether there were any."""
         completions = self._store.completed()
+        if not completions:
+            return False
         for token, error, items in completions:
             if token in self._reads:
                 self._reads.remove(token)
                 self._node.on_queue_read(token, items, now)
             else:
                 self._node.on_commit_done(token, error, now)
-        return bool(completions)
+        return True
 
     def settle(self, now: float) -> bool:
         """Run and complete until the node asks for nothing that can be had at once.
