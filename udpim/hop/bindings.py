@@ -20,7 +20,7 @@ PROBE_S_MAX = 600.0
 class Bindings:
     """The last probe of a connection's peer, if it was not answered."""
 
-    __slots__ = ("_answers", "_at", "_data", "_path", "_queue", "_report")
+    __slots__ = ("_at", "_data", "_path", "_queue", "_report", "answers")
 
     def __init__(self, queue: SendQueue) -> None:
         """Nothing was probed; reports go to this queue."""
@@ -28,7 +28,8 @@ class Bindings:
         self._data: bytes | None = None
         self._path: Address = ("", 0)
         self._at = 0.0
-        self._answers: list[tuple[bytes, Address]] = []
+        self.answers: list[tuple[bytes, Address]] = []
+        """Those that are due."""
         self._report: OutgoingFrame | None = None
 
     def on_probe(self, data: bytes, path: Address, now: float) -> None:
@@ -39,7 +40,7 @@ class Bindings:
         """The peer wants its probe answered, and to be told that."""
         sent = data == self._data and now - self._at <= PROBE_S_MAX
         if sent:
-            self._answers.append((encode_path(BINDING_ANSWER, data), self._path))
+            self.answers.append((encode_path(BINDING_ANSWER, data), self._path))
             self._data = None
         if self._report is not None:
             self._queue.forget(self._report)
@@ -47,7 +48,5 @@ class Bindings:
 
     def frames_to_send(self) -> list[tuple[bytes, Address]]:
         """The answers that are due, each to travel alone."""
-        answers = self._answers
-        if answers:
-            self._answers = []
+        answers, self.answers = self.answers, []
         return answers

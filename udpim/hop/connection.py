@@ -290,10 +290,9 @@ class Connection(Gauges):
             self.close(CloseCode.KEYS_USED_UP, limit_reached, now)
             return self._closing_datagrams(now)
         path = self._paths.current
-        out = [
-            (self._packet([frame], cid), address)
-            for frame, address, cid in self._paths.frames_to_send(now)
-        ]
+        out: list[tuple[bytes, Address]] = []
+        for frame, address, cid in self._paths.frames_to_send(now):
+            out.append((self._packet([frame], cid), address))
         if not self.validated:
             return out
         self._paths.offer_ids()

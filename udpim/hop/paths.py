@@ -109,8 +109,9 @@ class Paths:
     def frames_to_send(self, now: float) -> list[tuple[bytes, Address, bytes]]:
         """Frames that travel alone, each with its address and the id that it goes to."""
         out = self._validator.frames_to_send(now)
-        for frame, path in self._bindings.frames_to_send():
-            out.append((frame, path, self._validator.id_for(path)))
+        if self._bindings.answers:
+            for frame, path in self._bindings.frames_to_send():
+                out.append((frame, path, self._validator.id_for(path)))
         return out
 
     def offer_ids(self) -> None:

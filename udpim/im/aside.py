@@ -27,7 +27,7 @@ def fit_words(words: str) -> str:
 class Aside:
     """What is set aside at one inbox, oldest first."""
 
-    __slots__ = ("_backlog", "_bytes", "_durable", "_limits", "_ops", "_rows", "count")
+    __slots__ = ("_backlog", "_bytes", "_durable", "_limits", "_rows", "count", "ops")
 
     def __init__(
         self, rows: Iterable[AsideRow], backlog: Backlog, *, durable: bool, limits: Limits
@@ -36,7 +36,8 @@ class Aside:
         self._backlog = backlog
         self._durable = durable
         self._limits = limits
-        self._ops: list[Op] = []
+        self.ops: list[Op] = []
+        """The operations since the last `take_ops`."""
         self._rows = {(row.stream, row.seq): row for row in rows}
         self._bytes = sum(len(row.payload) for row in self._rows.values())
         self.count = 0
@@ -55,7 +56,7 @@ class Aside:
         self._backlog.handled(1, size)
         self.count += 1
         if self._durable:
-            self._ops.append(SetAside(row.stream, row.seq, row.words))
+            self.ops.append(SetAside(row.stream, row.seq, row.words))
 
     def take_back(self, stream: StreamId, seq: int) -> AsideRow | None:
         """Return a message to those that the application was shown and has to handle.
@@ -71,12 +72,12 @@ class Aside:
         self._backlog.arrived(1, size)
         self._backlog.shown(1, size)
         if self._durable:
-            self._ops.append(TakeBack(stream, seq))
+            self.ops.append(TakeBack(stream, seq))
         return row
 
     def take_ops(self) -> list[Op]:
         """Return the operations since the last call; they come before those of what is handled."""
-        ops, self._ops = self._ops, []
+        ops, self.ops = self.ops, []
         return ops
 
     def rows(self) -> list[AsideRow]:

@@ -351,10 +351,9 @@ class Inbox:
         """Return the operations of this turn; the next `on_committed` is for them."""
         if self._handled:
             self._settle_handled()
-        from_aside = self.aside.take_ops()
-        if not from_aside and not self._ops and not self._dirty:
+        if not self._ops and not self._dirty and not self.aside.ops:
             return []
-        ops, self._ops = [*from_aside, *self._ops], []
+        ops, self._ops = [*self.aside.take_ops(), *self._ops], []
         ops += [PutInStream(stream.record()) for stream in self._dirty]
         self._dirty.clear()
         fresh, self._fresh = self._fresh, []
