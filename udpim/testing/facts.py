@@ -99,7 +99,6 @@ class SeenFrame:
     arrived: int | None = None
     undone: int = 0
     """When an old copy was put back of the disk of which its sender said this; 0: never."""
-
     _msgids: dict[str, list[MsgId]] = field(default_factory=dict, init=False, repr=False)
     """What was asked for before: many an invariant looks at the same lists."""
 
