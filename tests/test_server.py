@@ -338,9 +338,11 @@ async def test_a_broken_store_ends_the_server_but_a_full_one_does_not(caplog):
     store = BrokenStore()
     async with serve(store=store) as server:
         serving = asyncio.create_task(server.serve_forever())
+        async with login(server, "alice"):
+            pass
         store.error = udpim.StoreFull(store.path, "no room")
         with pytest.raises(udpim.HandshakeFailed, match="the store refused the login"):
-            await login(server, "alice", connect_timeout=0.3)
+            await login(server, "carol", connect_timeout=0.3)
         store.error = None
         async with login(server, "alice"):
             pass
@@ -350,6 +352,16 @@ async def test_a_broken_store_ends_the_server_but_a_full_one_does_not(caplog):
             await login(server, "bob", connect_timeout=0.3)
         with pytest.raises(udpim.StoreError, match="the disk fails"):
             await serving
+    assert "no room" in caplog.text
+
+
+@live
+async def test_a_server_that_cannot_keep_its_store_epoch_ends(caplog):
+    store = BrokenStore()
+    store.error = udpim.StoreFull(store.path, "no room")
+    async with serve(store=store) as server:
+        with pytest.raises(udpim.StoreFull, match="no room"):
+            await server.serve_forever()
     assert "no room" in caplog.text
 
 

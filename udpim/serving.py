@@ -17,7 +17,7 @@ from typing import Any, Protocol, Self
 
 from udpim.config import ServerConfig
 from udpim.crypto.noise.suites import KeyPair
-from udpim.errors import ConnectionClosed, Error, GroupRefused, StoreFull
+from udpim.errors import ConnectionClosed, Error, GroupRefused
 from udpim.groups import check_group
 from udpim.hooks import Admitted, HookChoice, Hooks
 from udpim.hop.codes import CloseCode
@@ -189,7 +189,7 @@ class Serving:
     def _on_event(self, event: Event) -> None:
         if isinstance(event, StoreFailed):
             logger.error("%s: %s", self._name, event.error)
-            if not isinstance(event.error, StoreFull):
+            if event.is_final:
                 self._fail(event.error)
 
     # --- Groups of its own ---

@@ -39,11 +39,15 @@ class DurableStore(MemoryStore):
         super().__init__(state)
         self.held = False
         self.fail = None
+        self.fail_next = None
 
     def completed(self):
         if self.held:
             return []
         done = super().completed()
+        if done and self.fail_next is not None:
+            done[0] = done[0]._replace(error=self.fail_next)
+            self.fail_next = None
         if self.fail is not None:
             done = [c._replace(error=self.fail) for c in done]
         return done

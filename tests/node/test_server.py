@@ -13,7 +13,7 @@ from tests.node.net import (
     login,
     msg,
 )
-from udpim.errors import StoreError
+from udpim.errors import StoreError, StoreFull
 from udpim.hop.codes import CloseCode
 from udpim.model import Endpoint, LoginCode, StreamId
 from udpim.node import events as ev
@@ -530,6 +530,36 @@ def test_secrets_and_epoch_outlive_the_process():
     assert server.node.next_effect() is None
     server.boot(DurableStore())
     assert epoch != server.node.router.store_epoch
+
+
+@pytest.mark.parametrize("error", [StoreFull("s.db", "no room"), StoreError("s.db", "broken")])
+def test_a_server_whose_epoch_was_not_written_promises_nothing(error):
+    net = Net()
+    server = net.server()
+    server.store.held = True
+    raw = dialled(net)
+    raw.send(login())
+    net.run(0.5)
+    server.store.fail_next = error  # of the epoch; the login behind it would be written
+    server.store.held = False
+    raw.send(login())
+    net.run(1)
+    assert [] == raw.packets
+    assert [] == server.of(ev.SessionChanged)
+    assert [True] == [event.is_final for event in server.of(ev.StoreFailed)]
+    assert server.node.next_effect() is None
+
+
+def test_a_full_disk_later_on_is_not_the_end():
+    net = Net()
+    server = net.server()
+    server.settle()
+    server.store.fail = StoreFull("s.db", "no room")
+    raw = dialled(net)
+    raw.send(login())
+    net.run(0.5)
+    assert [LoginCode.BUSY] == [packet.code for packet in raw.packets]
+    assert [False] == [event.is_final for event in server.of(ev.StoreFailed)]
 
 
 # --- What a report counts ---

@@ -79,6 +79,8 @@ class StoreFailed:
     """The store refused a transaction; what waits for it is not promised."""
 
     error: StoreError
+    is_final: bool = True
+    """Whether the node promises nothing more: it is to be ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

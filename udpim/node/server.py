@@ -15,7 +15,7 @@ from itertools import count
 
 from udpim.config import ServerConfig
 from udpim.crypto.tokens import AddressTokens, ConnectionIdIssuer
-from udpim.errors import DecodeError, StoreError
+from udpim.errors import DecodeError, StoreError, StoreFull
 from udpim.hop.codes import CloseCode, ConnectionState
 from udpim.hop.config import HopConfig
 from udpim.hop.connection import Connection
@@ -82,7 +82,8 @@ class ServerNode:
             known_user=known_user,
             wall_ms=wall_ms,
         )
-        self.router.ledger.put_all(fresh)
+        self._is_baseless = False
+        self._write_own_values(fresh)
         self._listener = Listener(
             config=(hop_config or HopConfig()).within(config.limits),
             issuer=ConnectionIdIssuer(meta["secret"], server_id),
@@ -228,9 +229,19 @@ class ServerNode:
     def on_commit_done(self, token: int, error: StoreError | None, now: float) -> None:
         """A transaction is durable, or did not happen."""
         self._logins.now = now
-        self.router.ledger.on_committed(ok=error is None)
+        self.router.ledger.on_committed(ok=error is None and not self._is_baseless)
         if error is not None:
-            self._events.append(StoreFailed(error=error))
+            is_final = self._is_baseless or not isinstance(error, StoreFull)
+            self._events.append(StoreFailed(error=error, is_final=is_final))
+
+    def _write_own_values(self, fresh: list[PutMeta]) -> None:
+        """Make them durable, or promise nothing: there would be no epoch (PROTOCOL §5.8-26)."""
+
+        def written(ok: bool) -> None:
+            self._is_baseless = not ok
+
+        self.router.ledger.put_all(fresh)
+        self.router.ledger.when_durable(written)
 
     def on_queue_read(self, token: int, items: tuple[QueueItems, ...], now: float) -> None:
         """Rows for an offline:A are here."""
@@ -320,6 +331,8 @@ class ServerNode:
 
     def next_effect(self) -> Effect | None:
         """Return the next effect: one commit for everything since the last one comes first."""
+        if self._is_baseless:
+            return None
         ops = self.router.ledger.take_ops()
         if ops:
             return Commit(token=next(self._tokens), ops=tuple(ops))
@@ -332,6 +345,8 @@ class ServerNode:
 
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
         """Return everything that may leave now."""
+        if self._is_baseless:
+            return []
         self.router.answers.send_tallies(now)
         self._drain_sessions(now)
         self._tell_held()

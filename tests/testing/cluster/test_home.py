@@ -31,6 +31,19 @@ def test_a_full_disk_ends_no_term(seed):
     assert home.node.up
 
 
+def test_a_disk_that_is_full_at_the_very_first_write_ends_the_process(seed):
+    world = World(seed)
+    cluster = world.cluster()
+    for member in cluster.members:
+        member.store.fail()
+    alice, _ = world.client("alice"), world.client("bob")
+    world.online()
+    assert world.history.store_epoch == world.server().node.router.store_epoch
+    alice.send("bob", [b"x"])
+    world.heal_and_settle()
+    world.check()
+
+
 def test_what_is_in_flight_lands_when_a_term_ends(seed):
     world, home = home_of(seed)
     world.client("bob")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from udpim.cluster.door import Door
-from udpim.errors import StoreFull
 from udpim.model import Address
 from udpim.node import events as ev
 from udpim.testing.clock import VirtualClock
@@ -73,6 +72,6 @@ class HomeServer(VirtualServer):
         self.store.crash(landing=landing)
 
     def _on_event(self, event: ev.Event) -> None:
-        if isinstance(event, ev.StoreFailed) and not isinstance(event.error, StoreFull):
+        if isinstance(event, ev.StoreFailed) and event.is_final:
             self.halt()
             self.failed(event.error)
