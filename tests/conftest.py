@@ -84,6 +84,7 @@ def no_settings_of_this_user(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         patch.delenv("UDPIM_KEYLOGFILE", raising=False)
+        patch.delenv("UDPIM_QLOG", raising=False)
         yield
 
 

@@ -46,6 +46,7 @@ def test_the_tape_of_a_seed_that_fails_is_kept(capsys, tmp_path):
     summary = json.loads(capsys.readouterr().out)
     assert 1 == summary["violations"] == len(summary["failures"])
     assert ("i7_promise_after_durable",) == load(tmp_path / "0.json").violated
+    assert "server.sqlog" in [path.name for path in (tmp_path / "0.json.qlog").iterdir()]
 
 
 def test_a_label_that_was_never_reached_is_a_failure(capsys, monkeypatch):

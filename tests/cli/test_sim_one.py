@@ -57,6 +57,22 @@ def test_what_fails_is_shrunk_to_a_tape_that_fails_and_its_story_told(capsys, tm
     assert told[0].startswith("2 faults and 1 messages left")
     assert any("— CUT" in line for line in told)
     assert ("i2_no_duplicate",) == load(out).violated
+    names = [path.name for path in sorted((tmp_path / "small.json.qlog").iterdir())]
+    assert ["alice-phone.sqlog", "bob-phone.sqlog", "server.sqlog"] == names
+
+
+def test_a_replay_writes_a_qlog_of_each_node(capsys, tmp_path):
+    assert 0 == main(["sim", "replay", "7", "--qlog", str(tmp_path / "logs")])
+    assert f"qlogs: {tmp_path / 'logs'}" in capsys.readouterr().err
+    texts = [path.read_text("utf-8") for path in sorted((tmp_path / "logs").iterdir())]
+    assert ["\x1e"] * 3 == [text[0] for text in texts]
+
+
+def test_a_folder_that_cannot_be_written_is_one_complaint(capsys, tmp_path):
+    (tmp_path / "file").touch()
+    assert 1 == main(["sim", "replay", "7", "--qlog", str(tmp_path / "file")])
+    (complaint,) = capsys.readouterr().err.splitlines()
+    assert "cannot write" in complaint
 
 
 def test_a_machine_is_told_what_was_left(capsys, tmp_path):

@@ -45,9 +45,13 @@ def add_sim(commands: Subparsers[P], exchanges: tuple[Exchange, ...]) -> None:
     replay.add_argument("what", metavar="SEED|TAPE", help="a number, or a file of decisions")
     replay.add_argument("--story", action="store_true", help="tell all that happens, in order")
     replay.add_argument("--tape", metavar="FILE", help="keep the run's decisions in this file")
+    replay.add_argument("--qlog", metavar="DIR", help="write a qlog of each node into this folder")
     shrink = action("shrink", "find the few decisions that a failure needs, and tell its story")
     shrink.add_argument("what", metavar="SEED|TAPE", help="a number, or a file of decisions")
     shrink.add_argument("--out", metavar="FILE", help="the tape (default: SEED.shrunk.json)")
+    shrink.add_argument(
+        "--qlog", metavar="DIR", help="folder for a qlog of each node (default: TAPE.qlog)"
+    )
     shrink.add_argument(
         "--minutes", type=seconds, default=10, metavar="M", help="time limit (default: 10)"
     )
@@ -73,4 +77,6 @@ def _run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", metavar="FILE", help="keep the campaign here, and go on with it next time"
     )
-    parser.add_argument("--tapes", metavar="DIR", help="keep the tapes of seeds that fail here")
+    parser.add_argument(
+        "--tapes", metavar="DIR", help="keep tapes and qlogs of seeds that fail here"
+    )

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from udpim.cli.output import Exit, put, put_json, say
-from udpim.cli.sim_output import STORY_CHARS, Stopwatch, command, jobs, keep
+from udpim.cli.sim_output import STORY_CHARS, Stopwatch, command, jobs, keep, keep_qlogs
 from udpim.testing.sim import swarm
 from udpim.testing.sim.campaign import Failure, Totals, campaign
+from udpim.testing.sim.qlogs import Qlogs
 from udpim.testing.sim.run import run as play
 from udpim.testing.sim.sittings import code, sit_down
 
@@ -78,7 +79,11 @@ def _tell_of(failure: Failure, tapes: str | None) -> None:
     say(f"seed {failure.seed}: {', '.join(failure.violated)}")
     say(failure.story[:STORY_CHARS])
     if tapes:
-        keep(play(swarm.draw(failure.seed)), Path(tapes) / f"{failure.seed}.json")
+        qlogs = Qlogs()
+        plan = swarm.draw(failure.seed)
+        result = play(plan, watch=qlogs.watch, new_trace=qlogs.new_trace)
+        keep(result, Path(tapes) / f"{failure.seed}.json")
+        keep_qlogs(qlogs, Path(tapes) / f"{failure.seed}.json.qlog")
     else:
         say(f"again: udpim sim replay {failure.seed} --story")
 

@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 
 from udpim.cli.output import Exit, put, put_json, say
-from udpim.cli.sim_output import Stopwatch, keep
+from udpim.cli.sim_output import Stopwatch, keep, keep_qlogs
 from udpim.testing.choices import Tape
 from udpim.testing.sim import shrink as shrinker
 from udpim.testing.sim import swarm
 from udpim.testing.sim.actions import Stage
 from udpim.testing.sim.plan import Plan
+from udpim.testing.sim.qlogs import Qlogs
 from udpim.testing.sim.run import Result
 from udpim.testing.sim.run import run as play
 from udpim.testing.sim.story import tell
@@ -27,10 +28,20 @@ def _asked(what: str) -> tuple[Plan, Tape | None, str | None]:
     return recording.plan, recording.tape, recording.trace
 
 
-def _play(plan: Plan, tape: Tape | None, *, told: bool) -> tuple[Result, list[str]]:
-    """Play a run; also return its story, if it is to be told."""
+def _play(
+    plan: Plan, tape: Tape | None, *, told: bool, qlog: str | None
+) -> tuple[Result, list[str]]:
+    """Play a run; also return its story, if it is to be told, and write its qlogs."""
     stages: list[tuple[World, Stage]] = []
-    result = play(plan, tape, watch=lambda world, stage: stages.append((world, stage)))
+    qlogs = Qlogs()
+
+    def watch(world: World, stage: Stage) -> None:
+        stages.append((world, stage))
+        qlogs.watch(world, stage)
+
+    result = play(plan, tape, watch=watch, new_trace=qlogs.new_trace if qlog else None)
+    if qlog:
+        keep_qlogs(qlogs, Path(qlog))
     ((world, stage),) = stages
     return result, list(tell(world.history, stage)) if told else []
 
@@ -38,7 +49,7 @@ def _play(plan: Plan, tape: Tape | None, *, told: bool) -> tuple[Result, list[st
 def replay(args: argparse.Namespace) -> int:
     """Play one seed or one tape."""
     plan, tape, trace = _asked(args.what)
-    result, story = _play(plan, tape, told=args.story)
+    result, story = _play(plan, tape, told=args.story, qlog=args.qlog)
     same = None if trace is None else trace == result.trace
     if args.json:
         put_json(
@@ -96,6 +107,7 @@ def shrink(args: argparse.Namespace) -> int:
     small = shrunk.result
     path = Path(args.out or f"{result.plan.seed}.shrunk.json")
     keep(small, path)
+    _, story = _play(small.plan, small.tape, told=True, qlog=args.qlog or f"{path}.qlog")
     found = {
         "violated": small.violated,
         "faults": shrunk.faults,
@@ -108,7 +120,6 @@ def shrink(args: argparse.Namespace) -> int:
         put_json(found)
         return Exit.ERROR
     put(f"{shrunk.faults} faults and {found['messages']} messages left, after {shrunk.runs} runs")
-    _, story = _play(small.plan, small.tape, told=True)
     for line in story:
         put(line)
     put(small.story)

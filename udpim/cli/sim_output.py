@@ -10,6 +10,7 @@ from pathlib import Path
 
 from udpim.cli.output import say
 from udpim.errors import ConfigError
+from udpim.testing.sim.qlogs import Qlogs
 from udpim.testing.sim.run import Result
 from udpim.testing.sim.tape import Recording
 
@@ -61,3 +62,16 @@ def keep(result: Result, path: Path) -> None:
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}") from error
     say(f"tape: {path}")
+
+
+def keep_qlogs(qlogs: Qlogs, folder: Path) -> None:
+    """Write a qlog of each node of a run, and say where.
+
+    Raises:
+        ConfigError: They cannot be written.
+    """
+    try:
+        qlogs.write(folder)
+    except OSError as error:
+        raise ConfigError(f"cannot write {folder}: {error.strerror}") from error
+    say(f"qlogs: {folder}")

@@ -14,6 +14,7 @@ from udpim.crypto.key_log import ConnectionSecrets, KeyLog
 from udpim.crypto.key_schedule import UPDATE_PACKETS, UPDATE_S
 from udpim.crypto.security import Plain, Security
 from udpim.errors import ConfigError
+from udpim.hop.trace import NewTrace
 from udpim.wire.packet import DATAGRAM_BYTES_MAX
 from udpim.wire.parameters import PeerParameters
 
@@ -38,6 +39,8 @@ class HopConfig:
     """Plaintext, or encryption and with which keys; both ends need the same kind."""
     key_log: KeyLog | None = field(default=None, repr=False)
     """Is told the secrets of connections, for debugging; None: nobody is."""
+    trace: NewTrace | None = field(default=None, repr=False)
+    """Makes an observer of each connection, for debugging; None: nobody observes."""
     max_datagram_bytes: int = DATAGRAM_BYTES_MAX
     """Largest UDP payload we send or ask for."""
     limits: Limits = field(default_factory=Limits)

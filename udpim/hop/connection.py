@@ -79,18 +79,17 @@ class Connection(Gauges):
             validated: Whether the peer has proven its address; we are silent before it has.
             issue_cid: Draws further ids for the peer's packets, see :attr:`local_cids`.
         """
-        self.role = role
-        self.local_cid = local_cid
+        self.role, self.local_cid = role, local_cid
         self.parameters = parameters = handshake.peer
         self.peer_static, self.channel_binding = handshake.peer_static, handshake.channel_binding
         """The peer's lasting public key, and what names this connection alone; or None."""
         self.drops: dict[str, int] = {}
         """Packets dropped, by reason."""
-        self.validated = validated
-        self.stats = HopStats()
+        self.validated, self.stats = validated, HopStats()
         self._random_bytes = random_bytes
         self._timers = TimerTable()
-        self._sealing = sealing_for(handshake.keys, config, self._timers, self.stats)
+        self._trace = config.trace and config.trace(role.value, local_cid)
+        self._sealing = sealing_for(handshake.keys, config, self._timers, self.stats, self._trace)
         self._finish = Finish(handshake.finish, self.stats)
         self._around_bytes = SHORT_HEADER_BYTES + self._sealing.tag_bytes
         # Any packet from a new address pays for a challenge to it.
@@ -113,6 +112,7 @@ class Connection(Gauges):
             timers=self._timers,
             stats=self.stats,
             room=self._room,
+            trace=self._trace,
         )
         local = LocalIds(local_cid, issue_cid, self._recovery.queue)
         self._paths = self._first_path(path, local, remote_cid)
@@ -397,6 +397,8 @@ class Connection(Gauges):
 
     def _drop(self, reason: str) -> None:
         self.drops[reason] = self.drops.get(reason, 0) + 1
+        if self._trace is not None:
+            self._trace.dropped(reason)
 
     def _heard(self, now: float) -> None:
         if self.role is Role.CLIENT:

@@ -20,6 +20,7 @@ from udpim.hop.rtt import GRANULARITY_S, RttEstimator
 from udpim.hop.sendqueue import OutgoingFrame, SendQueue
 from udpim.hop.stats import HopStats
 from udpim.hop.timers import Timer, TimerTable
+from udpim.hop.trace import Measures, Trace
 from udpim.wire.parameters import PeerParameters
 
 PTO_S_MIN = 0.01
@@ -47,12 +48,14 @@ class Recovery:
         timers: TimerTable,
         stats: HopStats,
         room: int,
+        trace: Trace | None = None,
     ) -> None:
         """Start with nothing sent; sets the timers LOSS, PTO, PROBE, WINDOW, PACING and DEAD."""
         self.queue = SendQueue(config, parameters, stats, room)
         self.rtt = RttEstimator()
         self.congestion: Controller = NewReno(datagram_bytes)
         self._loss = LossDetector(self.rtt, config.first_packet_number)
+        self._trace = trace
         self._timers = timers
         self._stats = stats
         self._datagram_bytes = datagram_bytes
@@ -205,6 +208,20 @@ class Recovery:
             for packet in lost:
                 self.queue.on_lost(packet.number, packet.frames)
             self._stats.packets_lost += len(lost)
+        if self._trace is not None:
+            self._trace.recovered(self._measures(), [packet.number for packet in lost])
+
+    def _measures(self) -> Measures:
+        rtt = self.rtt
+        return Measures(
+            rtt.smoothed_rtt,
+            rtt.latest_rtt,
+            rtt.min_rtt,
+            rtt.rttvar,
+            congestion_window=self.congestion.window,
+            bytes_in_flight=self._loss.bytes_in_flight,
+            pto_count=self._pto_count,
+        )
 
     def _fill_probe(self, parts: list[bytes], room: int, number: int) -> list[OutgoingFrame]:
         """The oldest data in flight; the second probe prefers what the first did not carry."""

@@ -23,6 +23,7 @@ from udpim.errors import DecodeError
 from udpim.hop.config import HopConfig
 from udpim.hop.stats import HopStats
 from udpim.hop.timers import Timer, TimerTable
+from udpim.hop.trace import Trace
 from udpim.wire.packet import (
     FLAG_KEY_PHASE,
     PLAIN_SHORT_FLAGS,
@@ -197,8 +198,44 @@ class EncryptedSealing:
         return keys.exhausted or ("confidentiality limit" if self.spent else None)
 
 
+class TracedSealing:
+    """Another sealing, of which an observer is told what goes through it in the clear."""
+
+    def __init__(self, sealing: Sealing, trace: Trace) -> None:
+        """Put the observer before a sealing."""
+        self._sealing = sealing
+        self._trace = trace
+        self.tag_bytes = sealing.tag_bytes
+        self.read_header = sealing.read_header
+        self.on_acked = sealing.on_acked
+        self.tend = sealing.tend
+
+    @property
+    def spent(self) -> bool:
+        """See `Sealing.spent`."""
+        return self._sealing.spent
+
+    def seal(self, cid: bytes, number: int, payload: bytes) -> bytes:
+        """Seal, and tell."""
+        datagram = self._sealing.seal(cid, number, payload)
+        self._trace.sent(number, payload, len(datagram))
+        return datagram
+
+    def open(self, header: bytes, number: int, datagram: bytes) -> bytes | None:
+        """Open, and tell what the peer has sealed."""
+        payload = self._sealing.open(header, number, datagram)
+        if payload is not None:
+            self._trace.received(number, payload, len(datagram))
+        return payload
+
+
 def sealing_for(
-    keys: PacketKeys | None, config: HopConfig, timers: TimerTable, stats: HopStats
+    keys: PacketKeys | None,
+    config: HopConfig,
+    timers: TimerTable,
+    stats: HopStats,
+    trace: Trace | None = None,
 ) -> Sealing:
     """The sealing that a handshake has agreed on."""
-    return PlainSealing() if keys is None else EncryptedSealing(keys, config, timers, stats)
+    agreed = PlainSealing() if keys is None else EncryptedSealing(keys, config, timers, stats)
+    return agreed if trace is None else TracedSealing(agreed, trace)

@@ -12,6 +12,7 @@ from udpim.crypto.noise.suites import KeyPair
 from udpim.crypto.security import ClientSecurity, Security, ServerSecurity
 from udpim.hop.config import HopConfig
 from udpim.runtime.key_log_file import key_log_from_environment
+from udpim.runtime.qlog_files import observed
 from udpim.runtime.settings import Secrets, Trust
 
 
@@ -32,20 +33,18 @@ def client_hop(
         accepts: Judges the key of a server that is not pinned.
 
     Raises:
-        ConfigError: A key has no right form, or the key log cannot be written.
+        ConfigError: A key has no right form, or the key log or a qlog cannot be written.
     """
     if key is None:
-        return hop or HopConfig()
+        return observed(hop or HopConfig(), "client")
     pinned = trust.server_key
-    return _protected(
-        hop,
-        ClientSecurity(
-            static=key,
-            server_key=pinned,
-            accept_key=accepts if pinned is None else None,
-            psk=secrets.psk,
-        ),
+    security = ClientSecurity(
+        static=key,
+        server_key=pinned,
+        accept_key=accepts if pinned is None else None,
+        psk=secrets.psk,
     )
+    return observed(_protected(hop, security), "client")
 
 
 def server_hop(hop: HopConfig | None, key: KeyPair | None, secrets: Secrets) -> HopConfig:
@@ -55,8 +54,8 @@ def server_hop(hop: HopConfig | None, key: KeyPair | None, secrets: Secrets) -> 
         ConfigError: As :func:`client_hop`.
     """
     if key is None:
-        return hop or HopConfig()
-    return _protected(hop, ServerSecurity(static=key, psk=secrets.psk))
+        return observed(hop or HopConfig(), "server")
+    return observed(_protected(hop, ServerSecurity(static=key, psk=secrets.psk)), "server")
 
 
 def _protected(hop: HopConfig | None, security: Security) -> HopConfig:

@@ -25,6 +25,7 @@ from udpim.config import ClientConfig, Exchange, ServerConfig
 from udpim.crypto.noise.suites import KEY_BYTES, X25519_DH, KeyPair
 from udpim.crypto.security import ClientSecurity, Security, ServerSecurity
 from udpim.hop.config import HopConfig
+from udpim.hop.trace import NewTrace
 from udpim.model import MessageState, MsgId, is_group
 from udpim.testing.choices import Choices
 from udpim.testing.clock import VirtualClock
@@ -70,6 +71,7 @@ class World:
         new_disk: Callable[[str], Disk] | None = None,
         encrypted: bool | None = None,
         exchange: Exchange | None = None,
+        new_trace: Callable[[str], NewTrace] | None = None,
     ) -> None:
         """Create a world without anybody in it.
 
@@ -82,6 +84,7 @@ class World:
             new_disk: Makes an empty disk for a host, where it is not `VirtualStore.new_disk`.
             encrypted: Whether connections are; None for what the class says.
             exchange: Six packets or four; None for what the class says.
+            new_trace: Makes an observer of a node's connections, by its host; None for nobody.
         """
         self.seed = seed
         self._encrypted = self.encrypted if encrypted is None else encrypted
@@ -98,6 +101,7 @@ class World:
         self._sync_s = sync_s
         self._hop_config = hop_config or HopConfig()
         self._new_disk = new_disk
+        self._new_trace = new_trace
         self._ports = count(40_000)
         self._keys: dict[str, KeyPair] = {}
 
@@ -111,7 +115,7 @@ class World:
             self._server = VirtualServer(
                 self._surroundings("server", durable=durable),
                 config or ServerConfig(),
-                self._protected(self._server_security),
+                self._hop(SERVER, self._server_security),
             )
             self._server.start()
         return self._server
@@ -132,7 +136,8 @@ class World:
             self.history,
             setup or Setup(),
             config=config,
-            hop_config=self._protected(self._server_security),
+            hop_config=self._hop(SERVER, self._server_security),
+            new_trace=self._new_trace,
             sync_s=self._sync_s,
             new_disk=partial(self._new_disk, SERVER) if self._new_disk else VirtualStore.new_disk,
         )
@@ -176,7 +181,7 @@ class World:
         client = VirtualClient(
             self._surroundings(f"{user}/{device}", durable=durable),
             config or ClientConfig(user=user, device=device, exchange=self._exchange),
-            self._protected(partial(self._client_security, f"{user}/{device}")),
+            self._hop(f"{user}/{device}", partial(self._client_security, f"{user}/{device}")),
             ports=lambda: next(self._ports),
         )
         assert client.host not in self.clients, f"{client.host} is there already"
@@ -216,12 +221,14 @@ class World:
     def _client_security(self, host: str) -> ClientSecurity:
         return ClientSecurity(static=self._key(host), server_key=self._key(SERVER).public)
 
-    def _protected(self, security: Callable[[], Security]) -> HopConfig:
+    def _hop(self, host: str, security: Callable[[], Security]) -> HopConfig:
         """The settings of a node's connections, which the network can read along."""
+        hop = self._hop_config
+        if self._new_trace is not None:
+            hop = replace(hop, trace=self._new_trace(host))
         if not self._encrypted:
-            return self._hop_config
-        learn = self.network.wiretap.learn
-        return replace(self._hop_config, security=security(), key_log=learn)
+            return hop
+        return replace(hop, security=security(), key_log=self.network.wiretap.learn)
 
     @property
     def servers(self) -> list[VirtualServer] | list[Member]:

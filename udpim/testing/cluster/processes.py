@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from udpim.config import ServerConfig
 from udpim.hop.config import HopConfig
+from udpim.hop.trace import NewTrace
 from udpim.model import Address
 from udpim.testing.cluster.bus import VirtualBus
 from udpim.testing.cluster.directory import VirtualDirectory
@@ -41,6 +43,7 @@ class VirtualCluster:
         sync_s: float = 0.002,
         config: ServerConfig | None = None,
         hop_config: HopConfig | None = None,
+        new_trace: Callable[[str], NewTrace] | None = None,
     ) -> None:
         """Describe the processes; `start` runs them.
 
@@ -52,6 +55,7 @@ class VirtualCluster:
             sync_s: How long a transaction stays pending.
             config: Limits of the nodes; None for the defaults.
             hop_config: Settings of all connections; None for the defaults.
+            new_trace: Makes an observer of a process's connections; None for what they say.
         """
         self.disk = SharedDisk(new_disk)
         self.meeting = Meeting(
@@ -66,6 +70,7 @@ class VirtualCluster:
         self._sync_s = sync_s
         self._config = config or ServerConfig()
         self._hop_config = hop_config or HopConfig()
+        self._new_trace = new_trace
         self.members = [self._member(number) for number in range(1, setup.size + 1)]
         self._last = self.members[0]
 
@@ -75,6 +80,9 @@ class VirtualCluster:
         store = VirtualStore(
             meeting.clock, f"disk of {host}", sync_s=self._sync_s, new_disk=lambda: disk
         )
+        hop = self._hop_config
+        if self._new_trace is not None:
+            hop = replace(hop, trace=self._new_trace(host))
         node = HomeServer(
             {
                 "seed": f"{self._seed}:{host}",
@@ -83,7 +91,7 @@ class VirtualCluster:
                 "store": store,
             },
             self._config,
-            self._hop_config,
+            hop,
         )
         node.known_users = self._known_users
         return Member(host, FIRST_PORT - 1 + number, meeting, link=link, node=node, disk=disk)

@@ -22,6 +22,7 @@ from typing import NamedTuple
 from udpim.config import ClientConfig, Limits, ServerConfig
 from udpim.errors import ConfigError
 from udpim.hop.config import HopConfig
+from udpim.hop.trace import NewTrace
 from udpim.testing.canary import CANARY_BYTES, no_plaintext
 from udpim.testing.choices import Choices, Tape
 from udpim.testing.cluster import Member, Setup
@@ -84,6 +85,7 @@ def run(
     *,
     watch: Callable[[World, Stage], None] = lambda world, stage: None,
     hashed: bool = True,
+    new_trace: Callable[[str], NewTrace] | None = None,
 ) -> Result:
     """Play a plan and judge.
 
@@ -92,9 +94,11 @@ def run(
         tape: What is decided; None draws from the plan's seed.
         watch: Is given the world before anything happens in it.
         hashed: Whether the trace is wanted.
+        new_trace: See `World`.
     """
+    choices = Choices(plan.seed, tape)
     with garbage_at_the_end():
-        return _run(plan, tape, watch, hashed=hashed)
+        return _run(plan, choices, build(plan, choices, new_trace), watch, hashed=hashed)
 
 
 @contextmanager
@@ -115,13 +119,12 @@ def garbage_at_the_end() -> Iterator[None]:
 
 def _run(
     plan: Plan,
-    tape: Mapping[str, Mapping[int, int]] | None,
+    choices: Choices,
+    world: World,
     watch: Callable[[World, Stage], None],
     *,
     hashed: bool,
 ) -> Result:
-    choices = Choices(plan.seed, tape)
-    world = build(plan, choices)
     stage = Stage(world, plan, Random(f"{plan.seed}:canary").randbytes(CANARY_BYTES))
     watch(world, stage)
     names, story = judged(lambda: _play(plan, choices, world, stage))
@@ -175,8 +178,10 @@ def _told(error: Exception) -> str:
     return "\n".join([*lines, f"{type(error).__name__}: {error}"])
 
 
-def build(plan: Plan, choices: Choices) -> World:
-    """Return a plan's world, with nobody up in it but the server."""
+def build(
+    plan: Plan, choices: Choices, new_trace: Callable[[str], NewTrace] | None = None
+) -> World:
+    """Return a plan's world, with nobody up in it but the server; for ``new_trace`` see there."""
     hop = HopConfig()
     if plan.key_update_packets:
         hop = HopConfig(key_update_packets=plan.key_update_packets)
@@ -188,6 +193,7 @@ def build(plan: Plan, choices: Choices) -> World:
         encrypted=plan.encrypted,
         exchange=plan.exchange,
         new_disk=_new_disk(plan, choices),
+        new_trace=new_trace,
     )
     config = ServerConfig(limits=Limits(**plan.limits))
     if plan.cluster:

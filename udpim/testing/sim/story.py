@@ -22,15 +22,23 @@ def tell(h: History, stage: Stage) -> Iterator[str]:
         yield f"{h.times[order]:12.6f}  {who:<14} {words}"
 
 
+def told_by_nodes(h: History, stage: Stage) -> list[Line]:
+    """Return what nodes claimed, and when they died, in order."""
+    return sorted([*_deaths(stage), *_facts(h)])
+
+
 def _doings(stage: Stage) -> Iterator[Line]:
     for order, words in stage.log:
         yield order, "*", words
+    yield from _deaths(stage)
+    if stage.world.members is not None:
+        yield from stage.world.members.meeting.roles
+
+
+def _deaths(stage: Stage) -> Iterator[Line]:
     for order, host, in_flight, landed in stage.crashes:
         what = f"dies, {in_flight} transactions in flight" if in_flight else "dies"
         yield order, host, what + (f", {landed} of them land" if landed else "")
-
-    if stage.world.members is not None:
-        yield from stage.world.members.meeting.roles
 
 
 def _wire(h: History) -> Iterator[Line]:

@@ -1,0 +1,1 @@
+"""What happens inside nodes, for people and their tools: qlog."""
