@@ -419,8 +419,10 @@ def cancel_names_one_too_many(planting):
 def delivered_reports_one_too_many(planting):
     @planting.replace(InStream, "take_report")
     def take_report(original, self):
-        delivered, *rest = original(self)
-        return ([(first, last + 1) for first, last in delivered], *rest)
+        return [
+            report._replace(delivered=[(first, last + 1) for first, last in report.delivered])
+            for report in original(self)
+        ]
 
 
 @bug("I4: only DELIVERED is shown as DELIVERED")

@@ -285,11 +285,12 @@ def refusal_of_a_copy_is_final(planting):
 )
 def redirect_does_not_wait_for_void(planting):
     @planting.replace(refusals, "_give_up")
-    def give_up(original, stream, part, packet, outcome):
-        original(stream, part, packet, outcome)
+    def give_up(original, stream, part, packet):
+        changes = original(stream, part, packet)
         for seq, to in stream.onward.pending.items():
             refusals._release(stream, seq, to)
         stream.onward.pending.clear()
+        return changes
 
 
 @mutant(
