@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.hop.pair import Pair, both_modes
+from tests.hop.pair import CLIENT, Pair, both_modes, packet_to
 from udpim.hop.config import HopConfig
+from udpim.wire.frames import PING
 
 pytestmark = pytest.mark.usefixtures(both_modes.__name__)
 
@@ -71,3 +72,15 @@ def test_an_observer_changes_nothing():
     assert alone.drops == watched.drops
     names = [name for name in dir(alone.stats) if not name.startswith("_")]
     assert [getattr(alone.stats, n) for n in names] == [getattr(watched.stats, n) for n in names]
+
+
+def test_what_the_peer_has_not_sealed_is_a_drop_and_was_not_received():
+    notes = Notes()
+    pair = played(notes)
+    server, connection = notes.ends["server"], pair.server.connection
+    taken = len(server.taken)
+    genuine = packet_to(connection, 500, bytes([PING]))
+    forged = genuine[:-1] + bytes([genuine[-1] ^ 1])
+    assert connection.receive_packet(forged, CLIENT, pair.now) is None
+    assert "not authentic" == server.drops[-1]
+    assert taken == len(server.taken)
