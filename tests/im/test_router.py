@@ -245,6 +245,18 @@ def test_a_session_says_how_far_stamps_have_come_and_when_it_was_there():
     assert [] == s.begin(), "an hour more or less is nothing"
 
 
+def test_stamps_are_noted_within_a_session_too_once_a_minute_of_them():
+    s, alice, _ = both()
+    noted = []
+    for seq, stamp_ms in enumerate((100_000, 100_001, 159_999, 160_000, 161_000), 1):
+        s.msg(alice, encode_section(seq, [stamp_ms << 16], [b"x"]))
+        if ops := s.begin():
+            noted += [op.record.login_count >> 16 for op in ops]
+            s.finish()
+    assert [100_000, 160_000] == noted
+    assert 160_000 == s.restart().router.registry.get(ALICE).login_count >> 16
+
+
 def test_four_packets_do_without_msg_a_and_ack_a():
     s, alice, phone = both()
     alice.four_packets = phone.four_packets = True

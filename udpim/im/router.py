@@ -55,8 +55,8 @@ from udpim.wire.im_schema import SECTION_BYTES_MAX
 _Head = MsgR | CancelR | StatusR
 CHANGES = "changes"
 """Name of the store's value that holds the highest number given to a change."""
-
-
+NOTED_STAMPS = 60_000 << 16
+"""How far stamps may come before it is noted that they did: a minute."""
 SEEN_S = 3600
 """How exactly the server knows when it saw a device last."""
 
@@ -199,6 +199,8 @@ class Router:
             return False
         if not self._is_stamped(session, stream, packet, ((first, last),)):
             return False
+        if session.mark - session.noted >= NOTED_STAMPS:
+            self._note(session)
         slowest_s = 0.0
         taken, nobody = True, last >= session.floors[stream]
         for line, head in self._due(session, stream, packet):
@@ -229,6 +231,13 @@ class Router:
             for low, high in over.missing(first, last):
                 session.accept(packet.handle, int(slowest_s * 1e6), low, high)
         return True
+
+    def _note(self, session: Session) -> None:
+        """Keep how far a sender's stamps have come: we may die before its session ends."""
+        session.noted = session.mark
+        record = self.registry.reached(session.endpoint, session.incarnation, session.mark)
+        if record is not None:
+            self.ledger.put(PutDevice(record))
 
     def receive_cancel_r(self, session: Session, stream: StreamId, packet: CancelR) -> None:
         """Pass a cancel on, or leave it as void items: only B says VOID (R4)."""

@@ -137,6 +137,8 @@ class Session:
         self.rtt_s = rtt_s
         self.mark = 0
         """Highest stamp that this session's messages bore."""
+        self.noted = 0
+        """How much of that is noted in the store."""
         self.inbound = InHandles(streams_max)
         self.outbound = OutHandles(streams_max)
         self.pushes: dict[StreamId, Push] = {}
