@@ -88,8 +88,8 @@ class Connection(Gauges):
         self.validated, self.stats = validated, HopStats()
         self._random_bytes = random_bytes
         self._timers = TimerTable()
-        self._trace = config.trace and config.trace(role.value, local_cid)
-        self._sealing = sealing_for(handshake.keys, config, self._timers, self.stats, self._trace)
+        trace = config.trace and config.trace(role.value, local_cid)
+        self._sealing = sealing_for(handshake.keys, config, self._timers, self.stats, trace)
         self._finish = Finish(handshake.finish, self.stats)
         self._around_bytes = SHORT_HEADER_BYTES + self._sealing.tag_bytes
         # Any packet from a new address pays for a challenge to it.
@@ -112,7 +112,7 @@ class Connection(Gauges):
             timers=self._timers,
             stats=self.stats,
             room=self._room,
-            trace=self._trace,
+            trace=trace,
         )
         local = LocalIds(local_cid, issue_cid, self._recovery.queue)
         self._paths = self._first_path(path, local, remote_cid)
@@ -397,8 +397,8 @@ class Connection(Gauges):
 
     def _drop(self, reason: str) -> None:
         self.drops[reason] = self.drops.get(reason, 0) + 1
-        if self._trace is not None:
-            self._trace.dropped(reason)
+        if self._recovery.trace is not None:
+            self._recovery.trace.dropped(reason)
 
     def _heard(self, now: float) -> None:
         if self.role is Role.CLIENT:

@@ -55,7 +55,7 @@ class Recovery:
         self.rtt = RttEstimator()
         self.congestion: Controller = NewReno(datagram_bytes)
         self._loss = LossDetector(self.rtt, config.first_packet_number)
-        self._trace = trace
+        self.trace = trace
         self._timers = timers
         self._stats = stats
         self._datagram_bytes = datagram_bytes
@@ -208,8 +208,8 @@ class Recovery:
             for packet in lost:
                 self.queue.on_lost(packet.number, packet.frames)
             self._stats.packets_lost += len(lost)
-        if self._trace is not None:
-            self._trace.recovered(self._measures(), [packet.number for packet in lost])
+        if self.trace is not None:
+            self.trace.recovered(self._measures(), [packet.number for packet in lost])
 
     def _measures(self) -> Measures:
         rtt = self.rtt
