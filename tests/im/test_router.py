@@ -257,6 +257,13 @@ def test_stamps_are_noted_within_a_session_too_once_a_minute_of_them():
     assert 160_000 == s.restart().router.registry.get(ALICE).login_count >> 16
 
 
+def test_stamps_below_what_is_noted_are_not_noted_again():
+    s, alice, _ = both()
+    s.router.registry.reached(ALICE, alice.incarnation, 200_000 << 16)
+    s.msg(alice, encode_section(1, [100_000 << 16], [b"x"]))
+    assert [] == s.begin()
+
+
 def test_four_packets_do_without_msg_a_and_ack_a():
     s, alice, phone = both()
     alice.four_packets = phone.four_packets = True
